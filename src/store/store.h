@@ -1,0 +1,106 @@
+/* The store: a project's memory in .hone/ - a SQLite database of facts that are only ever added, and big objects as zstd files
+ * named by their hash beside it.
+ *
+ *     hn_store *s;
+ *     HN_TRY(hn_store_open(".hone", &s, &err));            // creates, migrates
+ *     HN_TRY(hn_run_begin(s, &spec, &run, &err));
+ *     HN_TRY(hn_prediction_add(s, run, rows, n, &err));    // one short transaction: what returned is safe from kill -9
+ *     HN_TRY(hn_run_finish(s, run, summary, &err));
+ *     hn_store_close(s);
+ *
+ * Several processes may use one store at once (WAL, short transactions, busy time-out). Opening read-only commands on a full disk works.
+ * Ownership: rows handed out are arenas or JSON that the caller frees as each function says. Threading: one connection, one thread. */
+#ifndef HN_STORE_STORE_H
+#define HN_STORE_STORE_H
+
+#include "base/alloc.h"
+#include "format/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct hn_store hn_store;
+
+hn_status hn_store_open(const char *dir, hn_store **store, hn_error *err) HN_MUST_CHECK;
+void hn_store_close(hn_store *store);
+
+/* Objects: content-addressed bytes (prompt files, hone.yaml, datasets, reports). Put returns the SHA-256 of the bytes; equal bytes are kept once. */
+hn_status hn_object_put(hn_store *store, const void *bytes, size_t n, char hash[65], hn_error *err) HN_MUST_CHECK;
+hn_status hn_object_get(hn_store *store, const char *hash, char **bytes, size_t *n, hn_error *err) HN_MUST_CHECK; /* hn_free */
+
+/* What makes a run: its identity. The content id (hash of all of these) finds an unfinished run again, so the same command resumes it. */
+typedef struct hn_run_spec {
+    const char *kind;                     /* "eval" */
+    const char *prompt_name, *prompt_hash; /* prompt_hash: meaning; prompt_object: the file as it was */
+    const char *prompt_object, *scope_object, *scope_hash;
+    const char *dataset_hash, *split;
+    int64_t n_cases;                      /* planned */
+    const char *case_set_hash;            /* which cases, in order */
+    const char *model_name, *model_hash, *template_hash, *numeric_path;
+    const char *parameters_json;          /* generation parameters, calibration, examples rule ... */
+    const char *code_version;
+    const char *metric;
+} hn_run_spec;
+
+typedef struct hn_run {
+    int64_t id;         /* r7 is id 7: the store-local alias */
+    char content_id[65];
+    char *kind, *state; /* "running", "done", "stopped" */
+    hn_run_spec spec;   /* strings belong to the arena */
+    int64_t started_ms, finished_ms, n_done;
+    char *summary_json; /* metrics, tokens, seconds ...; NULL until finished */
+    char *tags;         /* comma-separated, or "" */
+    hn_arena *arena;    /* everything above; free with hn_run_free */
+} hn_run;
+
+/* Finds the unfinished run with the same content id and continues it, or starts a new one. */
+hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, hn_run **run, bool *resumed, hn_error *err) HN_MUST_CHECK;
+hn_status hn_run_finish(hn_store *store, int64_t run_id, const char *summary_json, hn_error *err) HN_MUST_CHECK;
+hn_status hn_run_stop(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK; /* interrupted, resumable */
+/* "r7", "7", a content-id prefix of 6 digits or more, a tag, "last". HN_ERR_NOT_FOUND lists near ones. */
+hn_status hn_run_find(hn_store *store, const char *name, hn_run **run, hn_error *err) HN_MUST_CHECK;
+/* Newest first; limit 0: all. Free each run and then the array with hn_run_list_free. */
+hn_status hn_run_list(hn_store *store, size_t limit, hn_run ***runs, size_t *n, hn_error *err) HN_MUST_CHECK;
+void hn_run_list_free(hn_run **runs, size_t n);
+void hn_run_free(hn_run *run);
+hn_status hn_run_tag(hn_store *store, int64_t run_id, const char *tag, hn_error *err) HN_MUST_CHECK;
+
+typedef struct hn_prediction {
+    const char *case_id;
+    int64_t position;       /* in the run's order */
+    const char *target;     /* NULL: none */
+    const char *group;
+    const char *value;      /* the parsed answer; NULL: no valid answer */
+    const char *text;       /* what the model wrote (generation), or NULL */
+    bool correct;
+    double score;           /* the metric's value for this case */
+    const double *probabilities; /* (n_probabilities) per label after calibration, or NULL */
+    size_t n_probabilities;
+    const double *raw_logprobs;  /* (n_probabilities) before calibration, or NULL */
+    int64_t prompt_tokens, completion_tokens;
+    double prefill_ms, decode_ms;
+    const char *finish;     /* "stop", "length", "error" */
+    const char *error;      /* a failed case: why; else NULL */
+    const char *cache_key;  /* NULL: not cached */
+    bool from_cache;
+    const char *details_json; /* examples used, reasoning text ...; or NULL */
+} hn_prediction;
+
+/* All rows in one transaction; adding a position again is ignored. */
+hn_status hn_prediction_add(hn_store *store, int64_t run_id, const hn_prediction *rows, size_t n, hn_error *err) HN_MUST_CHECK;
+typedef struct hn_prediction_list {
+    hn_prediction *rows; /* ordered by position */
+    size_t n;
+    hn_arena *arena;
+} hn_prediction_list;
+hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) HN_MUST_CHECK;
+void hn_prediction_list_free(hn_prediction_list *list);
+
+/* Answers by content key: the value is the JSON that the app made of an answer. */
+hn_status hn_cache_get(hn_store *store, const char *key, json_t **value /* NULL: absent; new reference */, hn_error *err) HN_MUST_CHECK;
+hn_status hn_cache_put(hn_store *store, const char *const *keys, json_t *const *values, size_t n, hn_error *err) HN_MUST_CHECK;
+
+/* The ledger of looks at the test split: each finished test run counts. */
+hn_status hn_test_looks(hn_store *store, const char *dataset_hash, int64_t *n_looks, hn_error *err) HN_MUST_CHECK;
+
+#endif

@@ -11,6 +11,7 @@
  *     hn_gguf_close(g);
  *
  * The file is hostile input: each length is checked against what is left, each product for overflow; errors name the field.
+ * Strings are any bytes: neither UTF-8 nor printable unless the reader checks. Two tensors may share bytes.
  * Ownership: all pointers belong to the hn_gguf and point into the map. Strings are NOT NUL-terminated: use their length.
  * Threading: read-only after opening. */
 #ifndef HN_FORMAT_GGUF_H
@@ -27,10 +28,10 @@ typedef enum hn_gguf_type {
 
 typedef struct hn_gguf_value {
     hn_str key;
-    hn_gguf_type type, item_type; /* item_type for arrays */
+    hn_gguf_type type, item_type; /* item_type for arrays; an array of arrays is kept (ARRAY of ARRAY) but has no accessor */
     uint64_t n_items;             /* 1 for scalars */
-    const unsigned char *data;    /* little-endian values; strings and string arrays: through the accessors */
-    const hn_str *strings;        /* STRING: one; ARRAY of STRING: n_items */
+    const unsigned char *data;    /* little-endian values, not aligned: read them with hn_gguf_item_*; strings: below */
+    const hn_str *strings;        /* STRING: one; ARRAY of STRING: n_items; else NULL */
 } hn_gguf_value;
 
 typedef struct hn_gguf_tensor {
@@ -44,11 +45,14 @@ typedef struct hn_gguf_tensor {
 
 typedef struct hn_gguf hn_gguf;
 
+/* Maps and checks a file. HN_ERR_INPUT: not GGUF, truncated, or fields that contradict each other; HN_ERR_UNSUPPORTED: another
+ * version, byte order or tensor type (the error names the tensor and the type's number). */
 hn_status hn_gguf_open(const char *path, hn_gguf **gguf, hn_error *err) HN_MUST_CHECK;
-/* From memory that the caller keeps alive; for tests and fuzzing. `name` stands for the path in errors. */
+/* From memory (aligned to 8) that the caller keeps alive; for tests and fuzzing. `name` stands for the path in errors. */
 hn_status hn_gguf_open_memory(const void *bytes, size_t n, const char *name, hn_gguf **gguf, hn_error *err) HN_MUST_CHECK;
 void hn_gguf_close(hn_gguf *g);
 
+/* Metadata in file order; hn_gguf_find: NULL where the file has no such key. */
 size_t hn_gguf_value_count(const hn_gguf *g);
 const hn_gguf_value *hn_gguf_value_at(const hn_gguf *g, size_t i);
 const hn_gguf_value *hn_gguf_find(const hn_gguf *g, const char *key);
@@ -56,8 +60,12 @@ const hn_gguf_value *hn_gguf_find(const hn_gguf *g, const char *key);
 uint32_t hn_gguf_u32(const hn_gguf *g, const char *key, uint32_t otherwise);
 double hn_gguf_f64(const hn_gguf *g, const char *key, double otherwise);
 bool hn_gguf_bool(const hn_gguf *g, const char *key, bool otherwise);
-hn_str hn_gguf_str(const hn_gguf *g, const char *key); /* data NULL where absent */
+hn_str hn_gguf_str(const hn_gguf *g, const char *key); /* data NULL where absent or not a string */
+/* Item `i` of a scalar or array of numbers; false where it is out of range, of another type, or does not fit. */
+bool hn_gguf_item_i64(const hn_gguf_value *v, uint64_t i, int64_t *out);
+bool hn_gguf_item_f64(const hn_gguf_value *v, uint64_t i, double *out);
 
+/* Tensors in file order; their data is aligned to at least 8 bytes. hn_gguf_tensor_find: NULL where absent. */
 size_t hn_gguf_tensor_count(const hn_gguf *g);
 const hn_gguf_tensor *hn_gguf_tensor_at(const hn_gguf *g, size_t i);
 const hn_gguf_tensor *hn_gguf_tensor_find(const hn_gguf *g, const char *name);

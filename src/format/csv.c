@@ -46,9 +46,12 @@ hn_status hn_text_check(const char *name, const char *text, size_t n, hn_error *
     int line, column;
     hn_text_place(text, bad, &line, &column);
     snprintf(where, sizeof where, "%s:%d:%d", name, line, column);
-    if (utf16) return hn_fail(err, HN_ERR_INPUT, where, "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 FILE", "the file looks like UTF-16");
+    if (utf16)
+        return hn_fail(err, HN_ERR_INPUT, where, "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 FILE",
+                       "the file looks like UTF-16");
     if (text[bad] == 0)
-        return hn_fail(err, HN_ERR_INPUT, where, "remove the NUL bytes; is this a text file?", "a NUL byte stands here");
+        return hn_fail(err, HN_ERR_INPUT, where, "remove the NUL bytes; is this a text file?",
+                       "a NUL byte stands here");
     return hn_fail(err, HN_ERR_INPUT, where, "save the file as UTF-8; if it is Latin-1: iconv -f LATIN1 -t UTF-8 FILE",
                    "the byte 0x%02X here is not valid UTF-8", (unsigned char)text[bad]);
 }
@@ -99,8 +102,8 @@ void hn_csv_close(hn_csv *csv) {
     hn_free(csv);
 }
 
-static hn_status fail_at(const hn_csv *csv, int line, const char *line_start, const char *place, hn_status code, const char *hint,
-                         const char *message, hn_error *err) {
+static hn_status fail_at(const hn_csv *csv, int line, const char *line_start, const char *place, hn_status code,
+                         const char *hint, const char *message, hn_error *err) {
     char where[384];
     size_t column = hn_utf8_count(line_start, (size_t)(place - line_start)) + 1;
     snprintf(where, sizeof where, "%s:%d:%zu", csv->name, line, column);
@@ -112,7 +115,8 @@ static hn_status fail_here(const hn_csv *csv, hn_status code, const char *hint, 
 }
 
 static bool at_line_end(const hn_csv *csv) {
-    return csv->at == csv->end || *csv->at == '\n' || (*csv->at == '\r' && csv->at + 1 < csv->end && csv->at[1] == '\n');
+    return csv->at == csv->end || *csv->at == '\n' ||
+           (*csv->at == '\r' && csv->at + 1 < csv->end && csv->at[1] == '\n');
 }
 
 static void skip_line_end(hn_csv *csv) {
@@ -132,9 +136,12 @@ static hn_status read_quoted(hn_csv *csv, hn_error *err) {
             csv->at = open;
             return fail_at(csv, open_line, open_start, open, quote ? HN_ERR_LIMIT : HN_ERR_INPUT,
                            "close the quote; a \" inside a quoted cell is written twice (\"\")",
-                           quote ? "the quote opened here runs on for more than 16 MiB" : "the quote opened here is never closed", err);
+                           quote ? "the quote opened here runs on for more than 16 MiB"
+                                 : "the quote opened here is never closed",
+                           err);
         }
-        for (const char *newline = csv->at; (newline = memchr(newline, '\n', (size_t)(stop - newline)));) csv->line_start = ++newline, csv->line++;
+        for (const char *newline = csv->at; (newline = memchr(newline, '\n', (size_t)(stop - newline)));)
+            csv->line_start = ++newline, csv->line++;
         hn_buf_append(&csv->row, csv->at, (size_t)(stop - csv->at));
         csv->at = stop + 1;
         if (csv->at == csv->end || *csv->at != '"') break;
@@ -168,7 +175,8 @@ static hn_status read_cell(hn_csv *csv, hn_error *err) {
         return hn_fail_memory(err, csv->n_cells * sizeof *csv->starts);
     csv->starts[csv->n_cells++] = csv->row.len;
     HN_TRY(csv->at < csv->end && *csv->at == '"' ? read_quoted(csv, err) : read_bare(csv, err));
-    if (csv->row.len > HN_CSV_MAX_ROW_BYTES) return fail_here(csv, HN_ERR_LIMIT, "split the text", "the row is longer than 16 MiB", err);
+    if (csv->row.len > HN_CSV_MAX_ROW_BYTES)
+        return fail_here(csv, HN_ERR_LIMIT, "split the text", "the row is longer than 16 MiB", err);
     hn_buf_append_char(&csv->row, 0);
     return hn_buf_check(&csv->row, csv->name, err);
 }
@@ -177,12 +185,14 @@ static hn_status check_width(hn_csv *csv, int line, hn_error *err) {
     if (csv->n_rows++ == 0) csv->width = csv->n_cells;
     char where[384];
     snprintf(where, sizeof where, "%s:%d:1", csv->name, line);
-    if (csv->n_rows > HN_CSV_MAX_ROWS + (size_t)1) return hn_fail(err, HN_ERR_LIMIT, where, "split the file", "the file has more than 1,000,000 rows");
+    if (csv->n_rows > HN_CSV_MAX_ROWS + (size_t)1)
+        return hn_fail(err, HN_ERR_LIMIT, where, "split the file", "the file has more than 1,000,000 rows");
     if (csv->n_cells == csv->width) return HN_OK;
     const char *shown = csv->delimiter == '\t' ? "tab" : csv->delimiter == ';' ? "semicolon" : "comma";
     char hint[200];
     snprintf(hint, sizeof hint, "a cell with a %s or a line break in it needs quotes around it", shown);
-    return hn_fail(err, HN_ERR_INPUT, where, hint, "the row has %zu cells, the header has %zu", csv->n_cells, csv->width);
+    return hn_fail(err, HN_ERR_INPUT, where, hint, "the row has %zu cells, the header has %zu", csv->n_cells,
+                   csv->width);
 }
 
 hn_status hn_csv_next(hn_csv *csv, hn_csv_row *row, hn_error *err) {

@@ -25,7 +25,8 @@ typedef struct hn_csv_row {
 
 /* `delimiter` 0: the one of comma, semicolon and tab that the header line has most of. `name` is what errors call the file.
  * HN_ERR_INPUT with file:line:column for bytes that are not UTF-8 and for NUL. */
-hn_status hn_csv_open(const char *name, const char *bytes, size_t n, char delimiter, hn_csv **csv, hn_error *err) HN_MUST_CHECK;
+hn_status hn_csv_open(const char *name, const char *bytes, size_t n, char delimiter, hn_csv **csv,
+                      hn_error *err) HN_MUST_CHECK;
 /* The next row. HN_ERR_INPUT: quotes or the number of cells are wrong; HN_ERR_LIMIT: a row past 16 MiB, more than 1,000,000 rows or 4,096 columns. */
 hn_status hn_csv_next(hn_csv *csv, hn_csv_row *row, hn_error *err) HN_MUST_CHECK;
 char hn_csv_delimiter(const hn_csv *csv);

@@ -34,7 +34,8 @@ typedef struct builder {
     hn_error *err;
 } builder;
 
-static hn_status fail_at(const builder *b, int line, int column, hn_status code, const char *hint, const char *message) {
+static hn_status fail_at(const builder *b, int line, int column, hn_status code, const char *hint,
+                         const char *message) {
     char where[sizeof b->err->where];
     snprintf(where, sizeof where, "%s:%d:%d", b->doc->name, line, column);
     return hn_fail(b->err, code, where, hint, "%s", message);
@@ -89,14 +90,22 @@ static void resolve_plain(hn_yaml_node *node) {
     static const char *const infinities[] = {".inf", ".Inf", ".INF"}, *const nans[] = {".nan", ".NaN", ".NAN"};
     const char *text = node->text, *magnitude = text + (*text == '-' || *text == '+');
     node->kind = HN_YAML_STRING;
-    if (is_one_of(text, nulls, 5)) node->kind = HN_YAML_NULL;
-    else if (is_one_of(text, trues, 3)) node->kind = HN_YAML_BOOL, node->boolean = true;
-    else if (is_one_of(text, falses, 3)) node->kind = HN_YAML_BOOL;
-    else if (is_one_of(magnitude, infinities, 3)) node->kind = HN_YAML_REAL, node->real = *text == '-' ? -INFINITY : INFINITY;
-    else if (is_one_of(text, nans, 3)) node->kind = HN_YAML_REAL, node->real = NAN;
-    else if (parse_based(text, &node->integer)) node->kind = HN_YAML_INT, node->real = (double)node->integer;
-    else if (looks_int(text) && hn_parse_int64(text, &node->integer)) node->kind = HN_YAML_INT, node->real = (double)node->integer;
-    else if (looks_real(text) && hn_parse_double(text, &node->real)) node->kind = HN_YAML_REAL;
+    if (is_one_of(text, nulls, 5))
+        node->kind = HN_YAML_NULL;
+    else if (is_one_of(text, trues, 3))
+        node->kind = HN_YAML_BOOL, node->boolean = true;
+    else if (is_one_of(text, falses, 3))
+        node->kind = HN_YAML_BOOL;
+    else if (is_one_of(magnitude, infinities, 3))
+        node->kind = HN_YAML_REAL, node->real = *text == '-' ? -INFINITY : INFINITY;
+    else if (is_one_of(text, nans, 3))
+        node->kind = HN_YAML_REAL, node->real = NAN;
+    else if (parse_based(text, &node->integer))
+        node->kind = HN_YAML_INT, node->real = (double)node->integer;
+    else if (looks_int(text) && hn_parse_int64(text, &node->integer))
+        node->kind = HN_YAML_INT, node->real = (double)node->integer;
+    else if (looks_real(text) && hn_parse_double(text, &node->real))
+        node->kind = HN_YAML_REAL;
 }
 
 /* Where the text's first character is in the file, and what each line of a | block is indented by. libfyaml's mark is the first character
@@ -140,8 +149,10 @@ static hn_yaml_node *add_node(builder *b, hn_yaml_kind kind, int line, int colum
         b->doc->root = node;
     } else {
         node->index = b->open->n++;
-        if (b->last[b->depth]) b->last[b->depth]->next = node;
-        else b->open->first = node;
+        if (b->last[b->depth])
+            b->last[b->depth]->next = node;
+        else
+            b->open->first = node;
         b->last[b->depth] = node;
     }
     b->key = NULL;
@@ -150,11 +161,13 @@ static hn_yaml_node *add_node(builder *b, hn_yaml_kind kind, int line, int colum
 
 static hn_status check_room(const builder *b, int line, int column) {
     if (b->doc->n_nodes >= HN_YAML_MAX_NODES)
-        return fail_at(b, line, column, HN_ERR_LIMIT, "move long lists into a data file", "more than 100,000 values in one file");
+        return fail_at(b, line, column, HN_ERR_LIMIT, "move long lists into a data file",
+                       "more than 100,000 values in one file");
     return HN_OK;
 }
 
-static hn_status check_plainness(const builder *b, struct fy_token *anchor, struct fy_token *tag, int line, int column) {
+static hn_status check_plainness(const builder *b, struct fy_token *anchor, struct fy_token *tag, int line,
+                                 int column) {
     if (anchor)
         return fail_at(b, line, column, HN_ERR_UNSUPPORTED, "write the value out where it is needed",
                        "anchors (`&name`) are not used in these files; text that starts with & needs quotes");
@@ -171,9 +184,11 @@ static hn_status take_scalar(builder *b, const struct fy_event *event, int line,
     const char *text = fy_token_get_text(token, &n);
     HN_TRY(check_plainness(b, event->scalar.anchor, event->scalar.tag, line, column));
     if (!text) n = 0, text = "";
-    if (memchr(text, 0, n)) return fail_at(b, line, column, HN_ERR_INPUT, "remove the \\0", "the text has a NUL character in it");
+    if (memchr(text, 0, n))
+        return fail_at(b, line, column, HN_ERR_INPUT, "remove the \\0", "the text has a NUL character in it");
     if (!hn_utf8_valid(text, n, NULL))
-        return fail_at(b, line, column, HN_ERR_INPUT, "write the character itself, or one valid \\u escape", "an escape in the text is not a Unicode character");
+        return fail_at(b, line, column, HN_ERR_INPUT, "write the character itself, or one valid \\u escape",
+                       "an escape in the text is not a Unicode character");
     char *copy = hn_arena_strndup(b->doc->arena, text, n);
     if (!copy) return hn_fail_memory(b->err, n);
     if (b->open && b->open->kind == HN_YAML_MAP && !b->key) {
@@ -192,10 +207,12 @@ static hn_status take_scalar(builder *b, const struct fy_event *event, int line,
     return HN_OK;
 }
 
-static hn_status open_container(builder *b, hn_yaml_kind kind, struct fy_token *anchor, struct fy_token *tag, int line, int column) {
+static hn_status open_container(builder *b, hn_yaml_kind kind, struct fy_token *anchor, struct fy_token *tag, int line,
+                                int column) {
     HN_TRY(check_plainness(b, anchor, tag, line, column));
     if (b->open && b->open->kind == HN_YAML_MAP && !b->key)
-        return fail_at(b, line, column, HN_ERR_INPUT, "if this is {{ a variable }}, put the text in quotes", "a key must be plain text");
+        return fail_at(b, line, column, HN_ERR_INPUT, "if this is {{ a variable }}, put the text in quotes",
+                       "a key must be plain text");
     if (b->depth >= HN_YAML_MAX_DEPTH)
         return fail_at(b, line, column, HN_ERR_LIMIT, NULL, "lists and maps are nested deeper than 32");
     hn_yaml_node *node = add_node(b, kind, line, column);
@@ -219,11 +236,13 @@ static hn_status check_duplicates(const builder *b, const hn_yaml_node *map) {
     for (const hn_yaml_node *child = map->first; child; child = child->next) sorted[n++] = child;
     qsort(sorted, n, sizeof *sorted, compare_keys);
     for (size_t i = 1; i < n; i++)
-        if (strcmp(sorted[i]->key, sorted[i - 1]->key) == 0 && (!again || sorted[i]->index < again->index)) again = sorted[i], before = sorted[i - 1];
+        if (strcmp(sorted[i]->key, sorted[i - 1]->key) == 0 && (!again || sorted[i]->index < again->index))
+            again = sorted[i], before = sorted[i - 1];
     hn_free(sorted);
     if (!again) return HN_OK;
     char message[200];
-    snprintf(message, sizeof message, "`%.80s` is here a second time; the first is in line %d", again->key, before->key_line);
+    snprintf(message, sizeof message, "`%.80s` is here a second time; the first is in line %d", again->key,
+             before->key_line);
     return fail_at(b, again->key_line, again->key_column, HN_ERR_INPUT, "keep one of them", message);
 }
 
@@ -238,11 +257,17 @@ static hn_status close_container(builder *b) {
 
 static hn_status take_event(builder *b, const struct fy_event *event, const struct fy_mark *mark) {
     /* an empty value has no place of its own: its key's place stands for it */
-    int line = mark ? mark->line + 1 : b->key ? b->key_line : 1, column = mark ? mark->column + 1 : b->key ? b->key_column : 1;
+    int line = mark     ? mark->line + 1
+               : b->key ? b->key_line
+                        : 1,
+        column = mark     ? mark->column + 1
+                 : b->key ? b->key_column
+                          : 1;
     switch (event->type) {
     case FYET_DOCUMENT_START:
         if (b->n_documents++ == 0) return HN_OK;
-        return fail_at(b, line, column, HN_ERR_INPUT, "keep one document in the file; remove the `---` line", "a second document begins here");
+        return fail_at(b, line, column, HN_ERR_INPUT, "keep one document in the file; remove the `---` line",
+                       "a second document begins here");
     case FYET_SCALAR: HN_TRY(check_room(b, line, column)); return take_scalar(b, event, line, column);
     case FYET_SEQUENCE_START:
         HN_TRY(check_room(b, line, column));
@@ -252,15 +277,19 @@ static hn_status take_event(builder *b, const struct fy_event *event, const stru
         return open_container(b, HN_YAML_MAP, event->mapping_start.anchor, event->mapping_start.tag, line, column);
     case FYET_SEQUENCE_END:
     case FYET_MAPPING_END: return close_container(b);
-    case FYET_ALIAS:
-        return fail_at(b, line, column, HN_ERR_UNSUPPORTED, "write the value out; text that starts with * needs quotes", "aliases (`*name`) are not used in these files");
+    case FYET_ALIAS: /* its mark stands behind the * */
+        return fail_at(b, line, column > 1 ? column - 1 : 1, HN_ERR_UNSUPPORTED,
+                       "write the value out; text that starts with * needs quotes",
+                       "aliases (`*name`) are not used in these files");
     default: return HN_OK;
     }
 }
 
 /* ---- libfyaml: its complaints, and the loop over its events ---- */
 
-static void swallow(struct fy_diag *diag, void *user, const char *text, size_t n) { (void)diag, (void)user, (void)text, (void)n; }
+static void swallow(struct fy_diag *diag, void *user, const char *text, size_t n) {
+    (void)diag, (void)user, (void)text, (void)n;
+}
 
 static const char *remedy_for(const char *message) {
     static const struct {
@@ -286,7 +315,8 @@ static hn_status fail_syntax(const builder *b, struct fy_diag *diag) {
     if (!first || !first->msg) return fail_at(b, 1, 1, HN_ERR_INPUT, remedy_for(""), "the file is not valid YAML");
     char message[300];
     snprintf(message, sizeof message, "not valid YAML: %.240s", first->msg);
-    return fail_at(b, first->line > 0 ? first->line : 1, first->column > 0 ? first->column : 1, HN_ERR_INPUT, remedy_for(first->msg), message);
+    return fail_at(b, first->line > 0 ? first->line : 1, first->column > 0 ? first->column : 1, HN_ERR_INPUT,
+                   remedy_for(first->msg), message);
 }
 
 static hn_status run_parser(builder *b, struct fy_parser *parser, struct fy_diag *diag) {
@@ -316,8 +346,10 @@ static hn_status build(builder *b) {
     struct fy_parse_cfg options = {.flags = FYPCF_JSON_NONE | FYPCF_DEFAULT_VERSION_1_2, .diag = diag};
     struct fy_parser *parser = fy_parser_create(&options);
     hn_status st = HN_OK;
-    if (!parser || fy_parser_set_string(parser, b->doc->source, b->doc->source_bytes) != 0) st = hn_fail_memory(b->err, b->doc->source_bytes);
-    else st = run_parser(b, parser, diag);
+    if (!parser || fy_parser_set_string(parser, b->doc->source, b->doc->source_bytes) != 0)
+        st = hn_fail_memory(b->err, b->doc->source_bytes);
+    else
+        st = run_parser(b, parser, diag);
     if (parser) fy_parser_destroy(parser);
     fy_diag_unref(diag);
     return st;
@@ -333,7 +365,8 @@ static hn_status check_bytes(const builder *b) {
         if (!hn_utf8_decode_strict(text + i, b->doc->source_bytes - i, &c, &used))
             return fail_at(b, line, column, HN_ERR_INPUT, "save the file as UTF-8", "the byte here is not valid UTF-8");
         if ((c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127 || (c >= 0x80 && c < 0xA0 && c != 0x85))
-            return fail_at(b, line, column, HN_ERR_INPUT, "remove it, or write it as an escape in double quotes", "a control character stands here");
+            return fail_at(b, line, column, HN_ERR_INPUT, "remove it, or write it as an escape in double quotes",
+                           "a control character stands here");
         i += used;
         column++;
         if (c == '\n') line++, column = 1;
@@ -344,14 +377,16 @@ static hn_status check_bytes(const builder *b) {
 hn_status hn_yaml_parse(const char *name, const char *text, size_t n, hn_yaml **document, hn_error *err) {
     *document = NULL;
     if (n > HN_YAML_MAX_BYTES)
-        return hn_fail(err, HN_ERR_LIMIT, name, "is this the right file? data belongs in CSV or JSONL files", "the file has %zu bytes, the limit is %d", n, HN_YAML_MAX_BYTES);
+        return hn_fail(err, HN_ERR_LIMIT, name, "is this the right file? data belongs in CSV or JSONL files",
+                       "the file has %zu bytes, the limit is %d", n, HN_YAML_MAX_BYTES);
     hn_arena *arena = hn_arena_create(0);
     hn_yaml *doc = arena ? hn_arena_alloc(arena, sizeof *doc) : NULL;
     hn_error ignored;
     builder b = {.doc = doc, .err = err ? err : &ignored};
     hn_status st = HN_OK;
     if (doc) {
-        if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3, n -= 3; /* a byte order mark says nothing in UTF-8 */
+        if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+            text += 3, n -= 3; /* a byte order mark says nothing in UTF-8 */
         doc->arena = arena;
         doc->name = hn_arena_strdup(arena, name);
         doc->source = hn_arena_strndup(arena, text, n);
@@ -360,8 +395,10 @@ hn_status hn_yaml_parse(const char *name, const char *text, size_t n, hn_yaml **
     if (!doc || !doc->name || !doc->source) st = hn_fail_memory(err, n);
     if (st == HN_OK) st = check_bytes(&b);
     if (st == HN_OK) st = build(&b);
-    if (st == HN_OK) *document = doc;
-    else hn_arena_free(arena);
+    if (st == HN_OK)
+        *document = doc;
+    else
+        hn_arena_free(arena);
     return st;
 }
 

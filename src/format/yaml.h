@@ -42,13 +42,14 @@ struct hn_yaml_node {
     double real;               /* REAL and INT */
     const hn_yaml_node *first; /* LIST, MAP: the first child; then child->next, in the file's order */
     const hn_yaml_node *next, *parent;
-    const char *key;           /* its name, where the parent is a map; else NULL */
-    size_t n;                  /* LIST, MAP: children */
-    size_t index;              /* its place in the parent, from 0 */
-    int line, column;          /* from 1; columns count characters */
+    const char *key;  /* its name, where the parent is a map; else NULL */
+    size_t n;         /* LIST, MAP: children */
+    size_t index;     /* its place in the parent, from 0 */
+    int line, column; /* from 1; columns count characters */
     int key_line, key_column;
-    int text_line, text_column; /* where the first character of the text is; text_column 0: inner positions are not known exactly */
-    int text_indent;            /* what each later line of a | block is indented by; -1: lines of the text are not lines of the file */
+    int text_line,
+        text_column; /* where the first character of the text is; text_column 0: inner positions are not known exactly */
+    int text_indent; /* what each later line of a | block is indented by; -1: lines of the text are not lines of the file */
     const hn_yaml *document;
 };
 
@@ -65,19 +66,25 @@ const hn_yaml_node *hn_yaml_find(const hn_yaml_node *map, const char *key);
 hn_status hn_yaml_require(const hn_yaml_node *map, const char *key, const char *remedy, const hn_yaml_node **value,
                           hn_error *err) HN_MUST_CHECK;
 /* The node must be a map whose keys all are in `names`; the error lists them and suggests the nearest. */
-hn_status hn_yaml_check_keys(const hn_yaml_node *map, const char *const *names, size_t n_names, hn_error *err) HN_MUST_CHECK;
+hn_status hn_yaml_check_keys(const hn_yaml_node *map, const char *const *names, size_t n_names,
+                             hn_error *err) HN_MUST_CHECK;
 hn_status hn_yaml_expect(const hn_yaml_node *node, hn_yaml_kind kind, hn_error *err) HN_MUST_CHECK;
 
 /* Typed values; the error says which setting, what was found, what is allowed. Text stays the document's. */
-hn_status hn_yaml_get_string(const hn_yaml_node *node, const char **text, hn_error *err) HN_MUST_CHECK; /* numbers and booleans as written */
+hn_status hn_yaml_get_string(const hn_yaml_node *node, const char **text,
+                             hn_error *err) HN_MUST_CHECK; /* numbers and booleans as written */
 hn_status hn_yaml_get_bool(const hn_yaml_node *node, bool *value, hn_error *err) HN_MUST_CHECK;
-hn_status hn_yaml_get_int(const hn_yaml_node *node, int64_t low, int64_t high, int64_t *value, hn_error *err) HN_MUST_CHECK;
-hn_status hn_yaml_get_real(const hn_yaml_node *node, double low, double high, double *value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_yaml_get_int(const hn_yaml_node *node, int64_t low, int64_t high, int64_t *value,
+                          hn_error *err) HN_MUST_CHECK;
+hn_status hn_yaml_get_real(const hn_yaml_node *node, double low, double high, double *value,
+                           hn_error *err) HN_MUST_CHECK;
 /* One of `names`: its index. */
-hn_status hn_yaml_get_choice(const hn_yaml_node *node, const char *const *names, size_t n_names, int *index, hn_error *err) HN_MUST_CHECK;
+hn_status hn_yaml_get_choice(const hn_yaml_node *node, const char *const *names, size_t n_names, int *index,
+                             hn_error *err) HN_MUST_CHECK;
 
 /* Fails with the node's place as `where`; `%s`-like text as in hn_fail. */
-hn_status hn_yaml_fail(const hn_yaml_node *node, hn_status code, const char *hint, hn_error *err, const char *fmt, ...) HN_PRINTF(5, 6);
+hn_status hn_yaml_fail(const hn_yaml_node *node, hn_status code, const char *hint, hn_error *err, const char *fmt, ...)
+    HN_PRINTF(5, 6);
 /* "hone.yaml:7:12", and with the key's place instead of the value's. */
 void hn_yaml_where(const hn_yaml_node *node, char *out, size_t size);
 void hn_yaml_where_key(const hn_yaml_node *node, char *out, size_t size);

@@ -10,15 +10,18 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const kind_names[] = {"nothing", "true or false", "a whole number", "a number", "text", "a list", "a map"};
+static const char *const kind_names[] = {"nothing", "true or false", "a whole number", "a number",
+                                         "text",    "a list",        "a map"};
 
 void hn_yaml_where(const hn_yaml_node *node, char *out, size_t size) {
     snprintf(out, size, "%s:%d:%d", hn_yaml_name(node->document), node->line, node->column);
 }
 
 void hn_yaml_where_key(const hn_yaml_node *node, char *out, size_t size) {
-    if (!node->key) hn_yaml_where(node, out, size);
-    else snprintf(out, size, "%s:%d:%d", hn_yaml_name(node->document), node->key_line, node->key_column);
+    if (!node->key)
+        hn_yaml_where(node, out, size);
+    else
+        snprintf(out, size, "%s:%d:%d", hn_yaml_name(node->document), node->key_line, node->key_column);
 }
 
 void hn_yaml_path(const hn_yaml_node *node, char *out, size_t size) {
@@ -45,7 +48,8 @@ void hn_yaml_inner_place(const hn_yaml_node *node, int line, int column, int *fi
     }
 }
 
-hn_status hn_yaml_fail(const hn_yaml_node *node, hn_status code, const char *hint, hn_error *err, const char *fmt, ...) {
+hn_status hn_yaml_fail(const hn_yaml_node *node, hn_status code, const char *hint, hn_error *err, const char *fmt,
+                       ...) {
     if (!err) return code;
     char where[sizeof err->where], message[sizeof err->message];
     va_list args;
@@ -67,11 +71,14 @@ const hn_yaml_node *hn_yaml_find(const hn_yaml_node *map, const char *key) {
 static void name_of(const hn_yaml_node *node, char *out, size_t size) {
     char path[200];
     hn_yaml_path(node, path, sizeof path);
-    if (*path) snprintf(out, size, "`%s`", path);
-    else snprintf(out, size, "the file");
+    if (*path)
+        snprintf(out, size, "`%s`", path);
+    else
+        snprintf(out, size, "the file");
 }
 
-hn_status hn_yaml_require(const hn_yaml_node *map, const char *key, const char *remedy, const hn_yaml_node **value, hn_error *err) {
+hn_status hn_yaml_require(const hn_yaml_node *map, const char *key, const char *remedy, const hn_yaml_node **value,
+                          hn_error *err) {
     *value = hn_yaml_find(map, key);
     if (*value) return HN_OK;
     char name[220];
@@ -81,9 +88,12 @@ hn_status hn_yaml_require(const hn_yaml_node *map, const char *key, const char *
 
 /* What stands there, for people: text is shown, cut. */
 static void found(const hn_yaml_node *node, char *out, size_t size) {
-    if (!node->text || node->kind == HN_YAML_NULL) snprintf(out, size, "%s", kind_names[node->kind]);
-    else if (node->kind == HN_YAML_STRING) snprintf(out, size, "the text \"%.60s\"%s", node->text, node->length > 60 ? "..." : "");
-    else snprintf(out, size, "%.60s", node->text);
+    if (!node->text || node->kind == HN_YAML_NULL)
+        snprintf(out, size, "%s", kind_names[node->kind]);
+    else if (node->kind == HN_YAML_STRING)
+        snprintf(out, size, "the text \"%.60s\"%s", node->text, node->length > 60 ? "..." : "");
+    else
+        snprintf(out, size, "%.60s", node->text);
 }
 
 static hn_status fail_kind(const hn_yaml_node *node, const char *allowed, const char *hint, hn_error *err) {
@@ -115,8 +125,10 @@ static void suggest(const char *text, const char *const *names, size_t n, char *
     char all[260];
     const char *near = hn_closest(text, names, n);
     join_names(names, n, all, sizeof all);
-    if (near) snprintf(out, size, "did you mean `%s`? allowed: %s", near, all);
-    else snprintf(out, size, "allowed: %s", all);
+    if (near)
+        snprintf(out, size, "did you mean `%s`? allowed: %s", near, all);
+    else
+        snprintf(out, size, "allowed: %s", all);
 }
 
 hn_status hn_yaml_check_keys(const hn_yaml_node *map, const char *const *names, size_t n_names, hn_error *err) {
@@ -148,26 +160,35 @@ hn_status hn_yaml_get_bool(const hn_yaml_node *node, bool *value, hn_error *err)
 
 hn_status hn_yaml_get_int(const hn_yaml_node *node, int64_t low, int64_t high, int64_t *value, hn_error *err) {
     char allowed[100];
-    if (high == INT64_MAX) snprintf(allowed, sizeof allowed, "a whole number from %lld on", (long long)low);
-    else snprintf(allowed, sizeof allowed, "a whole number from %lld to %lld", (long long)low, (long long)high);
-    if (node->kind != HN_YAML_INT || node->integer < low || node->integer > high) return fail_kind(node, allowed, NULL, err);
+    if (high == INT64_MAX)
+        snprintf(allowed, sizeof allowed, "a whole number from %lld on", (long long)low);
+    else
+        snprintf(allowed, sizeof allowed, "a whole number from %lld to %lld", (long long)low, (long long)high);
+    if (node->kind != HN_YAML_INT || node->integer < low || node->integer > high)
+        return fail_kind(node, allowed, NULL, err);
     *value = node->integer;
     return HN_OK;
 }
 
 hn_status hn_yaml_get_real(const hn_yaml_node *node, double low, double high, double *value, hn_error *err) {
     char allowed[100];
-    if (isinf(low) && isinf(high)) snprintf(allowed, sizeof allowed, "a number");
-    else if (isinf(high)) snprintf(allowed, sizeof allowed, "a number from %g on", low);
-    else if (isinf(low)) snprintf(allowed, sizeof allowed, "a number up to %g", high);
-    else snprintf(allowed, sizeof allowed, "a number from %g to %g", low, high);
+    if (isinf(low) && isinf(high))
+        snprintf(allowed, sizeof allowed, "a number");
+    else if (isinf(high))
+        snprintf(allowed, sizeof allowed, "a number from %g on", low);
+    else if (isinf(low))
+        snprintf(allowed, sizeof allowed, "a number up to %g", high);
+    else
+        snprintf(allowed, sizeof allowed, "a number from %g to %g", low, high);
     bool number = node->kind == HN_YAML_INT || node->kind == HN_YAML_REAL;
-    if (!number || !isfinite(node->real) || node->real < low || node->real > high) return fail_kind(node, allowed, NULL, err);
+    if (!number || !isfinite(node->real) || node->real < low || node->real > high)
+        return fail_kind(node, allowed, NULL, err);
     *value = node->real;
     return HN_OK;
 }
 
-hn_status hn_yaml_get_choice(const hn_yaml_node *node, const char *const *names, size_t n_names, int *index, hn_error *err) {
+hn_status hn_yaml_get_choice(const hn_yaml_node *node, const char *const *names, size_t n_names, int *index,
+                             hn_error *err) {
     char allowed[260], hint[384];
     for (size_t i = 0; node->text && i < n_names; i++) {
         if (strcmp(node->text, names[i]) != 0) continue;
@@ -191,13 +212,16 @@ static bool is_safe_plain(const char *text) {
         unsigned char c = (unsigned char)text[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0xA1;
         if (!letter && !strchr(" _-./+()", c)) return false;
-        if (c == 0xC2 || c == 0xE2 || c == 0xEF) return false; /* may be one of Unicode's spaces, line ends or marks: quoted to be sure */
+        if (c == 0xC2 || c == 0xE2 || c == 0xEF)
+            return false; /* may be one of Unicode's spaces, line ends or marks: quoted to be sure */
     }
     return true;
 }
 
 /* Characters that a file may not hold as they are, or that an editor shows as nothing. */
-static bool needs_escape(uint32_t c) { return c < 32 || (c >= 127 && c <= 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF; }
+static bool needs_escape(uint32_t c) {
+    return c < 32 || (c >= 127 && c <= 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF;
+}
 
 void hn_yaml_append_string(hn_buf *out, const char *text) {
     if (is_safe_plain(text)) {
@@ -208,11 +232,16 @@ void hn_yaml_append_string(hn_buf *out, const char *text) {
     for (size_t left = strlen(text); left;) {
         uint32_t c;
         size_t used = hn_utf8_decode(text, left, &c);
-        if (c == '"' || c == '\\') hn_buf_appendf(out, "\\%c", (char)c);
-        else if (c == '\n') hn_buf_append_str(out, "\\n");
-        else if (c == '\t') hn_buf_append_str(out, "\\t");
-        else if (needs_escape(c)) hn_buf_appendf(out, "\\u%04X", (unsigned)c);
-        else hn_buf_append_codepoint(out, c);
+        if (c == '"' || c == '\\')
+            hn_buf_appendf(out, "\\%c", (char)c);
+        else if (c == '\n')
+            hn_buf_append_str(out, "\\n");
+        else if (c == '\t')
+            hn_buf_append_str(out, "\\t");
+        else if (needs_escape(c))
+            hn_buf_appendf(out, "\\u%04X", (unsigned)c);
+        else
+            hn_buf_append_codepoint(out, c);
         text += used;
         left -= used;
     }

@@ -1,0 +1,14 @@
+/* Every command of the program, one line each; main.c orders them into the overview.
+ *
+ *     extern const hn_command hn_cmd_eval;                 // defined in cmd_eval.c
+ *
+ * Ownership: constants. Threading: none. */
+#ifndef HN_CLI_COMMANDS_H
+#define HN_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+extern const hn_command hn_cmd_help;
+extern const hn_command hn_cmd_version;
+
+#endif

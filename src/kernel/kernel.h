@@ -85,22 +85,25 @@ typedef struct hn_kernels {
     void (*kv_store_tail)(void *tail, const float *x, int row, int n_kv_heads, int HS, hn_kv_type type);
     /* The work of `thread` of `n_threads` on the runs; scratch is hn_attention_scratch_bytes for each thread. */
     void (*attention)(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch, int thread, int n_threads);
+    size_t (*attention_thread_bytes)(const hn_attention_shape *shape); /* scratch of one thread */
     /* ln(sum(exp(x))) over n logits, in f32 with sums in f64 and in a fixed order; *max (may be NULL) gets the largest. */
     double (*logsumexp)(const float *x, size_t n, float *max);
     /* Matrix product: see matmul.c. Opaque here. */
     const struct hn_matmul_ops *matmul;
 } hn_kernels;
 
-/* `isa`: NULL (HONE_ISA, else the best), "ref", "avx2", "avx512", "neon"; "avx512" takes bf16 products where the CPU has them.
+/* `isa`: NULL (HONE_ISA, else the best), "ref", "avx2", "avx512", "neon"; "avx512" takes bf16 products where the CPU has them,
+ * "avx512f32" never does.
  * HN_ERR_UNSUPPORTED where the CPU cannot run it, naming what it has. */
 hn_status hn_kernels_choose(const char *isa, const hn_kernels **kernels, hn_error *err) HN_MUST_CHECK;
 /* The i-th table that this CPU can run (0 is "ref"); NULL past the last. For tests. */
 const hn_kernels *hn_kernels_available(int i);
 
+/* Checks the matrix's shape and, where the mode and the table ask for it, packs its weights. `pool` may be NULL. */
 hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool, hn_error *err) HN_MUST_CHECK;
 void hn_matrix_release(hn_matrix *w);
-/* y (M,N) = x (M,K) W^T. y_stride, x_stride: floats between rows (0: N, K). Runs on the pool. `scratch` holds at least
- * hn_matmul_scratch_bytes; no allocation happens inside. */
+/* y (M,N) = x (M,K) W^T. y_stride, x_stride: floats between rows (0: N, K). Runs on the pool (NULL: this thread alone).
+ * `scratch` holds at least hn_matmul_scratch_bytes, at any alignment; no allocation happens inside. */
 void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride, const hn_matrix *w,
                int64_t M, void *scratch);
 size_t hn_matmul_scratch_bytes(const hn_kernels *k, const hn_matrix *w, int64_t max_M, int n_threads);

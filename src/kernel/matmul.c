@@ -1,0 +1,180 @@
+/* Matrix products: shapes, packs, scratch memory and the division of work; see kernel.h and matmul.h. The arithmetic itself
+ * is in ref/, avx2/, avx512/ and neon/.
+ * Surprise: with few rows every thread converts all of x for itself, since converting 8 rows costs less than meeting twice. */
+#include "kernel/matmul.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+enum { ALIGN = 64, ROWS_CONVERTED_ALONE = 8 };
+
+static size_t round_to_line(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
+static void *line_of(void *memory) { return (void *)(((uintptr_t)memory + ALIGN - 1) / ALIGN * ALIGN); }
+
+static size_t panel_count(const hn_matmul_ops *ops, const hn_matrix *w) {
+    return ((size_t)w->n_out + (size_t)ops->panel_columns - 1) / (size_t)ops->panel_columns;
+}
+
+static void run(hn_pool *pool, hn_pool_fn *fn, void *arg) {
+    if (pool) hn_pool_run(pool, fn, arg);
+    else fn(arg, 0, 1);
+}
+
+static hn_status check_shape(const hn_matrix *w, hn_error *err) {
+    hn_dtype_info info = hn_dtype_of(w->dtype);
+    size_t row_bytes, all_bytes;
+    if (!info.name)
+        return hn_fail(err, HN_ERR_UNSUPPORTED, "matrix", "convert the file to a format such as Q8_0",
+                       "number format %d is not known", (int)w->dtype);
+    if (!w->data || w->n_out < 1 || w->n_in < 1 || w->n_out > INT32_MAX || w->n_in > INT32_MAX)
+        return hn_fail(err, HN_ERR_INPUT, "matrix", "the model file is damaged or not supported",
+                       "a weight matrix of %lld x %lld cannot be used", (long long)w->n_out, (long long)w->n_in);
+    if (!hn_dtype_bytes(w->dtype, (uint64_t)w->n_in, &row_bytes))
+        return hn_fail(err, HN_ERR_INPUT, "matrix", "use a format with smaller blocks, such as Q8_0 or F16",
+                       "rows of %lld values are not whole %s blocks of %zu", (long long)w->n_in, info.name, info.block_values);
+    if (!hn_mul_size(row_bytes, (size_t)w->n_out, &all_bytes))
+        return hn_fail(err, HN_ERR_LIMIT, "matrix", NULL, "a weight matrix of %lld x %lld is too large", (long long)w->n_out,
+                       (long long)w->n_in);
+    return HN_OK;
+}
+
+typedef struct pack_job {
+    const hn_matmul_ops *ops;
+    hn_matrix *w;
+    size_t panel_bytes;
+} pack_job;
+
+static void pack_share(void *arg, int thread, int n_threads) {
+    pack_job *job = arg;
+    size_t from, to;
+    hn_share(panel_count(job->ops, job->w), 1, thread, n_threads, &from, &to);
+    for (size_t i = from; i < to; i++)
+        job->ops->pack_panel((char *)job->w->pack + i * job->panel_bytes, job->w, (int64_t)i * job->ops->panel_columns);
+}
+
+hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool, hn_error *err) {
+    HN_TRY(check_shape(w, err));
+    w->mode = mode;
+    w->pack = NULL;
+    w->pack_bytes = 0;
+    size_t panel_bytes = k->matmul->panel_bytes(w->dtype, w->n_in), total;
+    if (mode == HN_PACK_LOW || panel_bytes == 0) return HN_OK;
+    if (!hn_mul_size(panel_bytes, panel_count(k->matmul, w), &total)) return hn_fail_memory(err, SIZE_MAX);
+    w->pack = hn_alloc_aligned(total, ALIGN);
+    if (!w->pack) return hn_fail_memory(err, total);
+    w->pack_bytes = total;
+    run(pool, pack_share, &(pack_job){k->matmul, w, panel_bytes});
+    return HN_OK;
+}
+
+void hn_matrix_release(hn_matrix *w) {
+    if (w->pack) hn_free_aligned(w->pack, w->pack_bytes);
+    w->pack = NULL;
+    w->pack_bytes = 0;
+}
+
+/* Scratch: the converted rows that all threads share, then for each thread its own scratch and room for few rows. */
+typedef struct scratch_layout {
+    size_t shared, thread, alone;
+} scratch_layout;
+
+static scratch_layout layout_of(const hn_kernels *k, const hn_matrix *w, int64_t M) {
+    const hn_matmul_ops *ops = k->matmul;
+    bool alone = M <= ROWS_CONVERTED_ALONE;
+    return (scratch_layout){
+        .shared = alone ? 0 : round_to_line(ops->input_bytes(w->dtype, w->n_in, M)),
+        .thread = round_to_line(ops->thread_bytes(w->dtype, w->n_in, w->mode)),
+        .alone = alone ? round_to_line(ops->input_bytes(w->dtype, w->n_in, M)) : 0,
+    };
+}
+
+size_t hn_matmul_scratch_bytes(const hn_kernels *k, const hn_matrix *w, int64_t max_M, int n_threads) {
+    /* A step of few rows must fit the scratch that was sized for many. */
+    scratch_layout many = layout_of(k, w, max_M);
+    scratch_layout few = layout_of(k, w, max_M < ROWS_CONVERTED_ALONE ? max_M : ROWS_CONVERTED_ALONE);
+    return many.shared + (size_t)n_threads * (few.thread + few.alone) + ALIGN;
+}
+
+typedef struct product_job {
+    const hn_matmul_ops *ops;
+    hn_product product;
+    scratch_layout layout;
+    char *threads_scratch;
+    void *shared_input;
+} product_job;
+
+static void convert_share(void *arg, int thread, int n_threads) {
+    product_job *job = arg;
+    const hn_product *p = &job->product;
+    size_t from, to;
+    hn_share((size_t)p->M, 1, thread, n_threads, &from, &to);
+    job->ops->convert(job->shared_input, p->x, p->x_stride, p->w->dtype, p->w->n_in, (int64_t)from, (int64_t)to);
+}
+
+static void multiply_share(void *arg, int thread, int n_threads) {
+    product_job *job = arg;
+    hn_product p = job->product;
+    char *own = job->threads_scratch + (size_t)thread * (job->layout.thread + job->layout.alone);
+    p.scratch = own;
+    p.input = job->shared_input;
+    if (job->layout.alone) {
+        void *input = own + job->layout.thread;
+        job->ops->convert(input, p.x, p.x_stride, p.w->dtype, p.w->n_in, 0, p.M);
+        p.input = input;
+    }
+    size_t from, to;
+    hn_share(panel_count(job->ops, p.w), 1, thread, n_threads, &from, &to);
+    if (from < to) job->ops->multiply(&p, from, to);
+}
+
+void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride,
+               const hn_matrix *w, int64_t M, void *scratch) {
+    if (M <= 0) return;
+    product_job job = {
+        .ops = k->matmul,
+        .product = {.y = y, .x = x, .y_stride = y_stride ? y_stride : w->n_out, .x_stride = x_stride ? x_stride : w->n_in,
+                    .M = M, .w = w},
+        .layout = layout_of(k, w, M),
+    };
+    char *memory = line_of(scratch);
+    job.threads_scratch = memory + job.layout.shared;
+    if (job.layout.shared) {
+        job.shared_input = memory;
+        run(pool, convert_share, &job);
+    }
+    run(pool, multiply_share, &job);
+}
+
+typedef struct attention_job {
+    const hn_kernels *k;
+    const hn_attention_run *runs;
+    int n_runs;
+    const hn_attention_shape *shape;
+    char *scratch;
+    size_t thread_bytes;
+} attention_job;
+
+static void attention_share(void *arg, int thread, int n_threads) {
+    attention_job *job = arg;
+    job->k->attention(job->runs, job->n_runs, job->shape, job->scratch + (size_t)thread * job->thread_bytes, thread, n_threads);
+}
+
+size_t hn_attention_scratch_bytes(const hn_kernels *k, const hn_attention_shape *shape, int n_threads) {
+    return round_to_line(k->attention_thread_bytes(shape)) * (size_t)n_threads + ALIGN;
+}
+
+void hn_attention(const hn_kernels *k, hn_pool *pool, const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape,
+                  void *scratch) {
+    attention_job job = {k, runs, n_runs, shape, line_of(scratch), round_to_line(k->attention_thread_bytes(shape))};
+    run(pool, attention_share, &job);
+}
+
+void hn_matrix_row(const hn_kernels *k, float *dst, const hn_matrix *w, int64_t id) {
+    size_t row_bytes;
+    if (id < 0 || id >= w->n_out || !hn_dtype_bytes(w->dtype, (uint64_t)w->n_in, &row_bytes)) {
+        memset(dst, 0, (size_t)w->n_in * sizeof *dst);
+        return;
+    }
+    k->dequantize(dst, (const char *)w->data + (size_t)id * row_bytes, w->dtype, (size_t)w->n_in);
+}

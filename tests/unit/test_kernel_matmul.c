@@ -1,0 +1,247 @@
+/* Matrix products of every table: close to an f64 oracle on the same rounded inputs, nothing read or written outside, and a
+ * row's bits independent of the number of rows, of chunks, of threads and of the pack mode. */
+#include "kernel/kernel.h"
+
+#include "base/alloc.h"
+#include "kernel_cases.h"
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int many_M[] = {1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 100};
+enum { N_MANY_M = sizeof many_M / sizeof *many_M };
+
+typedef struct shape {
+    hn_dtype dtype;
+    int N, K;
+} shape;
+
+static const shape shapes[] = {
+    {HN_DTYPE_F32, 1, 1},     {HN_DTYPE_F32, 33, 3},    {HN_DTYPE_F32, 17, 65},    {HN_DTYPE_F32, 100, 192},
+    {HN_DTYPE_F16, 5, 17},    {HN_DTYPE_F16, 64, 100},  {HN_DTYPE_BF16, 31, 33},   {HN_DTYPE_BF16, 48, 576},
+    {HN_DTYPE_BF16, 16, 1},   {HN_DTYPE_Q4_1, 192, 576}, {HN_DTYPE_Q4_1, 37, 96},  {HN_DTYPE_Q4_1, 129, 1536},
+    {HN_DTYPE_Q4_0, 65, 160}, {HN_DTYPE_Q5_0, 33, 64},  {HN_DTYPE_Q5_1, 15, 32},   {HN_DTYPE_Q8_0, 100, 224},
+    {HN_DTYPE_Q8_0, 32, 576}, {HN_DTYPE_Q2_K, 17, 256}, {HN_DTYPE_Q3_K, 33, 512},  {HN_DTYPE_Q4_K, 40, 768},
+    {HN_DTYPE_Q5_K, 31, 256}, {HN_DTYPE_Q6_K, 16, 256},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+
+static hn_matrix matrix_of(const shape *s, const void *data) {
+    return (hn_matrix){.dtype = s->dtype, .n_out = s->N, .n_in = s->K, .data = data};
+}
+
+/* x (M,K) of a guarded buffer times w, in a fresh guarded buffer (M,N) with checked borders. */
+static guarded multiply(const hn_kernels *k, hn_pool *pool, const hn_matrix *w, const float *x, int64_t M) {
+    guarded y = guarded_create((size_t)(M * w->n_out));
+    int n_threads = pool ? hn_pool_size(pool) : 1;
+    size_t scratch_bytes = hn_matmul_scratch_bytes(k, w, M, n_threads);
+    void *scratch = hn_alloc(scratch_bytes);
+    memset(scratch, 0xFF, scratch_bytes); /* NaN: nothing may be read before it is written */
+    hn_matmul(k, pool, y.data, 0, x, 0, w, M, scratch);
+    hn_free(scratch);
+    guarded_check(&y);
+    return y;
+}
+
+static bool has_bf16_products(const hn_kernels *k) { return strcmp(k->name, "avx512bf16") == 0; }
+
+/* What the table multiplies with: weights other than F32 may be rounded to bf16, rows only where products are bf16. */
+static void check_against_f64(const hn_kernels *k, const shape *s, const void *data, const float *x, const float *y, int M) {
+    bool round_w = strcmp(k->name, "ref") != 0 && s->dtype != HN_DTYPE_F32, round_x = has_bf16_products(k) && round_w;
+    const hn_kernels *ref = hn_kernels_available(0);
+    hn_matrix w = matrix_of(s, data);
+    float *row = hn_alloc((size_t)s->K * sizeof *row);
+    for (int n = 0; n < s->N; n++) {
+        hn_matrix_row(ref, row, &w, n);
+        for (int m = 0; m < M; m++) {
+            double sum = 0, size = 0;
+            for (int i = 0; i < s->K; i++) {
+                float a = x[m * s->K + i], b = row[i];
+                double product = (double)(round_x ? as_bf16(a) : a) * (round_w ? as_bf16(b) : b);
+                sum += product;
+                size += fabs(product);
+            }
+            double difference = fabs(sum - (double)y[m * s->N + n]);
+            if (!(difference <= size * 0x1.0p-21 + 1e-30))
+                fail_msg("%s %s N %d K %d row %d column %d: %g is not %g", k->name, hn_dtype_of(s->dtype).name, s->N, s->K, m, n,
+                         (double)y[m * s->N + n], sum);
+        }
+    }
+    hn_free(row);
+}
+
+static void check_shape_on_table(const hn_kernels *k, const shape *s, hn_pool *two) {
+    hn_error err = {0};
+    int most = many_M[N_MANY_M - 1];
+    unsigned char *data = random_weights(s->dtype, (size_t)s->N, (size_t)s->K, 7);
+    hn_matrix keep = matrix_of(s, data), low = keep;
+    hn_test_ok(hn_matrix_prepare(&keep, k, HN_PACK_KEEP, two, &err), &err);
+    hn_test_ok(hn_matrix_prepare(&low, k, HN_PACK_LOW, NULL, &err), &err);
+    assert_null(low.pack);
+    guarded x = guarded_create((size_t)(most * s->K));
+    random_fill(x.data, x.n, 11);
+    guarded all = multiply(k, two, &keep, x.data, most);
+    check_against_f64(k, s, data, x.data, all.data, most);
+    for (int i = 0; i < N_MANY_M; i++) {
+        int M = many_M[i], from = most - M; /* the first rows, and the last as a chunk of their own */
+        guarded first = multiply(k, NULL, &keep, x.data, M), last = multiply(k, two, &low, x.data + from * s->K, M);
+        assert_true(bits_equal(first.data, all.data, first.n));
+        assert_true(bits_equal(last.data, all.data + from * s->N, last.n));
+        guarded_free(&first);
+        guarded_free(&last);
+    }
+    guarded_free(&all);
+    guarded_free(&x);
+    hn_matrix_release(&keep);
+    hn_matrix_release(&low);
+    hn_free(data);
+}
+
+static void every_shape_on_every_table(void **state) {
+    const hn_kernels *k;
+    for (int i = 0; (k = hn_kernels_available(i)); i++)
+        for (int s = 0; s < N_SHAPES; s++) check_shape_on_table(k, &shapes[s], *state);
+}
+
+/* Rows further apart than they are long: what lies between is neither read (NaN) nor written. */
+static void strides_leave_the_gaps_alone(void **state) {
+    const shape s = {HN_DTYPE_Q8_0, 50, 96};
+    enum { M = 21, X_STRIDE = 103, Y_STRIDE = 57 };
+    hn_error err = {0};
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        unsigned char *data = random_weights(s.dtype, (size_t)s.N, (size_t)s.K, 3);
+        hn_matrix w = matrix_of(&s, data);
+        hn_test_ok(hn_matrix_prepare(&w, k, HN_PACK_KEEP, *state, &err), &err);
+        guarded x = guarded_create(M * X_STRIDE), y = guarded_create(M * Y_STRIDE), dense = guarded_create((size_t)(M * s.K));
+        random_fill(dense.data, dense.n, 9);
+        for (int m = 0; m < M; m++) memcpy(x.data + m * X_STRIDE, dense.data + m * s.K, (size_t)s.K * sizeof(float));
+        void *scratch = hn_alloc(hn_matmul_scratch_bytes(k, &w, M, 2));
+        hn_matmul(k, *state, y.data, Y_STRIDE, x.data, X_STRIDE, &w, M, scratch);
+        guarded plain = multiply(k, *state, &w, dense.data, M);
+        for (int m = 0; m < M; m++) {
+            assert_true(bits_equal(y.data + m * Y_STRIDE, plain.data + m * s.N, (size_t)s.N));
+            for (int n = s.N; n < Y_STRIDE; n++) assert_true(isnan(y.data[m * Y_STRIDE + n]));
+        }
+        hn_free(scratch);
+        guarded_check(&y);
+        guarded_free(&x), guarded_free(&y), guarded_free(&dense), guarded_free(&plain);
+        hn_matrix_release(&w);
+        hn_free(data);
+    }
+}
+
+static void a_vocabulary_of_outputs_and_512_rows(void **state) {
+    const shape s[] = {{HN_DTYPE_Q4_1, 49152, 64}, {HN_DTYPE_Q4_1, 192, 576}};
+    const int M[] = {9, 512};
+    hn_error err = {0};
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        for (int i = 0; i < 2; i++) {
+            unsigned char *data = random_weights(s[i].dtype, (size_t)s[i].N, (size_t)s[i].K, 13);
+            hn_matrix w = matrix_of(&s[i], data);
+            hn_test_ok(hn_matrix_prepare(&w, k, HN_PACK_KEEP, *state, &err), &err);
+            guarded x = guarded_create((size_t)(M[i] * s[i].K));
+            random_fill(x.data, x.n, 2);
+            guarded all = multiply(k, *state, &w, x.data, M[i]), one = multiply(k, *state, &w, x.data + 8 * s[i].K, 1);
+            assert_true(bits_equal(one.data, all.data + 8 * (size_t)s[i].N, one.n));
+            check_against_f64(k, &(shape){s[i].dtype, s[i].N < 2000 ? s[i].N : 2000, s[i].K}, data, x.data, all.data, 1);
+            guarded_free(&x), guarded_free(&all), guarded_free(&one);
+            hn_matrix_release(&w);
+            hn_free(data);
+        }
+    }
+}
+
+static void rows_are_looked_up_exactly(void **state) {
+    (void)state;
+    unsigned char *data = random_weights(HN_DTYPE_Q4_1, 10, 96, 4);
+    hn_matrix w = {.dtype = HN_DTYPE_Q4_1, .n_out = 10, .n_in = 96, .data = data};
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        for (int id = 0; id < 10; id++) {
+            guarded row = guarded_create(96);
+            float expected[96];
+            k->dequantize(expected, data + id * 60, HN_DTYPE_Q4_1, 96);
+            hn_matrix_row(k, row.data, &w, id);
+            guarded_check(&row);
+            assert_true(bits_equal(row.data, expected, 96));
+            guarded_free(&row);
+        }
+        float zeros[96] = {0}, out[96];
+        hn_matrix_row(k, out, &w, 10);
+        assert_true(bits_equal(out, zeros, 96));
+        hn_matrix_row(k, out, &w, -1);
+        assert_true(bits_equal(out, zeros, 96));
+    }
+    hn_free(data);
+}
+
+static void impossible_matrices_are_errors(void **state) {
+    (void)state;
+    static const float data[64];
+    static const hn_matrix bad[] = {
+        {.dtype = HN_DTYPE_NONE, .n_out = 1, .n_in = 1, .data = data},   {.dtype = (hn_dtype)4, .n_out = 1, .n_in = 32, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = 0, .n_in = 1, .data = data},    {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = -1, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = 1},                  {.dtype = HN_DTYPE_Q8_0, .n_out = 1, .n_in = 33, .data = data},
+        {.dtype = HN_DTYPE_Q4_K, .n_out = 1, .n_in = 32, .data = data},  {.dtype = HN_DTYPE_F32, .n_out = INT64_MAX, .n_in = 2, .data = data},
+    };
+    hn_error err = {0};
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            hn_matrix w = bad[i];
+            assert_int_not_equal(hn_matrix_prepare(&w, k, HN_PACK_KEEP, NULL, &err), HN_OK);
+            assert_null(w.pack);
+        }
+        hn_matrix w = {.dtype = HN_DTYPE_F32, .n_out = 4, .n_in = 16, .data = data};
+        hn_alloc_fail_at(1, true);
+        hn_status st = hn_matrix_prepare(&w, k, HN_PACK_KEEP, NULL, &err);
+        hn_alloc_fail_at(0, false);
+        assert_true(st == HN_ERR_MEMORY || k->matmul == hn_kernels_available(0)->matmul);
+        hn_matrix_release(&w);
+        hn_matrix_release(&w);
+    }
+}
+
+static void the_environment_chooses_a_table(void **state) {
+    (void)state;
+    const hn_kernels *k, *last = NULL, *table;
+    hn_error err = {0};
+    assert_string_equal(hn_kernels_available(0)->name, "ref");
+    for (int i = 0; (table = hn_kernels_available(i)); i++) last = table;
+    hn_test_ok(hn_kernels_choose("ref", &k, &err), &err);
+    assert_ptr_equal(k, hn_kernels_available(0));
+    hn_test_ok(hn_kernels_choose("", &k, &err), &err);
+    assert_ptr_equal(k, last);
+    assert_int_equal(hn_kernels_choose("sse9", &k, &err), HN_ERR_UNSUPPORTED);
+    assert_null(k);
+    assert_non_null(strstr(err.message, "ref"));
+}
+
+static int start_pool(void **state) {
+    hn_pool *pool;
+    hn_error err;
+    if (hn_pool_create(2, &pool, &err) != HN_OK) return -1;
+    *state = pool;
+    return 0;
+}
+
+static int stop_pool(void **state) {
+    hn_pool_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape_on_every_table),
+        cmocka_unit_test(strides_leave_the_gaps_alone),
+        cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows),
+        cmocka_unit_test(rows_are_looked_up_exactly),
+        cmocka_unit_test(impossible_matrices_are_errors),
+        cmocka_unit_test(the_environment_chooses_a_table),
+    };
+    return cmocka_run_group_tests(tests, start_pool, stop_pool);
+}

@@ -3,9 +3,9 @@
  *
  *     hn_store *s;
  *     HN_TRY(hn_store_open(".hone", &s, &err));            // creates, migrates
- *     HN_TRY(hn_run_begin(s, &spec, &run, &err));
- *     HN_TRY(hn_prediction_add(s, run, rows, n, &err));    // one short transaction: what returned is safe from kill -9
- *     HN_TRY(hn_run_finish(s, run, summary, &err));
+ *     HN_TRY(hn_run_begin(s, &spec, false, &run, &start, &err));
+ *     HN_TRY(hn_prediction_add(s, run->id, rows, n, &err)); // one short transaction: what returned is safe from kill -9
+ *     HN_TRY(hn_run_finish(s, run->id, summary, &err));
  *     hn_store_close(s);
  *
  * Several processes may use one store at once (WAL, short transactions, busy time-out). Opening read-only commands on a full disk works.
@@ -21,8 +21,11 @@
 
 typedef struct hn_store hn_store;
 
+/* Creates the folder and the database where they are missing and brings an older schema up to date. HN_ERR_UNSUPPORTED: written by a newer
+ * hone; HN_ERR_INPUT: damaged. Where nothing can be written, a store that is there opens for reading; each write then fails. */
 hn_status hn_store_open(const char *dir, hn_store **store, hn_error *err) HN_MUST_CHECK;
 void hn_store_close(hn_store *store);
+bool hn_store_is_read_only(const hn_store *store);
 
 /* Objects: content-addressed bytes (prompt files, hone.yaml, datasets, reports). Put returns the SHA-256 of the bytes; equal bytes are kept once. */
 hn_status hn_object_put(hn_store *store, const void *bytes, size_t n, char hash[65], hn_error *err) HN_MUST_CHECK;
@@ -53,8 +56,11 @@ typedef struct hn_run {
     hn_arena *arena;    /* everything above; free with hn_run_free */
 } hn_run;
 
-/* Finds the unfinished run with the same content id and continues it, or starts a new one. */
-hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, hn_run **run, bool *resumed, hn_error *err) HN_MUST_CHECK;
+typedef enum hn_run_start { HN_RUN_NEW, HN_RUN_RESUMED, HN_RUN_DONE } hn_run_start;
+
+/* A content id is one run: an unfinished run with the same id is continued (RESUMED), a finished one is handed out as it is (DONE),
+ * unless `fresh`, which starts another; else a run is started (NEW). */
+hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start, hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_finish(hn_store *store, int64_t run_id, const char *summary_json, hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_stop(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK; /* interrupted, resumable */
 /* "r7", "7", a content-id prefix of 6 digits or more, a tag, "last". HN_ERR_NOT_FOUND lists near ones. */
@@ -100,7 +106,9 @@ void hn_prediction_list_free(hn_prediction_list *list);
 hn_status hn_cache_get(hn_store *store, const char *key, json_t **value /* NULL: absent; new reference */, hn_error *err) HN_MUST_CHECK;
 hn_status hn_cache_put(hn_store *store, const char *const *keys, json_t *const *values, size_t n, hn_error *err) HN_MUST_CHECK;
 
-/* The ledger of looks at the test split: each finished test run counts. */
+/* The ledger of looks at the test split: each finished test run counts, and each time that a finished one is asked for again
+ * (hn_test_look_add; nothing happens for a run of another split). */
+hn_status hn_test_look_add(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK;
 hn_status hn_test_looks(hn_store *store, const char *dataset_hash, int64_t *n_looks, hn_error *err) HN_MUST_CHECK;
 
 #endif

@@ -280,8 +280,8 @@ static hn_status fail_no_run(hn_store *store, const char *name, hn_error *err) {
     char hint[256] = "", list[256] = "";
     hn_stmt *q;
     HN_TRY(hn_db_prepare(store->db,
-                         "SELECT name, 1 FROM tag UNION SELECT 'r' || id, 0 FROM (SELECT id FROM run ORDER BY id DESC LIMIT 20) "
-                         "ORDER BY 2 DESC, length(1) DESC, 1 DESC",
+                         "SELECT name FROM (SELECT DISTINCT name, 1 AS rank, 0 AS id FROM tag UNION ALL "
+                         "SELECT 'r' || id, 0, id FROM run ORDER BY 2 DESC, 3 DESC LIMIT 40)",
                          &q, err));
     hn_status st;
     bool row;

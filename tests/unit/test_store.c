@@ -1,0 +1,607 @@
+/* The store: what is reported as saved is there after kill -9, two processes share it, damage and newer versions are errors with
+ * remedies, and running out of memory at any allocation is a status. */
+#include "support.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/migrate.h"
+#include "store/store.h"
+
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[HN_PATH_MAX];
+
+static int make_folder(void **state) {
+    (void)state;
+    hn_test_folder(folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    hn_test_folder_remove(folder);
+    return 0;
+}
+
+static void path_in(char out[HN_PATH_MAX], const char *name) {
+    hn_error err;
+    hn_test_ok(hn_path_join(out, folder, name, &err), &err);
+}
+
+static hn_store *open_store(const char *name) {
+    char dir[HN_PATH_MAX];
+    hn_store *store;
+    hn_error err;
+    path_in(dir, name);
+    hn_test_ok(hn_store_open(dir, &store, &err), &err);
+    return store;
+}
+
+static hn_run_spec spec_named(const char *prompt, const char *split) {
+    return (hn_run_spec){.kind = "eval", .prompt_name = prompt, .prompt_hash = "aa", .scope_hash = "bb", .dataset_hash = "cc", .split = split,
+                         .n_cases = 3, .case_set_hash = "dd", .model_name = "m", .model_hash = "ee", .template_hash = "ff",
+                         .numeric_path = "k1", .parameters_json = "{}", .code_version = "1", .metric = "accuracy"};
+}
+
+static int64_t begin(hn_store *s, const char *prompt, const char *split, hn_run_start expected) {
+    hn_run_spec spec = spec_named(prompt, split);
+    hn_run *run;
+    hn_run_start start;
+    hn_error err;
+    hn_test_ok(hn_run_begin(s, &spec, false, &run, &start, &err), &err);
+    assert_int_equal(start, expected);
+    int64_t id = run->id;
+    hn_run_free(run);
+    return id;
+}
+
+static void predictions_come_back_bit_for_bit(void **state) {
+    (void)state;
+    hn_store *s = open_store("a");
+    hn_error err;
+    int64_t id = begin(s, "v1", "dev", HN_RUN_NEW);
+    double probabilities[] = {0.1, 0.2, 0.7}, raw[] = {-1e-300, -2.5, -0.1};
+    hn_prediction rows[] = {
+        {.case_id = "c1", .position = 1, .target = "x", .group = "g", .value = "x", .text = "it's \"x\"", .correct = true, .score = 1,
+         .probabilities = probabilities, .raw_logprobs = raw, .n_probabilities = 3, .prompt_tokens = 10, .completion_tokens = 2,
+         .prefill_ms = 0.25, .decode_ms = 1, .finish = "stop", .cache_key = "k", .from_cache = true, .details_json = "{\"a\":1}"},
+        {.case_id = "c0", .position = 0, .error = "too long", .finish = "error"},
+    };
+    hn_test_ok(hn_prediction_add(s, id, rows, 2, &err), &err);
+    rows[0].value = "changed"; /* a position that is there stays as it was */
+    hn_test_ok(hn_prediction_add(s, id, rows, 2, &err), &err);
+    hn_store_close(s);
+
+    s = open_store("a");
+    hn_prediction_list list;
+    hn_test_ok(hn_prediction_load(s, id, &list, &err), &err);
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.rows[0].case_id, "c0");
+    assert_null(list.rows[0].value);
+    assert_null(list.rows[0].probabilities);
+    assert_string_equal(list.rows[0].error, "too long");
+    const hn_prediction *p = &list.rows[1];
+    assert_string_equal(p->value, "x");
+    assert_string_equal(p->text, "it's \"x\"");
+    assert_string_equal(p->details_json, "{\"a\":1}");
+    assert_int_equal(p->n_probabilities, 3);
+    assert_memory_equal(p->probabilities, probabilities, sizeof probabilities);
+    assert_memory_equal(p->raw_logprobs, raw, sizeof raw);
+    assert_true(p->correct && p->from_cache && p->prefill_ms == 0.25 && p->prompt_tokens == 10);
+    hn_prediction_list_free(&list);
+
+    rows[0].case_id = NULL; /* what must be there and is not: an error, and nothing of the batch is kept */
+    rows[0].position = 7;
+    assert_int_not_equal(hn_prediction_add(s, id, rows, 1, &err), HN_OK);
+    assert_int_not_equal(hn_prediction_add(s, 999, rows + 1, 1, &err), HN_OK); /* no such run: foreign key */
+    hn_store_close(s);
+}
+
+static void a_content_id_is_one_run(void **state) {
+    (void)state;
+    hn_store *s = open_store("b");
+    hn_error err;
+    int64_t id = begin(s, "v1", "test", HN_RUN_NEW), looks;
+    assert_int_equal(begin(s, "v1", "test", HN_RUN_RESUMED), id);
+    hn_test_ok(hn_run_stop(s, id, &err), &err);
+    assert_int_equal(begin(s, "v1", "test", HN_RUN_RESUMED), id);
+    hn_test_ok(hn_test_looks(s, "cc", &looks, &err), &err);
+    assert_int_equal(looks, 0);
+    hn_test_ok(hn_run_finish(s, id, "{\"accuracy\":0.5}", &err), &err);
+    assert_int_equal(begin(s, "v1", "test", HN_RUN_DONE), id);
+    hn_test_ok(hn_test_look_add(s, id, &err), &err);
+    hn_test_ok(hn_test_looks(s, "cc", &looks, &err), &err);
+    assert_int_equal(looks, 2);
+    int64_t other = begin(s, "v2", "dev", HN_RUN_NEW);
+    assert_int_equal(other, id + 1);
+    hn_test_ok(hn_run_finish(s, other, "{}", &err), &err); /* dev: no look */
+    hn_test_ok(hn_test_looks(s, "cc", &looks, &err), &err);
+    assert_int_equal(looks, 2);
+
+    hn_run_spec spec = spec_named("v1", "test");
+    hn_run *run;
+    hn_run_start start;
+    hn_test_ok(hn_run_begin(s, &spec, true, &run, &start, &err), &err);
+    assert_int_equal(start, HN_RUN_NEW);
+    assert_int_equal(run->id, other + 1);
+    assert_string_equal(run->state, "running");
+    hn_run_free(run);
+    hn_store_close(s);
+}
+
+static int64_t found(hn_store *s, const char *name) {
+    hn_run *run;
+    hn_error err;
+    if (hn_run_find(s, name, &run, &err) != HN_OK) {
+        assert_int_equal(err.code, HN_ERR_NOT_FOUND);
+        assert_true(strlen(err.hint) > 0);
+        return 0;
+    }
+    int64_t id = run->id;
+    hn_run_free(run);
+    return id;
+}
+
+static void runs_are_found_by_all_their_names(void **state) {
+    (void)state;
+    hn_store *s = open_store("c");
+    hn_error err;
+    assert_int_equal(found(s, "last"), 0);
+    int64_t a = begin(s, "v1", "dev", HN_RUN_NEW), b = begin(s, "v2", "dev", HN_RUN_NEW);
+    hn_test_ok(hn_run_tag(s, a, "best", &err), &err);
+    assert_int_equal(found(s, "last"), b);
+    assert_int_equal(found(s, "r1"), a);
+    assert_int_equal(found(s, "2"), b);
+    assert_int_equal(found(s, "best"), a);
+    hn_test_ok(hn_run_tag(s, b, "best", &err), &err); /* a tag moves */
+    assert_int_equal(found(s, "best"), b);
+    assert_int_equal(found(s, "r3"), 0);
+    assert_int_equal(found(s, ""), 0);
+    assert_int_equal(found(s, "' OR 1=1 --"), 0);
+    assert_int_equal(found(s, "99999999999999999999"), 0);
+    hn_run *run;
+    assert_int_equal(hn_run_find(s, "bets", &run, &err), HN_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.hint, "best"));
+    hn_test_ok(hn_run_find(s, "r2", &run, &err), &err);
+    assert_string_equal(run->tags, "best");
+    assert_string_equal(run->spec.prompt_name, "v2");
+    char prefix[13];
+    snprintf(prefix, sizeof prefix, "%.12s", run->content_id);
+    hn_run_free(run);
+    assert_int_equal(found(s, prefix), b);
+    const char *bad[] = {"", "last", "r7", "12", "abcdef", "two words", "é"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(hn_run_tag(s, a, bad[i], &err), HN_ERR_USAGE);
+
+    hn_run **runs;
+    size_t n;
+    hn_test_ok(hn_run_list(s, 0, &runs, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_int_equal(runs[0]->id, b);
+    assert_string_equal(runs[1]->tags, "");
+    hn_run_list_free(runs, n);
+    hn_test_ok(hn_run_list(s, 1, &runs, &n, &err), &err);
+    assert_int_equal(n, 1);
+    hn_run_list_free(runs, n);
+    hn_store_close(s);
+}
+
+static void the_cache_keeps_the_first_answer(void **state) {
+    (void)state;
+    hn_store *s = open_store("d");
+    hn_error err;
+    json_t *value, *one = json_pack("{s:f,s:s}", "x", 0.1, "t", "h\xC3\xA9"), *two = json_pack("{s:i}", "x", 2);
+    const char *keys[] = {"k1", "k2", "k1"};
+    json_t *values[] = {one, two, two};
+    hn_test_ok(hn_cache_get(s, "k1", &value, &err), &err);
+    assert_null(value);
+    hn_test_ok(hn_cache_put(s, keys, values, 3, &err), &err);
+    hn_test_ok(hn_cache_get(s, "k1", &value, &err), &err);
+    assert_true(json_equal(value, one));
+    json_decref(value);
+    json_decref(one);
+    json_decref(two);
+    hn_store_close(s);
+}
+
+static void object_file(char path[HN_PATH_MAX], const char *store, const char *hash) {
+    char name[HN_PATH_MAX];
+    snprintf(name, sizeof name, "%s/objects/%.2s/%s", store, hash, hash + 2);
+    path_in(path, name);
+}
+
+static void objects_are_checked_against_their_name(void **state) {
+    (void)state;
+    hn_store *s = open_store("e");
+    hn_error err;
+    char hash[65], other[65], path[HN_PATH_MAX], *bytes;
+    size_t n;
+    hn_test_ok(hn_object_put(s, "abc", 3, hash, &err), &err);
+    /* FIPS 180-2, appendix B.1 */
+    assert_string_equal(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    hn_test_ok(hn_object_put(s, "abc", 3, other, &err), &err);
+    hn_test_ok(hn_object_get(s, hash, &bytes, &n, &err), &err);
+    assert_int_equal(n, 3);
+    assert_string_equal(bytes, "abc");
+    hn_free(bytes);
+    hn_test_ok(hn_object_put(s, "", 0, other, &err), &err);
+    hn_test_ok(hn_object_get(s, other, &bytes, &n, &err), &err);
+    assert_int_equal(n, 0);
+    hn_free(bytes);
+
+    assert_int_equal(hn_object_get(s, "../../../etc/passwd", &bytes, &n, &err), HN_ERR_INPUT);
+    assert_int_equal(hn_object_get(s, "00000000000000000000000000000000000000000000000000000000000000aa", &bytes, &n, &err), HN_ERR_NOT_FOUND);
+    object_file(path, "e", hash);
+    char *packed = hn_test_read(path, &n), *wrong;
+    for (size_t cut = 0; cut < n; cut++) { /* every truncation */
+        hn_test_ok(hn_file_write_atomic(path, packed, cut, &err), &err);
+        assert_int_equal(hn_object_get(s, hash, &wrong, &n, &err), HN_ERR_HASH);
+        assert_null(wrong);
+    }
+    hn_free(packed);
+    char swapped[HN_PATH_MAX]; /* another object's whole bytes under this name */
+    object_file(swapped, "e", other);
+    packed = hn_test_read(swapped, &n);
+    hn_test_ok(hn_file_write_atomic(path, packed, n, &err), &err);
+    hn_free(packed);
+    assert_int_equal(hn_object_get(s, hash, &wrong, &n, &err), HN_ERR_HASH);
+    /* a frame that claims 2^62 bytes */
+    const unsigned char huge[] = {0x28, 0xB5, 0x2F, 0xFD, 0xE0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0};
+    hn_test_ok(hn_file_write_atomic(path, huge, sizeof huge, &err), &err);
+    assert_int_equal(hn_object_get(s, hash, &wrong, &n, &err), HN_ERR_HASH);
+    hn_store_close(s);
+}
+
+static int64_t number_of(const char *dir, const char *sql) {
+    char path[HN_PATH_MAX], name[HN_PATH_MAX];
+    snprintf(name, sizeof name, "%s/store.db", dir);
+    path_in(path, name);
+    hn_db *db;
+    hn_error err;
+    int64_t value;
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    hn_test_ok(hn_db_number(db, sql, -1, &value, &err), &err);
+    hn_db_close(db);
+    return value;
+}
+
+/* A child that adds rows one transaction at a time and says so on a pipe after each. */
+static void write_rows(const char *name, int64_t first, int64_t n, int report) {
+    char dir[HN_PATH_MAX];
+    hn_store *s;
+    hn_error err;
+    path_in(dir, name);
+    if (hn_store_open(dir, &s, &err) != HN_OK) _exit(1);
+    for (int64_t i = first; i < first + n; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "case-%lld", (long long)i);
+        hn_prediction p = {.case_id = id, .position = i, .value = "x"};
+        if (hn_prediction_add(s, 1, &p, 1, &err) != HN_OK) {
+            fprintf(stderr, "%s %s\n", err.where, err.message);
+            _exit(2);
+        }
+        if (report >= 0 && write(report, &i, sizeof i) != sizeof i) _exit(3);
+    }
+    hn_store_close(s);
+    _exit(0);
+}
+
+static void two_processes_share_a_store(void **state) {
+    (void)state;
+    enum { EACH = 150 };
+    hn_store *s = open_store("f");
+    assert_int_equal(begin(s, "v1", "dev", HN_RUN_NEW), 1);
+    hn_store_close(s);
+    pid_t children[2];
+    for (int c = 0; c < 2; c++) {
+        children[c] = fork();
+        assert_true(children[c] >= 0);
+        if (children[c] == 0) write_rows("f", c * EACH, EACH, -1);
+    }
+    for (int c = 0; c < 2; c++) {
+        int status;
+        assert_int_equal(waitpid(children[c], &status, 0), children[c]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_int_equal(number_of("f", "SELECT count(*) FROM prediction"), 2 * EACH);
+}
+
+static void two_processes_create_a_store_at_once(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX];
+    path_in(dir, "at-once");
+    pid_t children[4];
+    for (int c = 0; c < 4; c++) {
+        children[c] = fork();
+        assert_true(children[c] >= 0);
+        if (children[c] > 0) continue;
+        hn_store *s;
+        hn_error err;
+        hn_status st = hn_store_open(dir, &s, &err);
+        if (st != HN_OK) fprintf(stderr, "%s: %s\n", err.where, err.message);
+        _exit(st == HN_OK ? 0 : 1);
+    }
+    for (int c = 0; c < 4; c++) {
+        int status;
+        assert_int_equal(waitpid(children[c], &status, 0), children[c]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_int_equal(number_of("at-once", "PRAGMA user_version"), hn_n_migrations);
+}
+
+static void kill_loses_nothing_that_was_reported(void **state) {
+    (void)state;
+    hn_store *s = open_store("g");
+    assert_int_equal(begin(s, "v1", "dev", HN_RUN_NEW), 1);
+    hn_store_close(s);
+    hn_rng rng;
+    hn_rng_seed(&rng, 7, 0);
+    int64_t next = 0;
+    for (int round = 0; round < 12; round++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            write_rows("g", next, 1000000, ends[1]);
+        }
+        close(ends[1]);
+        /* killed at a random moment after the first few reports */
+        int64_t reported = -1, wanted = next + (int64_t)hn_rng_below(&rng, 20);
+        while (reported < wanted && read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        usleep((useconds_t)hn_rng_below(&rng, 4000));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        while (read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        close(ends[0]);
+        assert_true(reported >= wanted);
+        char sql[128];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM prediction WHERE position <= %lld", (long long)reported);
+        assert_int_equal(number_of("g", sql), reported + 1);
+        assert_int_equal(number_of("g", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+        next = number_of("g", "SELECT max(position) FROM prediction") + 1;
+    }
+}
+
+static void migrations_are_all_or_nothing(void **state) {
+    (void)state;
+    char path[HN_PATH_MAX];
+    path_in(path, "m.db");
+    hn_db *db;
+    hn_error err;
+    int64_t n;
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    const hn_migration good[] = {{1, "001_a", "CREATE TABLE a (x); INSERT INTO a VALUES (1)"},
+                                 {2, "002_b", "CREATE TABLE b (x); INSERT INTO b SELECT x + 1 FROM a"},
+                                 {3, "003_c", "CREATE TABLE c (x); INSERT INTO no_such_table VALUES (1)"}};
+    hn_test_ok(hn_migrate_with(db, good, 1, &err), &err);
+    assert_int_not_equal(hn_migrate_with(db, good, 3, &err), HN_OK);
+    assert_non_null(strstr(err.where, "003_c"));
+    hn_test_ok(hn_db_number(db, "PRAGMA user_version", 0, &n, &err), &err);
+    assert_int_equal(n, 2);
+    hn_test_ok(hn_db_number(db, "SELECT x FROM b", 0, &n, &err), &err);
+    assert_int_equal(n, 2);
+    hn_test_ok(hn_db_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'c'", 0, &n, &err), &err);
+    assert_int_equal(n, 0);
+    /* a store from the future */
+    assert_int_equal(hn_migrate_with(db, good, 1, &err), HN_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "version 2"));
+    assert_true(strlen(err.hint) > 0);
+    hn_db_close(db);
+}
+
+static void damage_is_an_error_with_a_remedy(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX], path[HN_PATH_MAX];
+    hn_error err;
+    hn_store *s = open_store("h");
+    int64_t id = begin(s, "v1", "dev", HN_RUN_NEW);
+    for (int64_t i = 0; i < 300; i++) {
+        hn_prediction p = {.case_id = "c", .position = i, .text = "some text that fills the pages of the file"};
+        hn_test_ok(hn_prediction_add(s, id, &p, 1, &err), &err);
+    }
+    hn_store_close(s);
+    path_in(dir, "h");
+    path_in(path, "h/store.db");
+    size_t n;
+    char *bytes = hn_test_read(path, &n);
+    assert_true(n > 16384);
+    hn_test_ok(hn_file_write_atomic(path, "this is not a database at all, but text", 39, &err), &err);
+    assert_int_equal(hn_store_open(dir, &s, &err), HN_ERR_INPUT);
+    assert_non_null(strstr(err.message, "damaged"));
+    assert_true(strlen(err.hint) > 0);
+    hn_rng rng;
+    hn_rng_seed(&rng, 3, 0);
+    for (int round = 0; round < 60; round++) { /* any damage: an error or rows, never a crash */
+        char *copy = hn_alloc(n);
+        assert_non_null(copy);
+        memcpy(copy, bytes, n);
+        size_t size = round % 3 == 0 ? (size_t)hn_rng_below(&rng, n) : n;
+        for (int i = 0; i < 64; i++) copy[hn_rng_below(&rng, n)] = (char)hn_rng_next(&rng);
+        hn_test_ok(hn_file_write_atomic(path, copy, size, &err), &err);
+        hn_free(copy);
+        hn_prediction_list list;
+        if (hn_store_open(dir, &s, &err) != HN_OK) continue;
+        if (hn_prediction_load(s, id, &list, &err) == HN_OK) hn_prediction_list_free(&list);
+        hn_store_close(s);
+    }
+    hn_free(bytes);
+}
+
+static void a_full_disk_is_said(void **state) {
+    (void)state;
+    char path[HN_PATH_MAX];
+    hn_db *db;
+    hn_error err;
+    int64_t n;
+    path_in(path, "full.db");
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    hn_test_ok(hn_db_exec(db, "CREATE TABLE t (x); PRAGMA max_page_count = 20", &err), &err);
+    hn_status st = HN_OK;
+    int saved = 0;
+    while (st == HN_OK && saved < 1000) {
+        st = hn_db_exec(db, "INSERT INTO t VALUES (zeroblob(3000))", &err);
+        if (st == HN_OK) saved++;
+    }
+    assert_int_equal(st, HN_ERR_DISK_FULL);
+    assert_true(strlen(err.hint) > 0);
+    hn_test_ok(hn_db_number(db, "SELECT count(*) FROM t", 0, &n, &err), &err);
+    assert_int_equal(n, saved);
+    hn_db_close(db);
+}
+
+/* Runs as another user where the tests run as root, since root may write everywhere. */
+static void a_folder_that_cannot_be_written_still_reads(void **state) {
+    (void)state;
+    hn_store *s = open_store("ro");
+    begin(s, "v1", "dev", HN_RUN_NEW);
+    hn_store_close(s);
+    char dir[HN_PATH_MAX];
+    path_in(dir, "ro");
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(chmod(dir, 0555), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        hn_error err;
+        hn_run *run;
+        if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(77);
+        if (hn_store_open(dir, &s, &err) != HN_OK) {
+            fprintf(stderr, "%s: %s\n", err.where, err.message);
+            _exit(1);
+        }
+        if (!hn_store_is_read_only(s)) _exit(2);
+        if (hn_run_find(s, "r1", &run, &err) != HN_OK) _exit(3);
+        if (hn_run_tag(s, 1, "best", &err) != HN_ERR_IO || !*err.hint) _exit(4);
+        char fresh[HN_PATH_MAX];
+        snprintf(fresh, sizeof fresh, "%s/new", dir);
+        hn_store *none;
+        if (hn_store_open(fresh, &none, &err) == HN_OK) _exit(5);
+        hn_run_free(run);
+        hn_store_close(s);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    chmod(dir, 0755);
+    if (WEXITSTATUS(status) == 77) skip();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static hn_status one_life(const char *dir, hn_error *err) {
+    hn_store *s;
+    hn_run *run = NULL, *again = NULL;
+    hn_run_start start;
+    hn_prediction_list list = {0};
+    json_t *value = NULL;
+    char hash[65], *bytes = NULL;
+    size_t n;
+    HN_TRY(hn_store_open(dir, &s, err));
+    hn_run_spec spec = spec_named("v1", "test");
+    double p3[] = {0.5, 0.25, 0.25};
+    hn_prediction row = {.case_id = "c", .target = "t", .value = "v", .probabilities = p3, .raw_logprobs = p3, .n_probabilities = 3};
+    const char *key = "k";
+    json_t *cached = json_pack("{s:i}", "x", 2);
+    hn_status st = cached ? HN_OK : hn_fail_memory(err, 0);
+    if (st != HN_OK) goto done;
+    HN_GOTO(hn_run_begin(s, &spec, true, &run, &start, err), done);
+    HN_GOTO(hn_prediction_add(s, run->id, &row, 1, err), done);
+    HN_GOTO(hn_cache_put(s, &key, &cached, 1, err), done);
+    HN_GOTO(hn_cache_get(s, key, &value, err), done);
+    HN_GOTO(hn_run_finish(s, run->id, "{}", err), done);
+    HN_GOTO(hn_prediction_load(s, run->id, &list, err), done);
+    if (list.n != 1 || strcmp(list.rows[0].value, "v") != 0 || !value) st = HN_ERR_INTERNAL;
+    if (st != HN_OK) goto done;
+    HN_GOTO(hn_run_find(s, "last", &again, err), done);
+    if (!again->spec.prompt_name || !again->spec.metric || !again->summary_json) st = HN_ERR_INTERNAL; /* memory that ran out is not a null */
+    if (st != HN_OK) goto done;
+    HN_GOTO(hn_object_put(s, "abcd", 4, hash, err), done);
+    HN_GOTO(hn_object_get(s, hash, &bytes, &n, err), done);
+done:
+    hn_free(bytes);
+    json_decref(cached);
+    json_decref(value);
+    hn_prediction_list_free(&list);
+    hn_run_free(run);
+    hn_run_free(again);
+    hn_store_close(s);
+    return st;
+}
+
+/* SQLite's memory through base/alloc, so that its allocations fail too: a size in front of each block. */
+static void *route_malloc(int n) {
+    int64_t *block = hn_alloc((size_t)n + 16);
+    if (!block) return NULL;
+    block[0] = n;
+    return block + 2;
+}
+static void route_free(void *p) {
+    if (p) hn_free((int64_t *)p - 2);
+}
+static int route_size(void *p) { return p ? (int)((int64_t *)p)[-2] : 0; }
+static void *route_realloc(void *p, int n) {
+    int64_t *block = hn_realloc(p ? (int64_t *)p - 2 : NULL, (size_t)n + 16);
+    if (!block) return NULL;
+    block[0] = n;
+    return block + 2;
+}
+static int route_round(int n) { return (n + 7) & ~7; }
+static int route_init(void *p) {
+    (void)p;
+    return SQLITE_OK;
+}
+static void route_shutdown(void *p) { (void)p; }
+
+static void memory_that_runs_out_is_a_status(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX];
+    hn_error err;
+    path_in(dir, "oom");
+    hn_test_ok(one_life(dir, &err), &err); /* the first time, so that the schema is there and each round is short */
+    size_t n = 1, failures = 0;
+    for (;; n += n < 400 ? 1 : 7) {
+        hn_alloc_fail_at(n, n % 2 == 0);
+        hn_status st = one_life(dir, &err);
+        size_t tried = hn_alloc_count();
+        hn_alloc_fail_at(0, false);
+        if (st == HN_ERR_INTERNAL) fail_msg("allocation %zu: %s", n, err.message);
+        if (st != HN_OK) failures++;
+        if (st == HN_OK && tried < n) break;
+        assert_true(n < 100000);
+    }
+    assert_true(failures > 50);
+    hn_test_ok(one_life(dir, &err), &err);
+    assert_int_equal(number_of("oom", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+}
+
+int main(void) {
+    hn_json_init();
+    static const sqlite3_mem_methods routed = {route_malloc, route_free, route_realloc, route_size,
+                                               route_round,  route_init, route_shutdown, NULL};
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &routed) != SQLITE_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(predictions_come_back_bit_for_bit),
+        cmocka_unit_test(a_content_id_is_one_run),
+        cmocka_unit_test(runs_are_found_by_all_their_names),
+        cmocka_unit_test(the_cache_keeps_the_first_answer),
+        cmocka_unit_test(objects_are_checked_against_their_name),
+        cmocka_unit_test(two_processes_share_a_store),
+        cmocka_unit_test(two_processes_create_a_store_at_once),
+        cmocka_unit_test(kill_loses_nothing_that_was_reported),
+        cmocka_unit_test(migrations_are_all_or_nothing),
+        cmocka_unit_test(damage_is_an_error_with_a_remedy),
+        cmocka_unit_test(a_full_disk_is_said),
+        cmocka_unit_test(a_folder_that_cannot_be_written_still_reads),
+        cmocka_unit_test(memory_that_runs_out_is_a_status),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -15,6 +15,7 @@
 #ifndef HN_PROVIDER_PROVIDER_H
 #define HN_PROVIDER_PROVIDER_H
 
+#include "engine/engine.h"
 #include "engine/sampler.h"
 #include "format/json.h"
 #include "model/model.h"

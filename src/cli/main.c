@@ -7,7 +7,13 @@
 #include <string.h>
 
 /* One command a line. */
-static const hn_command_entry entries[] = {{"Help", &hn_cmd_help}, {NULL, &hn_cmd_version}, {NULL, NULL}};
+/* clang-format off */
+static const hn_command_entry entries[] = {
+    {"Models and inference, with or without a project", &hn_cmd_pull},
+    {"Help", &hn_cmd_help},
+    {NULL, &hn_cmd_version},
+    {NULL, NULL}};
+/* clang-format on */
 
 /* An error in the command line itself must already be JSON where --json stands anywhere in it. */
 static bool asks_for_json(int argc, const char *const *argv) {

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char byte_order_mark[] = "\xEF\xBB\xBF";
+
 struct hn_csv {
     const char *name;
     const char *text, *end, *at;
@@ -73,7 +75,7 @@ static char guess_delimiter(const char *text, const char *end) {
 hn_status hn_csv_open(const char *name, const char *bytes, size_t n, char delimiter, hn_csv **csv, hn_error *err) {
     *csv = NULL;
     HN_TRY(hn_text_check(name, bytes, n, err));
-    if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) bytes += 3, n -= 3;
+    if (n >= 3 && memcmp(bytes, byte_order_mark, 3) == 0) bytes += 3, n -= 3;
     hn_csv *made = hn_calloc(1, sizeof *made);
     char *name_copy = hn_strdup(name);
     if (!made || !name_copy) {
@@ -219,7 +221,8 @@ hn_status hn_csv_next(hn_csv *csv, hn_csv_row *row, hn_error *err) {
 void hn_csv_append_cell(hn_buf *out, const char *text, char delimiter) {
     const char special[] = {'"', '\n', '\r', delimiter, 0};
     size_t n = strlen(text);
-    if (n && !strpbrk(text, special) && text[0] != ' ' && text[n - 1] != ' ') {
+    bool mark = n >= 3 && memcmp(text, byte_order_mark, 3) == 0; /* it would vanish at the start of a file */
+    if (n && !strpbrk(text, special) && text[0] != ' ' && text[n - 1] != ' ' && !mark) {
         hn_buf_append(out, text, n);
         return;
     }

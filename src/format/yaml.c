@@ -351,7 +351,7 @@ static hn_status build(builder *b) {
     else
         st = run_parser(b, parser, diag);
     if (parser) fy_parser_destroy(parser);
-    fy_diag_unref(diag);
+    fy_diag_destroy(diag); /* not unref: that one keeps the collected errors */
     return st;
 }
 
@@ -367,6 +367,9 @@ static hn_status check_bytes(const builder *b) {
         if ((c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127 || (c >= 0x80 && c < 0xA0 && c != 0x85))
             return fail_at(b, line, column, HN_ERR_INPUT, "remove it, or write it as an escape in double quotes",
                            "a control character stands here");
+        if (c == '\r' && (i + 1 == b->doc->source_bytes || text[i + 1] != '\n'))
+            return fail_at(b, line, column, HN_ERR_INPUT, "save the file with LF or CRLF line ends",
+                           "a carriage return stands here without a line feed");
         i += used;
         column++;
         if (c == '\n') line++, column = 1;

@@ -118,6 +118,7 @@ static void refused_files(void **state) {
     REFUSE("a: [1, 2\n", HN_ERR_INPUT, NULL, "not valid YAML", "close the [");
     REFUSE("a: \"x\nb: 3\n", HN_ERR_INPUT, "t.yaml:1:4", "not valid YAML", "close the \"");
     REFUSE("a: \"\\0\"\n", HN_ERR_INPUT, "t.yaml:1:5", "NUL", "remove");
+    REFUSE("a: 1\rb: 2\n", HN_ERR_INPUT, "t.yaml:1:5", "carriage return", "LF");
     REFUSE("a: b\0c\n", HN_ERR_INPUT, "t.yaml:1:5", "control character", NULL);
     REFUSE("a: 1\nb: x\xFF\n", HN_ERR_INPUT, "t.yaml:2:5", "not valid UTF-8", "UTF-8");
     REFUSE("\xFF\xFE"

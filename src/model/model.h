@@ -1,5 +1,5 @@
-/* A local model: shape, weights (mapped read-only), tokenizer and chat template from one GGUF file, or from a folder with
- * config.json, model.safetensors and tokenizer.json.
+/* A local model: shape, weights (mapped read-only), tokenizer and chat template from one GGUF file, or from a folder (or a file in
+ * it) with config.json, model.safetensors (or its parts with model.safetensors.index.json) and tokenizer.json.
  *
  *     hn_model *m;
  *     HN_TRY(hn_model_open("SmolLM2-135M-Instruct.Q4_1.gguf", 0, &m, &err));
@@ -13,17 +13,23 @@
 #include "kernel/kernel.h"
 #include "model/tokenizer.h"
 
-enum { HN_MODEL_VOCAB_ONLY = 1 };
+enum {
+    HN_MODEL_VOCAB_ONLY = 1,
+    HN_MODEL_IDS_ONLY = 2, /* the tokenizer may be missing: hn_model_tokenizer is NULL then, and only token ids can be used */
+};
 
 typedef struct hn_shape {
     char architecture[32];  /* "llama" */
     char name[128];         /* general.name, for people */
     int n_layers, n_embd, n_heads, n_kv_heads, head_size, n_ff, n_vocab, n_context; /* L, C, NH, KV, HS, F, V, trained context */
+    int n_context_original; /* before rotary scaling; n_context where there is none */
+    int n_context_max;      /* positions that the rotary scaling covers, >= n_context */
     float norm_eps;
     bool tied;              /* output matrix = token embedding */
     bool rope_interleaved;  /* pairs (2i,2i+1), GGUF llama's order; else (i, i+HS/2) */
     int rope_dims;          /* rotated dimensions of a head */
     float *rope_frequencies; /* (rope_dims/2): angle per position, scaling (linear, llama3, yarn, longrope factors) included */
+    float *rope_frequencies_short; /* longrope: for contexts within n_context_original; else NULL */
     float rope_magnitude;   /* factor on cos and sin (yarn's attention factor); 1 as a rule */
     int64_t n_parameters;
     hn_dtype main_dtype;    /* the format of most weights: "Q4_1" */

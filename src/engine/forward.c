@@ -1,0 +1,148 @@
+/* The transformer over one chunk of rows; see engine_parts.h. Every operation works on each row alone, and attention reads keys and values
+ * from the cache (a tree's own from the tail), so how rows are put together into chunks never changes a row's bits. */
+#include "engine/engine_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t width_q(const hn_engine *e) { return (size_t)e->shape->n_heads * (size_t)e->shape->head_size; }
+static size_t width_kv(const hn_engine *e) { return (size_t)e->shape->n_kv_heads * (size_t)e->shape->head_size; }
+
+/* Token embeddings into x, and each row's cosines and sines. */
+static void embed_rows(void *arg, int thread, int n_threads) {
+    hn_engine *e = arg;
+    size_t from, to, C = (size_t)e->shape->n_embd;
+    int half = e->shape->head_size / 2, rotated = e->shape->rope_dims / 2;
+    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
+    for (size_t r = from; r < to; r++) {
+        float *cos_row = e->scratch.cos + r * (size_t)half, *sin_row = e->scratch.sin + r * (size_t)half;
+        hn_matrix_row(e->kernels, e->scratch.x + r * C, &e->weights.embedding, e->chunk.ids[r]);
+        for (int i = 0; i < half; i++) {
+            float angle = (float)e->chunk.positions[r] * (i < rotated ? e->rope_frequencies[i] : 0);
+            float magnitude = i < rotated ? e->shape->rope_magnitude : 1;
+            cos_row[i] = (float)cos((double)angle) * magnitude;
+            sin_row[i] = (float)sin((double)angle) * magnitude;
+        }
+    }
+}
+
+typedef struct norm_job {
+    hn_engine *e;
+    const float *weight;
+    bool add_first; /* x += h before */
+} norm_job;
+
+/* x (T,C) += h where asked; h = norm of x. */
+static void norm_rows(void *arg, int thread, int n_threads) {
+    norm_job *job = arg;
+    hn_engine *e = job->e;
+    size_t from, to, C = (size_t)e->shape->n_embd;
+    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
+    if (from == to) return;
+    float *x = e->scratch.x + from * C, *h = e->scratch.h + from * C;
+    if (job->add_first) e->kernels->add(x, h, (to - from) * C);
+    if (job->weight) e->kernels->rmsnorm(h, x, job->weight, (int)(to - from), e->shape->n_embd, e->shape->norm_eps);
+}
+
+static void norm(hn_engine *e, const float *weight, bool add_first) {
+    hn_engine_run(e, norm_rows, &(norm_job){e, weight, add_first}, e->chunk.n_rows);
+}
+
+typedef struct store_job {
+    hn_engine *e;
+    int layer;
+} store_job;
+
+static void store_row(hn_engine *e, const hn_run *run, size_t row, int layer) {
+    const hn_shape *s = e->shape;
+    const float *k = e->scratch.k + row * width_kv(e), *v = e->scratch.v + row * width_kv(e);
+    if (e->chunk.is_tree) {
+        e->kernels->kv_store_tail(e->scratch.tail_k, k, (int)row, s->n_kv_heads, s->head_size, e->attention.kv_type);
+        e->kernels->kv_store_tail(e->scratch.tail_v, v, (int)row, s->n_kv_heads, s->head_size, e->attention.kv_type);
+        return;
+    }
+    int position = e->chunk.positions[row];
+    unsigned char *block = hn_kv_pool_data(&e->kv, run->sequence->blocks[position / HN_KV_BLOCK]) + (size_t)layer * e->kv_layer_bytes;
+    e->kernels->kv_store(block, block + e->kv_layer_bytes / 2, k, v, position % HN_KV_BLOCK, s->n_kv_heads, s->head_size,
+                         e->attention.kv_type);
+}
+
+/* Rotates q and k and puts k and v into the cache. */
+static void rope_and_store_rows(void *arg, int thread, int n_threads) {
+    store_job *job = arg;
+    hn_engine *e = job->e;
+    const hn_shape *s = e->shape;
+    hn_scratch *m = &e->scratch;
+    size_t from, to, half = (size_t)s->head_size / 2, Q = width_q(e), KV = width_kv(e);
+    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
+    if (from == to) return;
+    int T = (int)(to - from);
+    e->kernels->rope(m->q + from * Q, (int)Q, m->cos + from * half, m->sin + from * half, T, s->n_heads, s->head_size, s->rope_interleaved);
+    e->kernels->rope(m->k + from * KV, (int)KV, m->cos + from * half, m->sin + from * half, T, s->n_kv_heads, s->head_size,
+                     s->rope_interleaved);
+    int r = 0;
+    for (size_t row = from; row < to; row++) {
+        while (row >= (size_t)(e->chunk.runs[r].row + e->chunk.runs[r].n_rows)) r++;
+        store_row(e, &e->chunk.runs[r], row, job->layer);
+    }
+}
+
+/* Positions before the chunk's rows (tree), or up to its last (plain). */
+static size_t blocks_of(const hn_run *run, bool is_tree) {
+    size_t n = (size_t)(is_tree ? run->first : run->first + run->n_rows);
+    return (n + HN_KV_BLOCK - 1) / HN_KV_BLOCK;
+}
+
+static void attend(hn_engine *e, int layer) {
+    hn_scratch *m = &e->scratch;
+    size_t used = 0, Q = width_q(e), tail_row = width_kv(e) * (e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+    for (int r = 0; r < e->chunk.n_runs; r++) {
+        const hn_run *run = &e->chunk.runs[r];
+        size_t n = blocks_of(run, e->chunk.is_tree), row = (size_t)run->row;
+        m->attention_runs[r] = (hn_attention_run){
+            .q = m->q + row * Q, .out = m->attention + row * Q, .n_rows = run->n_rows, .first = run->first,
+            .k_blocks = m->k_blocks + used, .v_blocks = m->v_blocks + used, .slots = run->slots, .slot_start = run->slot_start,
+            .tail_k = m->tail_k + row * tail_row, .tail_v = m->tail_v + row * tail_row,
+        };
+        for (size_t b = 0; b < n; b++) {
+            const unsigned char *block = hn_kv_pool_data(&e->kv, run->sequence->blocks[b]) + (size_t)layer * e->kv_layer_bytes;
+            m->k_blocks[used] = block;
+            m->v_blocks[used++] = block + e->kv_layer_bytes / 2;
+        }
+    }
+    hn_attention(e->kernels, e->pool, m->attention_runs, e->chunk.n_runs, &e->attention, m->attend);
+}
+
+static void multiply(hn_engine *e, float *y, const float *x, const hn_matrix *w) {
+    hn_matmul(e->kernels, e->pool, y, 0, x, 0, w, e->chunk.n_rows, e->scratch.matmul);
+}
+
+static void swiglu_rows(void *arg, int thread, int n_threads) {
+    hn_engine *e = arg;
+    size_t from, to, F = (size_t)e->shape->n_ff;
+    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
+    if (from < to)
+        e->kernels->swiglu(e->scratch.act + from * F, e->scratch.gate + from * F, e->scratch.up + from * F, (int)(to - from), (int)F, (int)F);
+}
+
+void hn_forward(hn_engine *e) {
+    hn_scratch *m = &e->scratch;
+    int n_rows = e->chunk.n_rows;
+    hn_engine_run(e, embed_rows, e, n_rows);
+    for (int l = 0; l < e->shape->n_layers; l++) {
+        const hn_layer *layer = &e->weights.layers[l];
+        norm(e, layer->attention_norm, l > 0); /* adds the layer before's feed-forward */
+        multiply(e, m->q, m->h, &layer->q);
+        multiply(e, m->k, m->h, &layer->k);
+        multiply(e, m->v, m->h, &layer->v);
+        hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, n_rows);
+        attend(e, l);
+        multiply(e, m->h, m->attention, &layer->o);
+        norm(e, layer->ffn_norm, true);
+        multiply(e, m->gate, m->h, &layer->gate);
+        multiply(e, m->up, m->h, &layer->up);
+        hn_engine_run(e, swiglu_rows, e, n_rows);
+        multiply(e, m->h, m->act, &layer->down);
+    }
+    norm(e, NULL, true);
+}

@@ -13,6 +13,13 @@ static const struct {
     const char *isa; /* what HONE_ISA calls it; of several with one name the last that runs is taken */
 } entries[] = {
     {&hn_kernels_ref, 0, "ref"},
+#if defined(__x86_64__)
+    {&hn_kernels_avx2, HN_CPU_AVX2, "avx2"},
+    {&hn_kernels_avx512, HN_CPU_AVX512, "avx512"},
+    {&hn_kernels_avx512bf16, HN_CPU_AVX512BF16, "avx512"},
+#elif defined(__aarch64__)
+    {&hn_kernels_neon, HN_CPU_NEON, "neon"},
+#endif
 };
 enum { N_ENTRIES = sizeof entries / sizeof *entries };
 

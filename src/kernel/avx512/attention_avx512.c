@@ -1,0 +1,6 @@
+/* Attention for AVX-512: the shared body at 16 lanes. */
+#include "kernel/avx512/avx512.h"
+
+#define HN_SIMD(name) hn_avx512_##name
+#include "kernel/avx512/vec_avx512.h"
+#include "kernel/simd/attention_simd.h"

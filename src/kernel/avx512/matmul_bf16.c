@@ -1,0 +1,165 @@
+/* Matrix products with VDPBF16PS: bf16 weights and rows, f32 sums; see kernel/matmul.h. Weights of F32 files go through the
+ * f32 products of matmul_f32_avx512.c instead.
+ *
+ * A panel holds 32 outputs as (Kp/2, 32, 2) bf16: for each pair of inputs, both weights of 32 outputs, two registers. One
+ * instruction adds both products of a pair to 16 outputs. So an output is one chain over the pairs of K from the first to
+ * the last, in every kernel size below: a row has the same bits alone (decode) and among 512 (prefill). K is padded with
+ * zeros to Kp, a multiple of 32.
+ *
+ * Rows are converted once per product to bf16, row-major. Tall products walk tiles of 12 rows x 1 panel (24 sums in
+ * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide latency. */
+#include "kernel/avx512/avx512.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { COLUMNS = 32, TILE_ROWS = 12, ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */ };
+
+typedef uint16_t bf16;
+
+static int64_t padded(int64_t K) { return (K + 31) / 32 * 32; }
+static size_t bf16_panel_bytes(int64_t K) { return (size_t)padded(K) * COLUMNS * sizeof(bf16); }
+static int64_t input_stride(int64_t K) { return padded(K) + ROW_PADDING; }
+
+/* y of `rows` rows and `panels` panels (both constants after inlining) over all of K. `masks` has one per 16 outputs. */
+__attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel,
+                                                       int64_t panel_stride, int64_t Kp, const __mmask16 *masks, int rows, int panels) {
+    __m512 sum[TILE_ROWS][8];
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < 2 * panels; c++) sum[r][c] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < Kp; k += 2) {
+        __m512bh w[8];
+#pragma GCC unroll 8
+        for (int c = 0; c < 2 * panels; c++)
+            w[c] = (__m512bh)_mm512_load_si512(panel + (c / 2) * panel_stride + k * COLUMNS + (c % 2) * 32);
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            int pair;
+            memcpy(&pair, x + r * x_stride + k, sizeof pair);
+            __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
+#pragma GCC unroll 8
+            for (int c = 0; c < 2 * panels; c++) sum[r][c] = _mm512_dpbf16_ps(sum[r][c], both, w[c]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < 2 * panels; c++) _mm512_mask_storeu_ps(y + r * y_stride + 16 * c, masks[c], sum[r][c]);
+}
+
+#define TILE_FUNCTION(rows, panels)                                                                                    \
+    static void tile_##rows##_##panels(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel, \
+                                       int64_t panel_stride, int64_t Kp, const __mmask16 *masks) {                     \
+        tile(y, y_stride, x, x_stride, panel, panel_stride, Kp, masks, rows, panels);                                  \
+    }
+TILE_FUNCTION(1, 1) TILE_FUNCTION(2, 1) TILE_FUNCTION(3, 1) TILE_FUNCTION(4, 1) TILE_FUNCTION(5, 1) TILE_FUNCTION(6, 1)
+TILE_FUNCTION(7, 1) TILE_FUNCTION(8, 1) TILE_FUNCTION(9, 1) TILE_FUNCTION(10, 1) TILE_FUNCTION(11, 1) TILE_FUNCTION(12, 1)
+TILE_FUNCTION(1, 4) TILE_FUNCTION(2, 4) TILE_FUNCTION(3, 2) TILE_FUNCTION(4, 2) TILE_FUNCTION(5, 2) TILE_FUNCTION(6, 2)
+
+typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const bf16 *, int64_t, int64_t, const __mmask16 *);
+static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,     tile_1_1, tile_2_1, tile_3_1, tile_4_1,  tile_5_1, tile_6_1,
+                                                  tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1};
+/* For M rows in all: as many panels at once as the registers hold. */
+static const struct {
+    tile_fn *run;
+    int panels;
+} several_panels[7] = {{0}, {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2}, {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
+
+static void masks_of(__mmask16 *masks, int n, int64_t columns_left) {
+    for (int i = 0; i < n; i++) {
+        int64_t left = columns_left - 16 * i;
+        masks[i] = left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+    }
+}
+
+/* All rows against one panel, in tiles of nearly equal height. */
+static void all_rows(const hn_product *p, const bf16 *panel, int64_t first_column) {
+    int64_t x_stride = input_stride(p->w->n_in), n_tiles = (p->M + TILE_ROWS - 1) / TILE_ROWS, row = 0;
+    __mmask16 masks[2];
+    masks_of(masks, 2, p->w->n_out - first_column);
+    for (int64_t i = 0; i < n_tiles; i++) {
+        int64_t rows = (p->M - row + n_tiles - i - 1) / (n_tiles - i);
+        one_panel[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride, x_stride, panel, 0,
+                        padded(p->w->n_in), masks);
+        row += rows;
+    }
+}
+
+static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
+    const hn_matrix *w = p->w;
+    size_t panel_bytes = bf16_panel_bytes(w->n_in), i = panel_from;
+    int64_t panel_stride = (int64_t)(panel_bytes / sizeof(bf16));
+    if (w->pack && p->M <= 6) {
+        size_t at_once = (size_t)several_panels[p->M].panels;
+        for (; i + at_once <= panel_to; i += at_once) {
+            __mmask16 masks[8];
+            int64_t column = (int64_t)i * COLUMNS;
+            masks_of(masks, 8, w->n_out - column);
+            several_panels[p->M].run(p->y + column, p->y_stride, p->input, input_stride(w->n_in),
+                                     (const bf16 *)((const char *)w->pack + i * panel_bytes), panel_stride, padded(w->n_in), masks);
+        }
+    }
+    for (; i < panel_to; i++) {
+        const void *panel = (const char *)w->pack + i * panel_bytes;
+        if (!w->pack) {
+            hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
+            panel = p->scratch;
+        }
+        all_rows(p, panel, (int64_t)i * COLUMNS);
+    }
+}
+
+static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from, int64_t to) {
+    (void)dtype;
+    int64_t Kp = padded(K);
+    for (int64_t m = from; m < to; m++) {
+        const float *row = x + m * x_stride;
+        bf16 *out = (bf16 *)input + m * input_stride(K);
+        for (int64_t k = 0; k < Kp; k += 32) {
+            __m512 low, high;
+            if (k + 32 <= K) low = _mm512_loadu_ps(row + k), high = _mm512_loadu_ps(row + k + 16);
+            else {
+                __mmask16 masks[2];
+                masks_of(masks, 2, K - k);
+                low = _mm512_maskz_loadu_ps(masks[0], row + k), high = _mm512_maskz_loadu_ps(masks[1], row + k + 16);
+            }
+            _mm512_storeu_si512(out + k, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+    }
+}
+
+static size_t panel_bytes(hn_dtype dtype, int64_t K) {
+    return dtype == HN_DTYPE_F32 ? hn_avx512_matmul_f32.panel_bytes(dtype, K) : bf16_panel_bytes(K);
+}
+
+static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
+    if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.input_bytes(dtype, K, M);
+    return (size_t)M * (size_t)input_stride(K) * sizeof(bf16);
+}
+
+static size_t thread_bytes(hn_dtype dtype, int64_t K, hn_pack mode) {
+    if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.thread_bytes(dtype, K, mode);
+    return mode == HN_PACK_LOW ? bf16_panel_bytes(K) : 0;
+}
+
+static void pack_panel(void *panel, const hn_matrix *w, int64_t first) {
+    if (w->dtype == HN_DTYPE_F32) hn_avx512_matmul_f32.pack_panel(panel, w, first);
+    else hn_avx512_pack_bf16(panel, w, first);
+}
+
+static void multiply_any(const hn_product *p, size_t panel_from, size_t panel_to) {
+    if (p->w->dtype == HN_DTYPE_F32) hn_avx512_matmul_f32.multiply(p, panel_from, panel_to);
+    else multiply(p, panel_from, panel_to);
+}
+
+const hn_matmul_ops hn_avx512_matmul_bf16 = {
+    .panel_columns = COLUMNS,
+    .panel_bytes = panel_bytes,
+    .pack_panel = pack_panel,
+    .input_bytes = input_bytes,
+    .convert = convert,
+    .thread_bytes = thread_bytes,
+    .multiply = multiply_any,
+};

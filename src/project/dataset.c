@@ -30,16 +30,16 @@ static hn_status fail_row(const build *b, const hn_case *c, const char *hint, co
     return hn_fail(b->err, HN_ERR_INPUT, where, hint, "%s", message);
 }
 
-static hn_status check_column(const build *b, const hn_table *t, const char *name) {
-    if (!name || hn_table_column(t, name) >= 0) return HN_OK;
+static hn_status check_column(const build *b, const hn_data_table *t, const char *name) {
+    if (!name || hn_data_table_column(t, name) >= 0) return HN_OK;
     char where[384], hint[384];
     snprintf(where, sizeof where, "%s:%d", t->name, t->header_line);
-    hn_table_suggest(t, name, hint, sizeof hint);
+    hn_data_table_suggest(t, name, hint, sizeof hint);
     return hn_fail(b->err, HN_ERR_INPUT, where, hint, "the file has no column `%s`", name);
 }
 
 /* The input columns where none are named: all that have no other role, in the first file's order. */
-static hn_status choose_inputs(build *b, const hn_table *first) {
+static hn_status choose_inputs(build *b, const hn_data_table *first) {
     const hn_columns *given = b->columns;
     b->inputs = given->inputs;
     b->n_inputs = given->n_inputs;
@@ -77,7 +77,7 @@ static hn_status check_messages(const build *b, const hn_case *c, const json_t *
     return HN_OK;
 }
 
-static hn_status take_inputs(build *b, hn_case *c, const hn_table *t, const hn_table_row *row) {
+static hn_status take_inputs(build *b, hn_case *c, const hn_data_table *t, const hn_data_table_row *row) {
     c->inputs = json_object();
     if (!c->inputs) return hn_fail_memory(b->err, sizeof(json_t));
     for (size_t i = 0; i < b->n_inputs; i++) {
@@ -92,7 +92,7 @@ static hn_status take_inputs(build *b, hn_case *c, const hn_table *t, const hn_t
             if (strcmp(name, "messages") == 0 && json_is_array(value)) HN_TRY(check_messages(b, c, value));
             json_incref(value);
         } else {
-            value = json_string(row->cells[hn_table_column(t, name)]);
+            value = json_string(row->cells[hn_data_table_column(t, name)]);
         }
         if (json_object_set_new(c->inputs, name, value) != 0) return hn_fail_memory(b->err, sizeof(json_t));
     }
@@ -100,10 +100,10 @@ static hn_status take_inputs(build *b, hn_case *c, const hn_table *t, const hn_t
 }
 
 /* A cell's text in the dataset's arena; NULL where the column is none, or the cell is empty or absent. */
-static hn_status take_cell(const build *b, const hn_table *t, const hn_table_row *row, const char *column,
+static hn_status take_cell(const build *b, const hn_data_table *t, const hn_data_table_row *row, const char *column,
                            const char **text) {
     *text = NULL;
-    const char *cell = column ? row->cells[hn_table_column(t, column)] : NULL;
+    const char *cell = column ? row->cells[hn_data_table_column(t, column)] : NULL;
     if (!cell || !*cell) return HN_OK;
     *text = hn_arena_strdup(b->d->arena, cell);
     return *text ? HN_OK : hn_fail_memory(b->err, strlen(cell));
@@ -118,7 +118,8 @@ static hn_status hash_inputs(build *b, hn_case *c, char hex[HN_SHA256_HEX]) {
     return HN_OK;
 }
 
-static hn_status hash_cells(const build *b, const hn_table *t, const hn_table_row *row, char hex[HN_SHA256_HEX]) {
+static hn_status hash_cells(const build *b, const hn_data_table *t, const hn_data_table_row *row,
+                            char hex[HN_SHA256_HEX]) {
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(b->err, 64);
     for (size_t i = 0; i < t->n_columns; i++) {
@@ -129,7 +130,8 @@ static hn_status hash_cells(const build *b, const hn_table *t, const hn_table_ro
     return HN_OK;
 }
 
-static hn_status take_row(build *b, const hn_table *t, const hn_table_row *row, const char *file, hn_split split) {
+static hn_status take_row(build *b, const hn_data_table *t, const hn_data_table_row *row, const char *file,
+                          hn_split split) {
     row_hash *hashes = &b->hashes[b->d->n_cases];
     hn_case *c = &b->d->cases[b->d->n_cases++];
     c->file = file;
@@ -230,7 +232,7 @@ static hn_status start(build *b, const hn_dataset_source *sources, size_t n_sour
     if (n_rows >= INT32_MAX)
         return hn_fail(b->err, HN_ERR_LIMIT, sources[0].table->name, "use fewer rows", "the files have %zu rows",
                        n_rows);
-    const hn_table *first = sources[0].table;
+    const hn_data_table *first = sources[0].table;
     d->cases = hn_calloc(n_rows, sizeof *d->cases);
     b->hashes = hn_calloc(n_rows, sizeof *b->hashes);
     d->columns = hn_arena_calloc(d->arena, first->n_columns, sizeof *d->columns);
@@ -242,7 +244,7 @@ static hn_status start(build *b, const hn_dataset_source *sources, size_t n_sour
 }
 
 static hn_status take_source(build *b, const hn_dataset_source *source) {
-    const hn_table *t = source->table;
+    const hn_data_table *t = source->table;
     for (size_t i = 0; i < b->n_inputs; i++) HN_TRY(check_column(b, t, b->inputs[i]));
     HN_TRY(check_column(b, t, b->columns->target));
     HN_TRY(check_column(b, t, b->columns->group));
@@ -276,11 +278,11 @@ hn_status hn_dataset_build(const hn_dataset_source *sources, size_t n_sources, c
 }
 
 hn_status hn_dataset_load(const char *path, const hn_columns *columns, hn_dataset **dataset, hn_error *err) {
-    hn_table *table;
+    hn_data_table *table;
     *dataset = NULL;
-    HN_TRY(hn_table_load(path, path, &table, err));
+    HN_TRY(hn_data_table_load(path, path, &table, err));
     hn_status st = hn_dataset_build(&(hn_dataset_source){table, HN_SPLIT_COUNT}, 1, columns, dataset, err);
-    hn_table_free(table);
+    hn_data_table_free(table);
     return st;
 }
 

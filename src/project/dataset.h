@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "format/json.h"
-#include "project/table.h"
+#include "project/data_table.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,7 +54,7 @@ typedef struct hn_dataset {
 
 /* Where cases come from: a table, and the split that its rows belong to (HN_SPLIT_COUNT: hn_dataset_split decides). */
 typedef struct hn_dataset_source {
-    const hn_table *table;
+    const hn_data_table *table;
     hn_split split;
 } hn_dataset_source;
 

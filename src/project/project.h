@@ -12,35 +12,40 @@
 
 #include "project/dataset.h"
 
-typedef enum hn_contract_kind { HN_CONTRACT_CHOICE, HN_CONTRACT_TEXT, HN_CONTRACT_NUMBER, HN_CONTRACT_REGEX } hn_contract_kind;
+typedef enum hn_contract_kind {
+    HN_CONTRACT_CHOICE,
+    HN_CONTRACT_TEXT,
+    HN_CONTRACT_NUMBER,
+    HN_CONTRACT_REGEX
+} hn_contract_kind;
 
 /* What an answer must be. The scope owns it. */
 typedef struct hn_contract {
     hn_contract_kind kind;
     char **labels; /* CHOICE: (n_labels), in hone.yaml's order */
     size_t n_labels;
-    char *regex;   /* REGEX: the whole answer must match */
+    char *regex;      /* REGEX: the whole answer must match */
     double low, high; /* NUMBER: allowed range; -inf, inf where open */
 } hn_contract;
 
 typedef struct hn_scope {
-    char *goal;
+    char *goal; /* "" where not given */
     /* data: one file with splits made here, or a file for each split */
-    char *file, *train_file, *dev_file, *test_file; /* absolute paths, or NULL */
-    char **input_columns; /* (n_inputs) */
+    char *file, *train_file, *dev_file, *test_file; /* absolute paths, or NULL; `test_file` may stand beside `file` */
+    char **input_columns;                           /* (n_inputs); NULL: every column that is not target, group or id */
     size_t n_inputs;
     char *target_column, *group_column, *id_column; /* group, id may be NULL */
     double split_train, split_dev, split_test;
     uint64_t split_seed;
     bool stratify;
     hn_contract contract;
-    char *metric; /* "accuracy", "macro_f1" */
-    double target_value;        /* NaN: not given */
-    double smallest_difference; /* 0.02 where not given */
+    char *metric;                                                  /* "accuracy", "macro_f1" */
+    double target_value;                                           /* NaN: not given */
+    double smallest_difference;                                    /* 0.02 where not given */
     double limit_latency_ms, limit_memory_mb, limit_cost_per_1000; /* NaN: not given */
-    char *model;    /* default model name or path, or NULL */
-    char *baseline; /* "majority", or a run such as "r7" */
-    char *config_path; /* hone.yaml's path, for messages */
+    char *model;                                                   /* default model name or path, or NULL */
+    char *baseline;                                                /* "majority", or a run such as "r7" */
+    char *config_path;                                             /* hone.yaml's path, for messages */
 } hn_scope;
 
 typedef struct hn_project hn_project;
@@ -51,8 +56,11 @@ void hn_project_close(hn_project *project);
 const char *hn_project_root(const hn_project *project);
 const char *hn_project_store_dir(const hn_project *project); /* ROOT/.hone */
 const hn_scope *hn_project_scope(const hn_project *project);
-const char *hn_project_scope_hash(const hn_project *project); /* content id of what the scope means, comments aside */
-/* Loads, validates and splits the data on first use: unknown columns, labels not in `output:`, empty targets are errors with file:line. */
+const char *hn_project_scope_hash(
+    const hn_project
+        *project); /* content id of what decides cases and right answers: columns' roles, split, contract, metric */
+/* Loads, validates and splits the data on first use: unknown columns, labels not in `output:`, labels that no case has, and empty targets are
+ * errors with file:line. */
 hn_status hn_project_dataset(hn_project *project, const hn_dataset **dataset, hn_error *err) HN_MUST_CHECK;
 
 #endif

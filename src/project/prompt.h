@@ -20,21 +20,21 @@ typedef enum hn_answer_by { HN_ANSWER_LIKELIHOOD, HN_ANSWER_GENERATE } hn_answer
 typedef enum hn_calibrate { HN_CALIBRATE_NONE, HN_CALIBRATE_PRIOR } hn_calibrate;
 
 typedef struct hn_prompt {
-    char *name;         /* file name without .yaml */
+    char *name; /* file name without .yaml */
     char *path;
-    char hash[65];      /* content id of the meaning: comments and layout aside */
-    json_t *messages;   /* array of {role, content (template text)} */
-    bool raw;           /* template: raw */
-    char *raw_stop;     /* raw form: the text that ends an answer, "\n" where not given */
+    char hash[65];    /* content id of the meaning: comments and layout aside */
+    json_t *messages; /* array of {role, content (template text)} */
+    bool raw;         /* template: raw */
+    char *raw_stop;   /* raw form: the text that ends an answer, "\n" where not given */
     hn_pick pick;
     int n_examples;
     uint64_t example_seed;
-    char **fixed_ids;   /* FIXED: case ids (n_examples) */
-    char **wordings;    /* CHOICE: (n_labels) what the model sees for each label; the label itself by default */
+    char **fixed_ids; /* FIXED: case ids (n_examples) */
+    char **wordings;  /* CHOICE: (n_labels) what the model sees for each label; the label itself by default */
     size_t n_labels;
     hn_answer_by answer;
     int reasoning_max_tokens; /* 0: none */
-    int max_tokens;     /* generated answers */
+    int max_tokens;           /* generated answers */
     double temperature, top_p, min_p, repetition_penalty;
     int top_k;
     uint64_t seed;
@@ -43,19 +43,21 @@ typedef struct hn_prompt {
     hn_calibrate calibrate;
 } hn_prompt;
 
-hn_status hn_prompt_load(const char *path, const hn_scope *scope, const hn_dataset *dataset, hn_prompt **prompt, hn_error *err) HN_MUST_CHECK;
+hn_status hn_prompt_load(const char *path, const hn_scope *scope, const hn_dataset *dataset, hn_prompt **prompt,
+                         hn_error *err) HN_MUST_CHECK;
 void hn_prompt_free(hn_prompt *prompt);
 /* One of *messages (new reference) and *raw (free with hn_free) is set, the other NULL. Examples are cases of the pool, in the order shown. */
-hn_status hn_prompt_render(const hn_prompt *prompt, const hn_case *c, const hn_case *const *examples, size_t n_examples, json_t **messages,
-                           char **raw, hn_error *err) HN_MUST_CHECK;
+hn_status hn_prompt_render(const hn_prompt *prompt, const hn_case *c, const hn_case *const *examples, size_t n_examples,
+                           json_t **messages, char **raw, hn_error *err) HN_MUST_CHECK;
 
 /* The pool that examples are picked from: the train split, frozen, with its TF-IDF index. */
 typedef struct hn_example_pool hn_example_pool;
-hn_status hn_example_pool_create(const hn_dataset *dataset, const hn_contract *contract, hn_example_pool **pool, hn_error *err) HN_MUST_CHECK;
+hn_status hn_example_pool_create(const hn_dataset *dataset, const hn_contract *contract, hn_example_pool **pool,
+                                 hn_error *err) HN_MUST_CHECK;
 /* Picks for one case by the prompt's rule; never the case itself, one of its group, or one with the same text. Writes up to prompt->n_examples
  * into `picked`, *n_picked says how many. Deterministic. */
-hn_status hn_example_pick(const hn_example_pool *pool, const hn_prompt *prompt, const hn_case *c, const hn_case **picked, size_t *n_picked,
-                          hn_error *err) HN_MUST_CHECK;
+hn_status hn_example_pick(const hn_example_pool *pool, const hn_prompt *prompt, const hn_case *c,
+                          const hn_case **picked, size_t *n_picked, hn_error *err) HN_MUST_CHECK;
 void hn_example_pool_free(hn_example_pool *pool);
 
 #endif

@@ -1,4 +1,4 @@
-/* project/table and project/dataset: the three kinds of files, ids, content hashes, and what is refused where. */
+/* project/data_table and project/dataset: the three kinds of files, ids, content hashes, and what is refused where. */
 #include "support.h"
 
 #include "base/alloc.h"
@@ -9,11 +9,11 @@
 #include <string.h>
 
 static hn_status build(const char *name, const char *text, const hn_columns *columns, hn_dataset **d, hn_error *err) {
-    hn_table *t;
+    hn_data_table *t;
     *d = NULL;
-    HN_TRY(hn_table_parse(name, text, strlen(text), &t, err));
+    HN_TRY(hn_data_table_parse(name, text, strlen(text), &t, err));
     hn_status st = hn_dataset_build(&(hn_dataset_source){t, HN_SPLIT_COUNT}, 1, columns, d, err);
-    hn_table_free(t);
+    hn_data_table_free(t);
     return st;
 }
 
@@ -130,15 +130,15 @@ static void ids_survive_reordering(void **state) {
 
 static void several_files_make_one_dataset(void **state) {
     (void)state;
-    hn_table *train, *test;
+    hn_data_table *train, *test;
     hn_dataset *d;
     hn_error err = {0};
-    hn_test_ok(hn_table_parse("a.csv", "x,y\n1,p\n2,q\n", 12, &train, &err), &err);
-    hn_test_ok(hn_table_parse("b.csv", "y,x\np,3\n", 8, &test, &err), &err);
+    hn_test_ok(hn_data_table_parse("a.csv", "x,y\n1,p\n2,q\n", 12, &train, &err), &err);
+    hn_test_ok(hn_data_table_parse("b.csv", "y,x\np,3\n", 8, &test, &err), &err);
     hn_dataset_source sources[] = {{train, HN_SPLIT_COUNT}, {test, HN_SPLIT_TEST}};
     hn_test_ok(hn_dataset_build(sources, 2, &(hn_columns){.target = "y"}, &d, &err), &err);
-    hn_table_free(train);
-    hn_table_free(test);
+    hn_data_table_free(train);
+    hn_data_table_free(test);
     assert_int_equal(d->n_cases, 3);
     assert_string_equal(input(&d->cases[2], "x"), "3");
     hn_test_ok(hn_dataset_split(d, 0.5, 0.5, 0, 1, true, &err), &err);

@@ -15,7 +15,7 @@ typedef struct row {
 
 static hn_dataset *make(const row *rows, const uint32_t *order, size_t n) {
     hn_buf b;
-    hn_table *t;
+    hn_data_table *t;
     hn_dataset *d;
     hn_error err = {0};
     hn_buf_init(&b, 0);
@@ -27,11 +27,11 @@ static hn_dataset *make(const row *rows, const uint32_t *order, size_t n) {
         else
             hn_buf_appendf(&b, "text %d,class %d,\n", r->text, r->class);
     }
-    hn_test_ok(hn_table_parse("t.csv", b.data, b.len, &t, &err), &err);
+    hn_test_ok(hn_data_table_parse("t.csv", b.data, b.len, &t, &err), &err);
     hn_test_ok(hn_dataset_build(&(hn_dataset_source){t, HN_SPLIT_COUNT}, 1, &(hn_columns){.target = "y", .group = "g"},
                                 &d, &err),
                &err);
-    hn_table_free(t);
+    hn_data_table_free(t);
     hn_buf_free(&b);
     return d;
 }

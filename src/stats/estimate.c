@@ -1,4 +1,5 @@
-/* Estimates of a run; see estimate.h. Macro F1 is counted anew per resample without building a confusion matrix: three counts per class. */
+/* Estimates of a run; see estimate.h. Macro F1 is counted anew per resample without building a confusion matrix: three
+ * counts per class. */
 #include "stats/estimate.h"
 
 #include "base/alloc.h"

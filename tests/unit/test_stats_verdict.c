@@ -336,7 +336,8 @@ static void clustered_proportion_is_wider(void **state) {
     assert_true(related.low == 0 && related.high == 1);
 }
 
-/* Macro F1 agrees with the confusion matrix, missing answers included; its interval holds it and shrinks as cases are added. */
+/* Macro F1 agrees with the confusion matrix, missing answers included; its interval holds it and shrinks as cases are
+ * added. */
 static void macro_f1_has_an_interval(void **state) {
     (void)state;
     enum { N = 800, CLASSES = 6 };

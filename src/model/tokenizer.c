@@ -180,17 +180,19 @@ static hn_status encode_spm(hn_work *w, const char *text, size_t n) {
 }
 
 /* Text between added tokens: normalized, cut at the added tokens that are looked for after that, and the rest into words. */
-static hn_status encode_text(hn_work *w, const char *text, size_t n, bool first, bool special) {
+static hn_status encode_text(hn_work *w, const char *text, size_t n, bool first, const hn_trust *trust) {
     const hn_tokenizer *t = w->t;
+    hn_trust normalized = {.everywhere = trust->everywhere};
     if (n == 0) return HN_OK;
     if (t->kind == HN_MODEL_SPM) return encode_spm(w, text, n);
     if (t->normalizer.n_steps) {
+        trust = &normalized; /* ranges of the text say nothing about the normalized one */
         HN_TRY(hn_normalize(&t->normalizer, text, n, &w->text, w->err));
         text = hn_buf_str(&w->text);
         n = w->text.len;
     }
     for (size_t at = 0; at < n;) {
-        hn_added_match m = hn_added_next(&t->normalized, text, n, at, special);
+        hn_added_match m = hn_added_next(&t->normalized, text, n, at, trust);
         size_t end = m.added ? m.start : n;
         if (end > at) HN_TRY(encode_words(w, text + at, end - at, first && at == 0));
         if (!m.added) break;
@@ -200,14 +202,15 @@ static hn_status encode_text(hn_work *w, const char *text, size_t n, bool first,
     return HN_OK;
 }
 
-static hn_status encode(hn_work *w, const char *text, size_t n, unsigned flags) {
+static hn_status encode(hn_work *w, const char *text, size_t n, unsigned flags, const hn_trust *trust) {
     const hn_tokenizer *t = w->t;
-    bool special = flags & HN_TOKENIZE_SPECIAL;
     if (flags & HN_TOKENIZE_BOS)
         for (size_t i = 0; i < t->n_starts; i++) HN_TRY(push(w, t->starts[i]));
     for (size_t at = 0; at < n;) {
-        hn_added_match m = hn_added_next(&t->raw, text, n, at, special);
-        HN_TRY(encode_text(w, text + at, (m.added ? m.start : n) - at, at == 0, special));
+        hn_added_match m = hn_added_next(&t->raw, text, n, at, trust);
+        hn_trust rest = *trust;
+        rest.offset += at;
+        HN_TRY(encode_text(w, text + at, (m.added ? m.start : n) - at, at == 0, &rest));
         if (!m.added) break;
         HN_TRY(push(w, m.added->id));
         at = m.end;
@@ -216,13 +219,21 @@ static hn_status encode(hn_work *w, const char *text, size_t n, unsigned flags) 
 }
 
 hn_status hn_tokenizer_encode(const hn_tokenizer *t, const char *text, size_t n, unsigned flags, hn_tokens *out, hn_error *err) {
+    hn_text_range all = {0, n};
+    return hn_tokenizer_encode_trusted(t, text, n, &all, flags & HN_TOKENIZE_SPECIAL ? 1 : 0, flags, out, err);
+}
+
+hn_status hn_tokenizer_encode_trusted(const hn_tokenizer *t, const char *text, size_t n, const hn_text_range *trusted, size_t n_trusted,
+                                      unsigned flags, hn_tokens *out, hn_error *err) {
+    bool everywhere = n_trusted == 1 && trusted[0].start == 0 && trusted[0].end >= n;
+    hn_trust trust = {.everywhere = everywhere, .ranges = trusted, .n = n_trusted};
     if (n > HN_TEXT_MAX)
         return hn_fail(err, HN_ERR_LIMIT, "text", "split the text", "it has %zu bytes, the limit is %d", n, HN_TEXT_MAX);
     hn_work w = {.t = t, .out = out, .err = err};
     hn_buf_init(&w.text, (size_t)HN_TEXT_MAX * 3 + 16);
     hn_buf_init(&w.raw, HN_TEXT_MAX);
     size_t before = out->n;
-    hn_status st = encode(&w, text ? text : "", n, flags);
+    hn_status st = encode(&w, text ? text : "", n, flags, &trust);
     if (st != HN_OK) out->n = before;
     hn_words_free(&w.words);
     hn_buf_free(&w.text);

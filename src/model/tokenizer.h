@@ -26,6 +26,11 @@ typedef struct hn_tokens {
     size_t n, capacity;
 } hn_tokens;
 
+/* Bytes [start, end) of a text. */
+typedef struct hn_text_range {
+    size_t start, end;
+} hn_text_range;
+
 typedef enum hn_token_kind { HN_TOKEN_NORMAL, HN_TOKEN_UNKNOWN, HN_TOKEN_CONTROL, HN_TOKEN_USER_DEFINED, HN_TOKEN_UNUSED, HN_TOKEN_BYTE } hn_token_kind;
 
 enum {
@@ -42,6 +47,10 @@ void hn_tokenizer_free(hn_tokenizer *t);
 
 /* Appends the ids of `n` bytes (any bytes, also invalid UTF-8; at most 1 GiB) to `out`; on failure `out` is as before. */
 hn_status hn_tokenizer_encode(const hn_tokenizer *t, const char *text, size_t n, unsigned flags, hn_tokens *out, hn_error *err) HN_MUST_CHECK;
+/* The same, with control tokens matched only where all bytes of their text lie in one of the ranges (in order, apart from each other);
+ * HN_TOKENIZE_SPECIAL is not looked at. For chat text, where the template's bytes are trusted and a message's are not. */
+hn_status hn_tokenizer_encode_trusted(const hn_tokenizer *t, const char *text, size_t n, const hn_text_range *trusted, size_t n_trusted,
+                                      unsigned flags, hn_tokens *out, hn_error *err) HN_MUST_CHECK;
 /* Appends the bytes of the ids. Control tokens give their text where `special`, else nothing. SentencePiece: the space that
  * encoding puts in front of a text is taken away again where `strip_prefix`. HN_ERR_INPUT: an id outside the vocabulary. */
 hn_status hn_tokenizer_decode(const hn_tokenizer *t, const int32_t *ids, size_t n, bool special, bool strip_prefix, hn_buf *out, hn_error *err) HN_MUST_CHECK;

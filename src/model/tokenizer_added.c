@@ -71,9 +71,22 @@ static bool word_after(const char *text, size_t n, size_t at) {
     return is_word_char(cp);
 }
 
+/* The end (in the text's offsets) up to which a control token may reach that starts at `at`; 0: none may. */
+static size_t trusted_end(const hn_trust *trust, size_t at) {
+    if (trust->everywhere) return SIZE_MAX;
+    size_t low = 0, high = trust->n, place = at + trust->offset;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (trust->ranges[middle].end > place) high = middle;
+        else low = middle + 1;
+    }
+    return low < trust->n && trust->ranges[low].start <= place ? trust->ranges[low].end - trust->offset : 0;
+}
+
 /* The longest token that starts at `at` and may stand there. */
-static hn_added_match match_at(const hn_added_set *set, const char *text, size_t n, size_t at, bool special) {
+static hn_added_match match_at(const hn_added_set *set, const char *text, size_t n, size_t at, const hn_trust *trust) {
     hn_added_match best = {0};
+    size_t control_end = trusted_end(trust, at);
     uint32_t node = 0;
     for (size_t i = at; i < n; i++) {
         node = child_of(set, node, (unsigned char)text[i]);
@@ -81,7 +94,7 @@ static hn_added_match match_at(const hn_added_set *set, const char *text, size_t
         int32_t index = set->nodes[node].added;
         if (index < 0) continue;
         const hn_added *added = &set->added[index];
-        if (added->control && !special) continue;
+        if (added->control && i + 1 > control_end) continue;
         if (added->single_word && (word_before(text, at) || word_after(text, n, i + 1))) continue;
         best = (hn_added_match){added, at, i + 1};
     }
@@ -111,11 +124,11 @@ static size_t white_space_before(const char *text, size_t from, size_t at) {
     return start;
 }
 
-hn_added_match hn_added_next(const hn_added_set *set, const char *text, size_t n, size_t from, bool special) {
+hn_added_match hn_added_next(const hn_added_set *set, const char *text, size_t n, size_t from, const hn_trust *trust) {
     if (!set->n_added) return (hn_added_match){0};
     for (size_t at = from; at < n; at++) {
         if (!set->first[(unsigned char)text[at]]) continue;
-        hn_added_match m = match_at(set, text, n, at, special);
+        hn_added_match m = match_at(set, text, n, at, trust);
         if (!m.added) continue;
         if (m.added->lstrip) m.start = white_space_before(text, from, m.start);
         if (m.added->rstrip) m.end = white_space_after(text, n, m.end);

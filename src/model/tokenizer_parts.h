@@ -81,8 +81,15 @@ typedef struct hn_added_match {
 
 hn_status hn_added_put(hn_added_set *set, hn_str text, hn_added added, hn_error *err) HN_MUST_CHECK;
 void hn_added_free(hn_added_set *set);
+/* Where control tokens may be: everywhere, or inside single ranges of a text that starts at `offset` of the text the ranges are for. */
+typedef struct hn_trust {
+    bool everywhere;
+    const hn_text_range *ranges;
+    size_t n, offset;
+} hn_trust;
+
 /* The leftmost, then longest match from `from` on. */
-hn_added_match hn_added_next(const hn_added_set *set, const char *text, size_t n, size_t from, bool special);
+hn_added_match hn_added_next(const hn_added_set *set, const char *text, size_t n, size_t from, const hn_trust *trust);
 int32_t hn_added_find(const hn_added_set *set, hn_str text, bool *control); /* exact; -1: none */
 
 /* --- normalizer (tokenizer_normalize.c) --- */

@@ -10,6 +10,7 @@
 
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_pull;
+extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_version;
 
 #endif

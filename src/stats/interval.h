@@ -45,13 +45,11 @@ hn_status hn_interval_clustered_mean(const double *values, const uint32_t *group
 /* A proportion over n cases, `correct` being 0 or 1 each. Without related cases: Wilson. With them: Wilson for the
  * effective number of cases n / deff * (t(n-1) / t(G-1))^2, where deff >= 1 is the clustered variance over the naive
  * one (Kish 1965; Korn and Graubard 1998; Wilson in their place of Clopper-Pearson as Dean and Pagano 2015 found best).
- * All right or all wrong: deff cannot be seen, and each group counts as one case. One group: the whole range, [0, 1].
- */
+ * All right or all wrong: deff cannot be seen, and each group counts as one case. One group: [0, 1]. */
 hn_status hn_interval_proportion(const unsigned char *correct, const uint32_t *group, size_t n, double alpha,
                                  hn_interval *out, hn_error *err) HN_MUST_CHECK;
 
-/* A statistic of the cases whose indices are listed (an index may come several times). May return NaN: undefined there.
- */
+/* A statistic of the cases whose indices are listed (an index may come several times). NaN: undefined there. */
 typedef double (*hn_statistic_fn)(const uint32_t *cases, size_t n, void *user);
 
 typedef enum hn_bootstrap_method {

@@ -3,26 +3,32 @@
  *     hn_verdict_options o = {.smallest_difference = 0.02, .seed = 7};
  *     hn_verdict v;
  *     HN_TRY(hn_verdict_judge(a_right, b_right, customer, n, &o, &v, err));
- *     printf("%s: %+.3f [%+.3f, %+.3f], p = %.3g\n", hn_verdict_name(v.kind), v.difference.value, v.difference.low,
- * ...);
+ *     printf("%s: %+.3f, p = %.3g\n", hn_verdict_name(v.kind), v.difference.value, v.p);
  *
  * All differences are B minus A. The rule:
- *   better       the 95 % interval lies above 0 and p <= 0.05
- *   worse        it lies below 0 and p <= 0.05
- *   equivalent   it holds 0, p > 0.05, and the whole of it lies within +- smallest_difference (two one-sided tests
- * at 2.5 %, stricter than the customary 5 %: Schuirmann 1987) cannot_tell  everything else, also where test and
- * interval disagree A difference that is certain but smaller than smallest_difference is still "better" or "worse";
- * `matters` says whether the interval reaches smallest_difference at all. Test and interval, one procedure each
- * (paired.h has formulas and sources): scores all 0 or 1, each case its own group   "exact McNemar",
- * hn_paired_proportion_interval any group with several cases                 "sign-flip permutation over groups",
- * interval by inversion other scores                                 "paired permutation": the same over cases Power,
- * at 80 % and alpha, from the recorded discordance psi (share of cases that exactly one side gets right; Connor 1987,
- * power.h): cases_needed  the cases for a true difference of smallest_difference; psi at least smallest_difference, for
- * less cannot make it up detectable    the smallest true difference that n cases show; psi at least that difference (so
- * without discordance about 7.8 / n) Other scores: the same from the root mean square of the differences. Related
- * cases: psi and the mean square are taken over groups, n divided by deff = sum of squared group sums / sum of squared
- * differences, at least 1; cases_needed multiplied by it. Ownership: a verdict is a plain value. Threading: pure
- * functions; Monte Carlo depends on the seed alone. */
+ *   better       the 95 % interval lies above 0, and p <= 0.05
+ *   worse        it lies below 0, and p <= 0.05
+ *   equivalent   it holds 0, p > 0.05, and the whole of it lies within +- smallest_difference
+ *                (two one-sided tests at 2.5 %, stricter than the customary 5 %: Schuirmann 1987)
+ *   cannot_tell  everything else, also where test and interval disagree
+ * A difference that is certain but smaller than smallest_difference is still "better" or "worse"; `matters` says
+ * whether the interval reaches smallest_difference at all.
+ *
+ * Test and interval come from one procedure each (paired.h has formulas and sources):
+ *   scores all 0 or 1, each case its own group   "exact McNemar", with hn_paired_proportion_interval
+ *   any group with several cases                 "sign-flip permutation over groups", interval by inversion
+ *   other scores                                 "paired permutation": the same over cases
+ *
+ * Power, at 80 % and alpha, by Connor's formula (power.h), from the recorded discordance psi, the share of cases that
+ * exactly one side gets right:
+ *   cases_needed  the cases for a true difference of smallest_difference; psi at least smallest_difference, because less
+ *                 cannot make it up
+ *   detectable    the smallest true difference that n cases show; psi at least that difference, so without any
+ *                 discordance about 7.8 / n
+ * Other scores: the same from the root mean square of the differences. Related cases: n is divided by design_effect =
+ * sum of squared group sums / sum of squared differences, at least 1 (Kish 1965), and cases_needed multiplied by it.
+ *
+ * Ownership: a verdict is a plain value. Threading: pure functions; Monte Carlo depends on the seed alone. */
 #ifndef HN_STATS_VERDICT_H
 #define HN_STATS_VERDICT_H
 

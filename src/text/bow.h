@@ -1,4 +1,5 @@
-/* The bag-of-words baseline: TF-IDF of words and character n-grams, then a linear classifier. What any prompt must beat.
+/* The bag-of-words baseline: TF-IDF of words and character n-grams, then a linear classifier. What any prompt must
+ * beat.
  *
  *     hn_bow *bow;
  *     HN_TRY(hn_bow_train(texts, labels, n, n_classes, NULL, &bow, err));   // seconds for 10,000 texts and 77 classes
@@ -6,7 +7,8 @@
  *     hn_bow_free(bow);
  *
  * For a case of several input columns, join them with a newline. Deterministic by the seed.
- * Ownership: the caller frees the model; texts are not kept. Threading: a trained model is read-only and may be shared. */
+ * Ownership: the caller frees the model; texts are not kept.
+ * Threading: a trained model is read-only and may be shared. */
 #ifndef HN_TEXT_BOW_H
 #define HN_TEXT_BOW_H
 

@@ -1,5 +1,6 @@
 /* The linear classifier; see linear.h for the method and its source.
- * Weights are kept feature by feature with the classes side by side, so that scoring a row walks memory in pieces of n_classes. */
+ * Weights are kept feature by feature with the classes side by side, so that scoring a row walks memory in pieces of
+ * n_classes. */
 #include "text/linear.h"
 
 #include "base/alloc.h"
@@ -45,8 +46,8 @@ static void add_row(const hn_sparse *rows, size_t r, double factor, double *weig
     for (size_t i = rows->start[r]; i < rows->start[r + 1]; i++) weights[rows->index[i]] += factor * rows->value[i];
 }
 
-/* One pass over the active examples. *most and *least: the largest and smallest projected gradient met; examples whose alpha is 0
- * and whose gradient is above `shrink_above` leave the active set. */
+/* One pass over the active examples. *most and *least: the largest and smallest projected gradient met; examples whose
+ * alpha is 0 and whose gradient is above `shrink_above` leave the active set. */
 static size_t run_pass(solver *s, hn_rng *rng, size_t n_active, double shrink_above, double *most, double *least) {
     *most = -INFINITY;
     *least = INFINITY;

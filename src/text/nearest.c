@@ -1,5 +1,5 @@
-/* The nearest texts; see nearest.h. A search adds up, feature by feature of the query, the weights of the texts that have it; the
- * best k are kept in a heap whose root is the worst of them. */
+/* The nearest texts; see nearest.h. A search adds up, feature by feature of the query, the weights of the texts that
+ * have it; the best k are kept in a heap whose root is the worst of them. */
 #include "text/nearest.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* TF-IDF; see tfidf.h. A table maps the hash of an n-gram to its entry; entries stand in the order of first occurrence, which also
- * orders the features, so nothing depends on the hash's values. */
+/* TF-IDF; see tfidf.h. A table maps the hash of an n-gram to its entry; entries stand in the order of first occurrence,
+ * which also orders the features, so nothing depends on the hash's values. */
 #include "text/tfidf.h"
 
 #include "base/alloc.h"
@@ -184,7 +184,8 @@ static hn_status add_block(const hn_tfidf *t, row_maker *m, size_t from, size_t 
     return HN_OK;
 }
 
-/* Joins the two blocks [first, middle) and [middle, end), each rising, into one rising row. `index`, `value`: room for the row. */
+/* Joins the two blocks [first, middle) and [middle, end), each rising, into one rising row. `index`, `value`: room for
+ * the row. */
 static void merge_blocks(hn_sparse *rows, size_t first, size_t middle, size_t end, uint32_t *index, float *value) {
     size_t a = first, b = middle, n = 0;
     while (a < middle || b < end) {

@@ -1,16 +1,17 @@
 /* TF-IDF: texts as sparse rows of weighted words and character n-grams, each row of length 1.
  *
  *     hn_tfidf *t;  hn_sparse rows;
- *     HN_TRY(hn_tfidf_fit(texts, n, NULL, &t, err));                   // learns which n-grams there are, and how rare each is
+ *     HN_TRY(hn_tfidf_fit(texts, n, NULL, &t, err));         // learns which n-grams there are, and how rare they are
  *     HN_TRY(hn_tfidf_transform(t, texts, n, &rows, err));             // any texts, not only those
  *     hn_sparse_free(&rows);  hn_tfidf_free(t);
  *
  * Text is taken as UTF-8 in lower case; an invalid byte counts as U+FFFD. Two kinds of features (a block each):
  *   words   runs of letters, marks, numbers and '_' of at least 2 characters; word_min to word_max of them in a row
- *   chars   the char_min to char_max character n-grams of each white-space-delimited word with a space put at both its ends; a word
+ *   chars   the char_min to char_max character n-grams of each white-space-delimited word, a space put at both its ends; a word
  *           shorter than the n-gram counts once, whole ("char_wb" elsewhere)
- * Weight: (1 + ln tf) (ln((1 + n) / (1 + df)) + 1), n texts, df of them with the feature (Salton and Buckley 1988, smoothed). Each
- * block is brought to length 1, then the row. Features seen in no training text are left out; a text without any gives an empty row.
+ * Weight: (1 + ln tf) (ln((1 + n) / (1 + df)) + 1), n texts, df of them with the feature (Salton and Buckley 1988,
+ * smoothed). Each block is brought to length 1, then the row. Features seen in no training text are left out; a text
+ * without any gives an empty row.
  * Surprise: features are known by a 64-bit hash alone; two that collide (once in 2^64 pairs) count as one.
  * Ownership: created objects are freed by the caller. Threading: a fitted hn_tfidf is read-only and may be shared. */
 #ifndef HN_TEXT_TFIDF_H
@@ -42,8 +43,8 @@ void hn_sparse_free(hn_sparse *rows);
 
 typedef struct hn_tfidf hn_tfidf;
 
-/* `options` NULL: the defaults. Errors: HN_ERR_INPUT for options out of range, HN_ERR_LIMIT past 2^31 features or a text past
- * 16 MiB, HN_ERR_MEMORY. No texts are fine: every row is empty then. */
+/* `options` NULL: the defaults. Errors: HN_ERR_INPUT for options out of range, HN_ERR_LIMIT past 2^31 features or a
+ * text past 16 MiB, HN_ERR_MEMORY. No texts are fine: every row is empty then. */
 hn_status hn_tfidf_fit(const hn_str *texts, size_t n, const hn_tfidf_options *options, hn_tfidf **out,
                        hn_error *err) HN_MUST_CHECK;
 hn_status hn_tfidf_transform(const hn_tfidf *t, const hn_str *texts, size_t n, hn_sparse *out,

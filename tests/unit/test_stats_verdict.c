@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "stats/distribution.h"
+#include "stats/estimate.h"
+#include "stats/metrics.h"
 #include "stats/paired.h"
 #include "stats/verdict.h"
 
@@ -334,6 +336,60 @@ static void clustered_proportion_is_wider(void **state) {
     assert_true(related.low == 0 && related.high == 1);
 }
 
+/* Macro F1 agrees with the confusion matrix, missing answers included; its interval holds it and shrinks as cases are
+ * added. */
+static void macro_f1_has_an_interval(void **state) {
+    (void)state;
+    enum { N = 800, CLASSES = 6 };
+    static int32_t truth[N], predicted[N];
+    hn_rng rng;
+    hn_rng_seed(&rng, 4, 0);
+    for (size_t i = 0; i < N; i++) {
+        truth[i] = (int32_t)hn_rng_below(&rng, 5); /* class 5 never occurs */
+        uint64_t u = hn_rng_below(&rng, 10);
+        predicted[i] = u < 7 ? truth[i] : u == 7 ? HN_NO_LABEL : (int32_t)hn_rng_below(&rng, 5);
+    }
+    double width = 2;
+    for (size_t n = 50; n <= N; n *= 4)
+        for (int all = 0; all < 2; all++) {
+            hn_confusion c;
+            hn_estimate f1, accuracy;
+            hn_error err = {0};
+            hn_test_ok(hn_confusion_build(truth, predicted, n, CLASSES, &c, &err), &err);
+            hn_test_ok(hn_estimate_macro_f1(truth, predicted, n, CLASSES, all, NULL, 7, &f1, &err), &err);
+            hn_test_ok(hn_estimate_accuracy(truth, predicted, n, NULL, &accuracy, &err), &err);
+            assert_true(fabs(f1.value - hn_confusion_macro_f1(&c, all)) < 1e-12);
+            assert_true(accuracy.value == hn_confusion_accuracy(&c));
+            assert_true(f1.low < f1.value && f1.value < f1.high);
+            if (!all) assert_true(f1.high - f1.low < 0.7 * width);
+            if (!all) width = f1.high - f1.low;
+            hn_confusion_free(&c);
+        }
+    hn_estimate e;
+    hn_error err = {0};
+    hn_test_ok(hn_estimate_macro_f1(truth, predicted, 0, CLASSES, false, NULL, 7, &e, &err), &err);
+    assert_true(isnan(e.value) && isnan(e.low));
+    assert_int_equal(hn_estimate_macro_f1(truth, predicted, N, 3, false, NULL, 7, &e, &err), HN_ERR_INPUT);
+}
+
+static void worst_confused_pair_counts_both_ways(void **state) {
+    (void)state;
+    int32_t truth[] = {0, 0, 1, 1, 2, 2, 2, 0}, predicted[] = {1, 0, 0, 2, 1, 2, HN_NO_LABEL, 2};
+    hn_confusion c;
+    hn_confused_pair pair;
+    hn_error err = {0};
+    hn_test_ok(hn_confusion_build(truth, predicted, 8, 3, &c, &err), &err);
+    assert_true(hn_confusion_worst_pair(&c, &pair));
+    assert_true(pair.a == 0 && pair.b == 1 && pair.a_as_b == 1 &&
+                pair.b_as_a == 1); /* (1, 2) has two as well: the lower labels */
+    assert_int_equal(hn_confusion_at(&c, 2, 3), 1);
+    hn_confusion_free(&c);
+    hn_test_ok(hn_confusion_build(truth, truth, 8, 3, &c, &err), &err);
+    assert_false(hn_confusion_worst_pair(&c, &pair));
+    hn_confusion_free(&c);
+    assert_int_equal(hn_confusion_build(truth, truth, 8, 2, &c, &err), HN_ERR_INPUT);
+}
+
 static void newcombe_matches_his_paper(void **state) {
     (void)state;
     hn_interval i = hn_interval_newcombe(48, 80, 56, 70, 0.05); /* Newcombe 1998, table II (a): 0.0524 to 0.3339 */
@@ -376,6 +432,8 @@ int main(void) {
         cmocka_unit_test(false_alarms_and_misses_stay_in_bounds),
         cmocka_unit_test(bootstrap_agrees_with_the_mean_interval),
         cmocka_unit_test(clustered_proportion_is_wider),
+        cmocka_unit_test(macro_f1_has_an_interval),
+        cmocka_unit_test(worst_confused_pair_counts_both_ways),
         cmocka_unit_test(newcombe_matches_his_paper),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };

@@ -1,4 +1,5 @@
-/* The bag-of-words baseline and the nearest-text index: banking77 as the measure, exhaustive search as the oracle, memory running out. */
+/* The bag-of-words baseline and the nearest-text index: banking77 as the measure, exhaustive search as the oracle,
+ * memory running out. */
 #include "support.h"
 
 #include "base/alloc.h"

@@ -20,7 +20,8 @@ static hn_sparse transform(const hn_tfidf_options *o, const hn_str *fitted, size
     return rows;
 }
 
-/* Texts "a1 a1 b2", "b2 c3": df a1 1, b2 2, c3 1; idf ln(3/2)+1 = 1.405465, 1, 1.405465; tf of a1 in the first 1 + ln 2. */
+/* Texts "a1 a1 b2", "b2 c3": df a1 1, b2 2, c3 1; idf ln(3/2)+1 = 1.405465, 1, 1.405465; tf of a1 in the first 1 + ln
+ * 2. */
 static void words_are_weighted_by_hand(void **state) {
     (void)state;
     const hn_str texts[] = {hn_str_of("A1 a1, b2 x"), hn_str_of("b2 c3 unknown"), hn_str_of("nothing seen")};
@@ -130,8 +131,8 @@ static void rare_and_common_features_are_left_out(void **state) {
     assert_int_equal(hn_tfidf_fit(texts, 20, &o, &t, &err), HN_ERR_INPUT);
 }
 
-/* Two unit rows on their own axes, C = 1/2: the minimum of |w|^2/2 + C sum max(0, 1 - y w.x)^2 has a closed form. By symmetry
- * w = (v, -v), bias 0; d/dv (v^2 + 2 C (1 - v)^2) = 0 gives v = 2 C / (1 + 2 C) = 1/2. */
+/* Two unit rows on their own axes, C = 1/2: the minimum of |w|^2/2 + C sum max(0, 1 - y w.x)^2 has a closed form. By
+ * symmetry w = (v, -v), bias 0; d/dv (v^2 + 2 C (1 - v)^2) = 0 gives v = 2 C / (1 + 2 C) = 1/2. */
 static void two_examples_meet_the_closed_form(void **state) {
     (void)state;
     size_t start[] = {0, 1, 2};
@@ -149,8 +150,9 @@ static void two_examples_meet_the_closed_form(void **state) {
     hn_linear_free(model);
 }
 
-/* The primal objective's gradient is 0 at the solution: w + 2 C sum over violators of -(1 - y w.x) y x = 0, also by scores alone:
- * objective no larger when any row's direction is followed a little. Checked through finite steps on random rows. */
+/* The primal objective's gradient is 0 at the solution: w + 2 C sum over violators of -(1 - y w.x) y x = 0, also by
+ * scores alone: objective no larger when any row's direction is followed a little. Checked through finite steps on
+ * random rows. */
 static void solution_is_a_minimum(void **state) {
     (void)state;
     enum { N = 40, M = 12, PER_ROW = 4 };

@@ -1,0 +1,230 @@
+/* hone scope: what the project is about and what its data can carry. */
+#include "cli/commands.h"
+#include "cli/project_cli.h"
+#include "lifecycle/scope/scope_report.h"
+#include "model/catalogue.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LABELS_SHOWN = 24, LABELS_AT_ENDS = 5 };
+
+static void print_source(hn_cli *cli, const hn_scope *s) {
+    const char *files[] = {s->file, s->train_file, s->dev_file, s->test_file};
+    char seed[24];
+    hn_output_print(cli->out, "data      ");
+    for (size_t i = 0, n = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i]) hn_output_print(cli->out, "%s%s", n++ ? ", " : "", hn_cli_path_shown(files[i]));
+    hn_output_print(cli->out, "\ninput     ");
+    for (size_t i = 0; i < s->n_inputs; i++) hn_output_print(cli->out, "%s%s", i ? ", " : "", s->input_columns[i]);
+    hn_output_print(cli->out, "\ntarget    %s", s->target_column ? s->target_column : "none");
+    if (s->group_column) hn_output_print(cli->out, ", grouped by %s", s->group_column);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->split_seed);
+    if (s->file) hn_output_print(cli->out, ", split with seed %s%s", seed, s->stratify ? ", stratified" : "");
+    hn_output_print(cli->out, "\n");
+}
+
+static void print_contract(hn_cli *cli, const hn_scope *s) {
+    const hn_contract *c = &s->contract;
+    hn_output_print(cli->out, "output    ");
+    if (c->kind == HN_CONTRACT_CHOICE) hn_output_print(cli->out, "one of %zu labels\n", c->n_labels);
+    else if (c->kind == HN_CONTRACT_REGEX) hn_output_print(cli->out, "text that matches %s\n", c->regex);
+    else if (c->kind == HN_CONTRACT_NUMBER) hn_output_print(cli->out, "a number from %g to %g\n", c->low, c->high);
+    else hn_output_print(cli->out, "text\n");
+    hn_output_print(cli->out, "goal      %s", s->metric);
+    if (isfinite(s->target_value)) hn_output_print(cli->out, " of %.0f %%", 100 * s->target_value);
+    hn_output_print(cli->out, "; less than %.1f points make no difference\n", 100 * s->smallest_difference);
+    if (isfinite(s->limit_latency_ms) || isfinite(s->limit_memory_mb) || isfinite(s->limit_cost_per_1000)) {
+        const char *between = " ";
+        hn_output_print(cli->out, "limits   ");
+        if (isfinite(s->limit_latency_ms)) hn_output_print(cli->out, "%s%.0f ms an answer", between, s->limit_latency_ms), between = ", ";
+        if (isfinite(s->limit_memory_mb)) hn_output_print(cli->out, "%s%.0f MB of memory", between, s->limit_memory_mb), between = ", ";
+        if (isfinite(s->limit_cost_per_1000)) hn_output_print(cli->out, "%s%.2f per 1,000 answers", between, s->limit_cost_per_1000);
+        hn_output_print(cli->out, "\n");
+    }
+}
+
+static void print_lengths(hn_cli *cli, const hn_scope_report *r) {
+    hn_output_print(cli->out, "length    half up to %d words, 95 %% up to %d, longest %d", r->words.median, r->words.p95, r->words.max);
+    if (r->tokens.n) hn_output_print(cli->out, "; in tokens %d, %d, %d", r->tokens.median, r->tokens.p95, r->tokens.max);
+    hn_output_print(cli->out, "\n");
+}
+
+/* ---- the table of counts ---- */
+
+typedef struct row_order {
+    size_t label, n;
+} row_order;
+
+static int by_size(const void *a, const void *b) {
+    const row_order *x = a, *y = b;
+    if (x->n != y->n) return x->n < y->n ? 1 : -1;
+    return (x->label > y->label) - (x->label < y->label);
+}
+
+static void count_row(hn_table *t, const char *name, const size_t counts[HN_SPLIT_COUNT]) {
+    size_t total = 0;
+    hn_table_row(t);
+    hn_table_cell(t, "%s", name);
+    for (int s = 0; s < HN_SPLIT_COUNT; s++) {
+        hn_table_cell(t, "%zu", counts[s]);
+        total += counts[s];
+    }
+    hn_table_cell(t, "%zu", total);
+}
+
+static hn_status label_rows(hn_cli *cli, const hn_scope_report *r, hn_table *t, hn_error *err) {
+    const hn_contract *c = &r->scope->contract;
+    if (c->kind != HN_CONTRACT_CHOICE) return HN_OK;
+    row_order *order = hn_calloc(c->n_labels, sizeof *order);
+    if (!order) return hn_fail_memory(err, c->n_labels * sizeof *order);
+    for (size_t l = 0; l < c->n_labels; l++) {
+        order[l].label = l;
+        for (int s = 0; s < HN_SPLIT_COUNT; s++) order[l].n += r->splits[s].labels[l];
+    }
+    qsort(order, c->n_labels, sizeof *order, by_size);
+    bool cut = c->n_labels > LABELS_SHOWN;
+    for (size_t i = 0; i < c->n_labels; i++) {
+        if (cut && i == LABELS_AT_ENDS) {
+            hn_table_row(t);
+            hn_table_cell(t, "... %zu more labels (all with --json)", c->n_labels - 2 * LABELS_AT_ENDS);
+        }
+        if (cut && i >= LABELS_AT_ENDS && i < c->n_labels - LABELS_AT_ENDS) continue;
+        size_t counts[HN_SPLIT_COUNT];
+        for (int s = 0; s < HN_SPLIT_COUNT; s++) counts[s] = r->splits[s].labels[order[i].label];
+        count_row(t, c->labels[order[i].label], counts);
+    }
+    hn_free(order);
+    (void)cli;
+    return HN_OK;
+}
+
+static hn_status print_counts(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
+    hn_table *t = hn_table_create(cli->out);
+    const char *heads[] = {r->scope->target_column ? r->scope->target_column : "cases", "train", "dev", "test", "all"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
+    hn_status st = label_rows(cli, r, t, err);
+    if (st != HN_OK) {
+        hn_table_free(t);
+        return st;
+    }
+    size_t cases[HN_SPLIT_COUNT], groups[HN_SPLIT_COUNT];
+    for (int s = 0; s < HN_SPLIT_COUNT; s++) cases[s] = r->splits[s].n_cases, groups[s] = r->splits[s].n_groups;
+    count_row(t, "cases", cases);
+    hn_table_row_style(t, HN_STYLE_ACCENT);
+    if (r->grouped) count_row(t, "groups", groups);
+    return hn_table_print(t, err);
+}
+
+/* ---- baselines and what dev can show ---- */
+
+static hn_status print_baselines(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
+    const hn_baselines *b = &r->baselines;
+    char text[48];
+    if (!b->known) return HN_OK;
+    hn_output_print(cli->out, "\nWithout any model, on dev (trained on %zu cases):\n", b->n_train);
+    hn_table *t = hn_table_create(cli->out);
+    hn_table_column(t, "baseline", HN_ALIGN_LEFT);
+    hn_table_column(t, "accuracy", HN_ALIGN_RIGHT);
+    hn_table_column(t, "macro F1", HN_ALIGN_RIGHT);
+    const hn_baseline *rows[] = {&b->majority, &b->bag_of_words};
+    for (int i = 0; i < 2; i++) {
+        hn_table_row(t);
+        if (i == 0) hn_table_cell(t, "always %s", b->majority_label);
+        else hn_table_cell(t, "bag of words");
+        hn_table_cell(t, "%s", hn_cli_percent(rows[i]->accuracy, text));
+        hn_table_cell(t, "%s", hn_cli_percent(rows[i]->macro_f1, text));
+    }
+    return hn_table_print(t, err);
+}
+
+static void print_power(hn_cli *cli, const hn_scope_report *r) {
+    size_t n = r->splits[HN_SPLIT_DEV].n_cases;
+    char count[32];
+    if (n == 0) return;
+    hn_output_print(cli->out, "\nWith %zu dev cases an accuracy is known to about +-%.0f points.\n", n, 100 * r->interval_half_width);
+    if (isfinite(r->detectable))
+        hn_output_print(cli->out, "Two prompts that disagree on %.0f %% of the cases can be told apart from about %.0f points on;\n",
+                        100 * HN_SCOPE_DISCORDANCE, 100 * r->detectable);
+    if (isfinite(r->detectable) && isfinite(r->cases_needed))
+        hn_output_print(cli->out, "for the %.1f points that matter here it would take about %s dev cases.\n",
+                        100 * r->scope->smallest_difference, hn_format_count((int64_t)ceil(r->cases_needed), count));
+}
+
+static void print_warnings(hn_cli *cli, const hn_scope_report *r) {
+    const char *warn = hn_output_style(cli->out, HN_STYLE_WARN), *off = hn_output_style(cli->out, HN_STYLE_NONE);
+    if (r->n_leaks)
+        hn_output_print(cli->out,
+                        "%swarning%s: %zu case%s of dev or test also stand%s in another split (%s in %s, %s in %s): they make results look "
+                        "better than they are. Remove them, or give them one group.\n",
+                        warn, off, r->n_leaks, r->n_leaks == 1 ? "" : "s", r->n_leaks == 1 ? "s" : "", r->leak_a->id,
+                        hn_split_name(r->leak_a->split), r->leak_b->id, hn_split_name(r->leak_b->split));
+    if (r->n_repeats) hn_output_print(cli->out, "note: %zu case%s the same inputs as another of the split\n", r->n_repeats, r->n_repeats == 1 ? " has" : "s have");
+    for (size_t l = 0; r->splits[0].labels && l < r->scope->contract.n_labels; l++) {
+        const char *label = r->scope->contract.labels[l];
+        if (r->splits[HN_SPLIT_TRAIN].n_cases && !r->splits[HN_SPLIT_TRAIN].labels[l])
+            hn_output_print(cli->out, "%swarning%s: no training case has the label %s: examples can never show it\n", warn, off, label);
+        if (r->splits[HN_SPLIT_DEV].n_cases && !r->splits[HN_SPLIT_DEV].labels[l])
+            hn_output_print(cli->out, "%swarning%s: no dev case has the label %s: dev says nothing about it\n", warn, off, label);
+    }
+}
+
+static void print_start(hn_cli *cli, const hn_scope_report *r) {
+    const hn_baselines *b = &r->baselines;
+    hn_output_print(cli->out, "\nNext:\n");
+    if (b->known && isfinite(r->scope->target_value) && b->bag_of_words.accuracy.value >= r->scope->target_value)
+        hn_output_print(cli->out, "  the bag of words reaches the target already: a model must earn its cost\n");
+    hn_output_print(cli->out, "  hone tokens prompts/NAME.yaml   one prompt as the model sees it\n");
+    hn_output_print(cli->out, "  hone eval                       all prompts on dev, beside these baselines\n");
+}
+
+static hn_status print_report(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
+    hn_output_print(cli->out, "%s%s%s\n\n", hn_output_style(cli->out, HN_STYLE_BOLD), r->scope->goal ? r->scope->goal : "(no goal is written down)",
+                    hn_output_style(cli->out, HN_STYLE_NONE));
+    print_source(cli, r->scope);
+    print_contract(cli, r->scope);
+    print_lengths(cli, r);
+    hn_output_print(cli->out, "\n");
+    HN_TRY(print_counts(cli, r, err));
+    HN_TRY(print_baselines(cli, r, err));
+    print_power(cli, r);
+    print_warnings(cli, r);
+    print_start(cli, r);
+    return HN_OK;
+}
+
+/* Lengths in tokens only where the model is here already: the scope must work without one. */
+static hn_model *open_vocabulary(const hn_scope *scope) {
+    char path[HN_PATH_MAX];
+    hn_model *model = NULL;
+    hn_error unused;
+    if (!scope->model || hn_model_resolve(scope->model, path, &unused) != HN_OK) return NULL;
+    return hn_model_open(path, HN_MODEL_VOCAB_ONLY, &model, &unused) == HN_OK ? model : NULL;
+}
+
+static hn_status run(hn_cli *cli, hn_error *err) {
+    hn_cli_project p;
+    hn_scope_report report;
+    HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
+    hn_model *model = open_vocabulary(p.scope);
+    hn_status st = hn_scope_report_make(p.scope, p.dataset, p.store, model ? hn_model_tokenizer(model) : NULL, &report, err);
+    if (st == HN_OK && cli->out->json) {
+        json_t *value;
+        st = hn_scope_report_json(&report, &value, err);
+        if (st == HN_OK) st = hn_cli_result(cli, value, err);
+    } else if (st == HN_OK) st = print_report(cli, &report, err);
+    if (st == HN_OK) hn_scope_report_free(&report);
+    if (model) hn_model_close(model);
+    hn_cli_project_close(&p);
+    return st;
+}
+
+const hn_command hn_cmd_scope = {
+    .name = "scope",
+    .summary = "what the project is about and what its data can carry",
+    .usage = "",
+    .description = "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing (baselines), and the\n"
+                   "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in two splits.",
+    .run = run,
+};

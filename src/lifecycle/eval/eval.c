@@ -1,0 +1,402 @@
+/* Evaluation; see eval.h. The loop keeps a window of cases in the App's queue; answers gather in a batch that is added to the store in one
+ * short transaction. */
+#include "lifecycle/eval/eval.h"
+
+#include "app/app.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "lifecycle/eval/grade.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WINDOW = 128, BATCH_MAX = 256, STEP_MS = 100 };
+static const double BATCH_SECONDS = 0.5;
+
+typedef struct evaluation evaluation;
+
+/* What the queue hands back with an answer. */
+typedef struct slot {
+    evaluation *e;
+    size_t position;
+} slot;
+
+struct evaluation {
+    const hn_eval_setup *setup;
+    const hn_prompt *prompt;
+    hn_app *app;
+    const uint32_t *cases; /* (n_cases) in the run's order */
+    size_t n_cases;
+    unsigned char *saved;  /* (n_cases) whether the store has the answer */
+    slot *slots;           /* (n_cases) */
+    hn_prediction batch[BATCH_MAX];
+    size_t n_batch;
+    hn_arena *batch_arena;
+    double batch_started;
+    hn_status failed; /* an answer that ends the run */
+    hn_error failure;
+    hn_eval_on_progress *on_progress;
+    void *user;
+    hn_eval_progress progress;
+};
+
+
+/* ---- cases and identity ---- */
+
+hn_status hn_eval_cases(const hn_eval_setup *setup, uint32_t **cases, size_t *n, hn_error *err) {
+    uint32_t *all;
+    size_t n_all, n_kept = 0;
+    HN_TRY(hn_dataset_select(setup->dataset, setup->split, &all, &n_all, err));
+    for (size_t i = 0; i < n_all; i++)
+        if (setup->dataset->cases[all[i]].target) all[n_kept++] = all[i];
+    if (n_kept == 0) {
+        hn_free(all);
+        return hn_fail(err, HN_ERR_INPUT, "split", "give it a share under `split:` in hone.yaml, or choose another with --split",
+                       "the %s split has no cases with a target", hn_split_name(setup->split));
+    }
+    *cases = all;
+    *n = setup->limit && setup->limit < n_kept ? setup->limit : n_kept;
+    return HN_OK;
+}
+
+static hn_status case_set_hash(const hn_dataset *d, const uint32_t *cases, size_t n, char hex[HN_SHA256_HEX], hn_error *err) {
+    hn_sha256 *h = hn_sha256_create();
+    if (!h) return hn_fail_memory(err, 0);
+    for (size_t i = 0; i < n; i++) hn_sha256_field_str(h, d->cases[cases[i]].id);
+    hn_sha256_finish(h, hex);
+    return HN_OK;
+}
+
+static hn_status put_file(hn_store *store, const char *path, char hash[65], hn_error *err) {
+    char *bytes;
+    size_t n;
+    hash[0] = 0;
+    if (!path) return HN_OK;
+    HN_TRY(hn_file_read(path, (size_t)16 << 20, &bytes, &n, err));
+    hn_status st = hn_object_put(store, bytes, n, hash, err);
+    hn_free(bytes);
+    return st;
+}
+
+static hn_status begin_run(evaluation *e, const char *parameters, hn_run **run, hn_run_start *start, hn_error *err) {
+    const hn_eval_setup *s = e->setup;
+    const hn_scope *scope = hn_project_scope(s->project);
+    char prompt_object[65], scope_object[65], set_hash[65];
+    hn_provider_info info;
+    HN_TRY(put_file(s->store, e->prompt->path, prompt_object, err));
+    HN_TRY(put_file(s->store, scope->config_path, scope_object, err));
+    HN_TRY(case_set_hash(s->dataset, e->cases, e->n_cases, set_hash, err));
+    HN_TRY(hn_provider_info_get(s->provider, &info, err));
+    hn_run_spec spec = {.kind = "eval",
+                        .prompt_name = e->prompt->name,
+                        .prompt_hash = e->prompt->hash,
+                        .prompt_object = prompt_object,
+                        .scope_object = scope_object,
+                        .scope_hash = hn_project_scope_hash(s->project),
+                        .dataset_hash = s->dataset->hash,
+                        .split = hn_split_name(s->split),
+                        .n_cases = (int64_t)e->n_cases,
+                        .case_set_hash = set_hash,
+                        .model_name = info.name,
+                        .model_hash = info.model_hash,
+                        .template_hash = info.template_hash,
+                        .numeric_path = info.numeric_path,
+                        .parameters_json = parameters,
+                        .code_version = HONE_VERSION,
+                        .metric = scope->metric};
+    return hn_run_begin(s->store, &spec, s->no_cache, run, start, err);
+}
+
+static hn_status begin(evaluation *e, hn_run **run, hn_run_start *start, hn_error *err) {
+    json_t *parameters;
+    hn_buf text;
+    hn_buf_init(&text, 0);
+    HN_TRY(hn_app_parameters(e->app, &parameters, err));
+    hn_json_write(parameters, &(hn_json_style){.sort_keys = true}, &text);
+    json_decref(parameters);
+    hn_status st = hn_buf_check(&text, "the run's parameters", err);
+    if (st == HN_OK) st = begin_run(e, hn_buf_str(&text), run, start, err);
+    hn_buf_free(&text);
+    return st;
+}
+
+/* ---- answers into the store ---- */
+
+static const char *finish_name(hn_finish finish) {
+    switch (finish) {
+    case HN_FINISH_STOP: return "stop";
+    case HN_FINISH_LENGTH: return "length";
+    case HN_FINISH_CANCELLED: return "cancelled";
+    case HN_FINISH_ERROR: return "error";
+    }
+    return "error";
+}
+
+/* {"examples":[ids],"reasoning"}; "" where there is nothing to say. */
+static hn_status write_details(const hn_answer *a, hn_buf *out, hn_error *err) {
+    if (!a->n_examples && !a->reasoning) return HN_OK;
+    hn_buf_append_char(out, '{');
+    for (size_t i = 0; i < a->n_examples; i++) {
+        hn_buf_append_str(out, i ? "," : "\"examples\":[");
+        hn_json_write_string(a->examples[i]->id, strlen(a->examples[i]->id), false, out);
+    }
+    if (a->n_examples) hn_buf_append_str(out, a->reasoning ? "]," : "]");
+    if (a->reasoning) {
+        hn_buf_append_str(out, "\"reasoning\":");
+        hn_json_write_string(a->reasoning, strlen(a->reasoning), false, out);
+    }
+    hn_buf_append_char(out, '}');
+    return hn_buf_check(out, "an answer's details", err);
+}
+
+static const double *copy_doubles(hn_arena *arena, const double *values, size_t n) {
+    double *copy = values ? hn_arena_alloc(arena, n * sizeof *copy) : NULL;
+    if (copy) memcpy(copy, values, n * sizeof *copy);
+    return copy;
+}
+
+static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_error *err) {
+    const hn_case *c = &e->setup->dataset->cases[e->cases[position]];
+    const hn_contract *contract = &hn_project_scope(e->setup->project)->contract;
+    hn_arena *arena = e->batch_arena;
+    hn_buf details;
+    hn_buf_init(&details, 0);
+    bool correct = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
+    hn_status st = write_details(a, &details, err);
+    hn_prediction p = {.case_id = c->id, .position = (int64_t)position, .target = c->target, .group = c->group,
+                       .value = a->value ? hn_arena_strdup(arena, a->value) : NULL,
+                       .text = a->text ? hn_arena_strndup(arena, a->text, a->text_bytes) : NULL, .correct = correct, .score = correct,
+                       .probabilities = copy_doubles(arena, a->probabilities, a->n_labels),
+                       .raw_logprobs = copy_doubles(arena, a->raw_logprobs, a->n_labels), .n_probabilities = a->n_labels,
+                       .prompt_tokens = a->usage.prompt_tokens, .completion_tokens = a->usage.completion_tokens,
+                       .prefill_ms = a->timing.prefill_ms, .decode_ms = a->timing.decode_ms, .finish = finish_name(a->finish),
+                       .error = a->status != HN_OK ? hn_arena_strdup(arena, a->error.message) : NULL,
+                       .cache_key = a->cache_key ? hn_arena_strdup(arena, a->cache_key) : NULL, .from_cache = a->from_cache,
+                       .details_json = details.len ? hn_arena_strdup(arena, hn_buf_str(&details)) : NULL};
+    bool lost = (a->value && !p.value) || (a->text && !p.text) || (a->probabilities && !p.probabilities) ||
+                (a->raw_logprobs && !p.raw_logprobs) || (a->status != HN_OK && !p.error) || (a->cache_key && !p.cache_key) ||
+                (details.len && !p.details_json);
+    hn_buf_free(&details);
+    if (st == HN_OK && lost) st = hn_fail_memory(err, 0);
+    if (st != HN_OK) return st;
+    if (e->n_batch == 0) e->batch_started = hn_clock_seconds();
+    e->batch[e->n_batch++] = p;
+    return HN_OK;
+}
+
+/* An error of one case is that case's (wrong) answer; any other ends the run. */
+static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
+    slot *s = user;
+    evaluation *e = s->e;
+    size_t position = s->position;
+    (void)ticket;
+    if (e->failed != HN_OK) return;
+    bool own = a->status == HN_OK || a->status == HN_ERR_CONTEXT || a->status == HN_ERR_LIMIT || a->status == HN_ERR_TIMEOUT;
+    if (!own) {
+        e->failed = a->status;
+        e->failure = a->error;
+        hn_error_prefix(&e->failure, e->setup->dataset->cases[e->cases[position]].id);
+        return;
+    }
+    e->failed = add_row(e, position, a, &e->failure);
+}
+
+static void report(evaluation *e) {
+    hn_app_calibration(e->app, &e->progress.n_prior, &e->progress.n_prior_cases);
+    if (e->on_progress) e->on_progress(e->user, &e->progress);
+}
+
+static hn_status save_batch(evaluation *e, hn_error *err) {
+    if (e->n_batch == 0) return HN_OK;
+    HN_TRY(hn_prediction_add(e->setup->store, e->progress.run_id, e->batch, e->n_batch, err));
+    for (size_t i = 0; i < e->n_batch; i++) {
+        e->saved[e->batch[i].position] = 1;
+        e->progress.n_correct += e->batch[i].correct;
+    }
+    e->progress.n_saved += e->n_batch;
+    e->n_batch = 0;
+    hn_arena_free(e->batch_arena);
+    e->batch_arena = hn_arena_create(0);
+    if (!e->batch_arena) return hn_fail_memory(err, 0);
+    report(e);
+    return HN_OK;
+}
+
+/* ---- the loop ---- */
+
+/* Queues the next case that has no answer yet, where one is left. */
+static hn_status submit_next(evaluation *e, size_t *next, size_t *in_flight, hn_error *err) {
+    while (*next < e->n_cases && e->saved[*next]) ++*next;
+    if (*next == e->n_cases) return HN_OK;
+    const hn_case *c = &e->setup->dataset->cases[e->cases[*next]];
+    e->slots[*next] = (slot){e, *next};
+    HN_TRY(hn_app_submit(e->app, c, 0, on_answer, &e->slots[*next], NULL, err));
+    ++*next;
+    ++*in_flight;
+    return HN_OK;
+}
+
+static hn_status answer_all(evaluation *e, hn_error *err) {
+    size_t next = 0, in_flight = 0;
+    report(e);
+    for (;;) {
+        while (next < e->n_cases && in_flight < WINDOW) {
+            HN_TRY(hn_interrupt_check(err));
+            HN_TRY(submit_next(e, &next, &in_flight, err));
+        }
+        HN_TRY(hn_interrupt_check(err));
+        HN_TRY(hn_app_step(e->app, STEP_MS, &in_flight, err));
+        if (e->failed != HN_OK) {
+            if (err) *err = e->failure;
+            return e->failed;
+        }
+        bool over = in_flight == 0 && next == e->n_cases;
+        /* A whole window of answers must fit behind what is there. */
+        bool due = e->n_batch > BATCH_MAX - WINDOW || (e->n_batch && hn_clock_seconds() - e->batch_started >= BATCH_SECONDS);
+        if (over || due) HN_TRY(save_batch(e, err));
+        else report(e);
+        if (over) return HN_OK;
+    }
+}
+
+static hn_status load_saved(evaluation *e, hn_error *err) {
+    hn_prediction_list list;
+    HN_TRY(hn_prediction_load(e->setup->store, e->progress.run_id, &list, err));
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.rows[i].position < 0 || (size_t)list.rows[i].position >= e->n_cases) continue;
+        e->saved[list.rows[i].position] = 1;
+        e->progress.n_saved++;
+        e->progress.n_correct += list.rows[i].correct;
+    }
+    hn_prediction_list_free(&list);
+    return HN_OK;
+}
+
+/* What was computed is kept whatever the reason for stopping; a failure in doing so does not hide that reason. */
+static void stop_run(evaluation *e, hn_status why, hn_error *err) {
+    hn_error unused;
+    hn_store *store = e->setup->store;
+    hn_status st = save_batch(e, &unused);
+    if (st == HN_OK) st = hn_app_flush(e->app, &unused);
+    if (st == HN_OK) st = hn_run_stop(store, e->progress.run_id, &unused);
+    if (why == HN_ERR_INTERRUPTED)
+        hn_fail(err, HN_ERR_INTERRUPTED, NULL, "run the same command again to go on from there",
+                "stopped: %zu of %zu answers are saved as r%lld", e->progress.n_saved, e->n_cases, (long long)e->progress.run_id);
+}
+
+static hn_status machine_json(evaluation *e, json_t **machine, hn_error *err) {
+    hn_provider_info info;
+    HN_TRY(hn_provider_info_get(e->setup->provider, &info, err));
+    *machine = json_pack("{s:I, s:b}", "memory_bytes", (json_int_t)info.memory_bytes, "reproducible", info.reproducible);
+    return *machine ? HN_OK : hn_fail_memory(err, 0);
+}
+
+static hn_status build_report(evaluation *e, hn_eval_result *r, hn_error *err) {
+    const hn_contract *contract = &hn_project_scope(e->setup->project)->contract;
+    bool choice = contract->kind == HN_CONTRACT_CHOICE;
+    HN_TRY(hn_prediction_load(e->setup->store, r->run->id, &r->predictions, err));
+    return hn_report_build(&r->predictions, choice ? (const char *const *)contract->labels : NULL, contract->n_labels, &r->report, err);
+}
+
+static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
+    json_t *summary, *machine;
+    hn_buf text;
+    HN_TRY(hn_app_flush(e->app, err));
+    HN_TRY(build_report(e, r, err));
+    if (r->report.n_failed == r->report.n)
+        return hn_fail(err, HN_ERR_CONTEXT, e->prompt->path, "shorten the prompt, show fewer examples, or take a model with a larger context",
+                       "none of the %zu cases could be answered; the first: %s", r->report.n, r->predictions.rows[0].error);
+    HN_TRY(machine_json(e, &machine, err));
+    hn_status st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);
+    json_decref(machine);
+    HN_TRY(st);
+    hn_buf_init(&text, 0);
+    hn_json_write(summary, NULL, &text);
+    json_decref(summary);
+    st = hn_buf_check(&text, "the run's summary", err);
+    if (st == HN_OK) st = hn_run_finish(e->setup->store, r->run->id, hn_buf_str(&text), err);
+    hn_buf_free(&text);
+    return st;
+}
+
+static hn_status run_cases(evaluation *e, hn_eval_result *r, hn_error *err) {
+    double started = hn_clock_seconds();
+    HN_TRY(begin(e, &r->run, &r->start, err));
+    e->progress.run_id = r->run->id;
+    e->progress.n_cases = e->n_cases;
+    if (r->start == HN_RUN_DONE) {
+        HN_TRY(build_report(e, r, err));
+        r->seconds = hn_clock_seconds() - started;
+        r->n_cached = r->report.n;
+        return hn_test_look_add(e->setup->store, r->run->id, err);
+    }
+    HN_TRY(load_saved(e, err));
+    r->n_resumed = e->progress.n_saved;
+    hn_status st = answer_all(e, err);
+    if (st != HN_OK) {
+        stop_run(e, st, err);
+        return st;
+    }
+    r->seconds = hn_clock_seconds() - started;
+    HN_TRY(finish_run(e, r, err));
+    r->n_cached = r->report.n_cached;
+    return HN_OK;
+}
+
+hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
+                      hn_eval_result *result, hn_error *err) {
+    *result = (hn_eval_result){0};
+    hn_app_parts parts = {hn_project_scope(setup->project), setup->dataset, prompt, setup->provider, setup->no_cache ? NULL : setup->store};
+    uint32_t *cases = NULL;
+    evaluation *e = hn_calloc(1, sizeof *e);
+    if (!e) return hn_fail_memory(err, sizeof *e);
+    *e = (evaluation){.setup = setup, .prompt = prompt, .on_progress = on_progress, .user = user, .batch_arena = hn_arena_create(0)};
+    hn_status st = e->batch_arena ? HN_OK : hn_fail_memory(err, 0);
+    if (st == HN_OK) st = hn_eval_cases(setup, &cases, &e->n_cases, err);
+    e->cases = cases;
+    if (st == HN_OK) {
+        e->saved = hn_calloc(e->n_cases, 1);
+        e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
+        if (!e->saved || !e->slots) st = hn_fail_memory(err, e->n_cases * sizeof *e->slots);
+    }
+    if (st == HN_OK) st = hn_app_create(&parts, &e->app, err);
+    if (st == HN_OK) st = run_cases(e, result, err);
+    hn_app_free(e->app);
+    hn_arena_free(e->batch_arena);
+    hn_free(e->saved);
+    hn_free(e->slots);
+    hn_free(cases);
+    hn_free(e);
+    if (st != HN_OK) hn_eval_result_free(result);
+    return st;
+}
+
+void hn_eval_result_free(hn_eval_result *r) {
+    hn_report_free(&r->report);
+    hn_prediction_list_free(&r->predictions);
+    hn_run_free(r->run);
+    *r = (hn_eval_result){0};
+}
+
+hn_status hn_eval_json(const hn_eval_result *r, const json_t *baselines, json_t **value, hn_error *err) {
+    char name[32];
+    snprintf(name, sizeof name, "r%lld", (long long)r->run->id);
+    const hn_run_spec *s = &r->run->spec;
+    json_t *metrics = json_pack("{s:o}", "accuracy", hn_report_estimate_json(r->report.accuracy));
+    bool fine = metrics && (!r->report.n_labels ||
+                            json_object_set_new(metrics, "macro_f1", hn_report_estimate_json(r->report.macro_f1)) == 0);
+    *value = !fine ? NULL
+                   : json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:O, s:O, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "run", name, "id",
+                               r->run->content_id, "prompt", s->prompt_name, "model", s->model_name, "split", s->split, "n",
+                               (json_int_t)r->report.n, "metrics", metrics, "baselines", baselines, "tokens",
+                               (json_int_t)(r->report.prompt_tokens + r->report.completion_tokens), "seconds", r->seconds, "cached_cases",
+                               (json_int_t)r->n_cached, "resumed_cases", (json_int_t)r->n_resumed, "invalid_cases",
+                               (json_int_t)r->report.n_invalid, "failed_cases", (json_int_t)r->report.n_failed, "prompt_tokens",
+                               (json_int_t)r->report.prompt_tokens, "completion_tokens", (json_int_t)r->report.completion_tokens,
+                               "numeric_path", s->numeric_path ? s->numeric_path : "");
+    json_decref(metrics);
+    return *value ? HN_OK : hn_fail_memory(err, 0);
+}

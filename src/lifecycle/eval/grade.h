@@ -1,0 +1,14 @@
+/* Grading: whether one answer is right.
+ *
+ *     bool right = hn_grade_answer(&scope->contract, c->target, answer->value);
+ *
+ * choice, text, regex: the value equals the target (white space around both aside). number: both are numbers and equal to 9
+ * significant digits. No valid answer (NULL) is wrong. Threading: pure functions. */
+#ifndef HN_LIFECYCLE_GRADE_H
+#define HN_LIFECYCLE_GRADE_H
+
+#include "project/project.h"
+
+bool hn_grade_answer(const hn_contract *contract, const char *target, const char *value);
+
+#endif

@@ -1,0 +1,155 @@
+/* Comparing runs; see compare.h. */
+#include "lifecycle/iterate/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static hn_status check_run(const hn_run *run, hn_error *err) {
+    char name[32];
+    snprintf(name, sizeof name, "r%lld", (long long)run->id);
+    if (strcmp(run->state, "done") == 0) return HN_OK;
+    return hn_fail(err, HN_ERR_INPUT, name, "finish it: run the `hone eval` that began it once more",
+                   "the run is not finished: %lld of %lld cases are answered", (long long)run->n_done, (long long)run->spec.n_cases);
+}
+
+static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
+
+static hn_status check_pair(const hn_run *a, const hn_run *b, hn_error *err) {
+    HN_TRY(check_run(a, err));
+    HN_TRY(check_run(b, err));
+    if (!same_text(a->spec.split, b->spec.split))
+        return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both on one split: `hone eval --split ...`",
+                       "r%lld is on the %s split and r%lld on %s: they share no cases", (long long)a->id, a->spec.split, (long long)b->id,
+                       b->spec.split);
+    if (!same_text(a->spec.dataset_hash, b->spec.dataset_hash))
+        return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both prompts again on the data as it is now",
+                       "the data changed between r%lld (%.8s) and r%lld (%.8s)", (long long)a->id, a->spec.dataset_hash, (long long)b->id,
+                       b->spec.dataset_hash);
+    return HN_OK;
+}
+
+/* The labels as run B had them. */
+static hn_status read_labels(hn_comparison *c, hn_error *err) {
+    hn_run *run = c->run_b;
+    json_t *summary;
+    HN_TRY(hn_json_parse(run->summary_json, strlen(run->summary_json), "run summary", 0, &summary, err));
+    c->labels_json = json_incref(json_object_get(summary, "labels"));
+    json_decref(summary);
+    size_t n = json_array_size(c->labels_json);
+    if (n == 0) return HN_OK;
+    c->labels = hn_calloc(n, sizeof *c->labels);
+    if (!c->labels) return hn_fail_memory(err, n * sizeof *c->labels);
+    for (size_t i = 0; i < n; i++) {
+        c->labels[i] = json_string_value(json_array_get(c->labels_json, i));
+        if (!c->labels[i]) return hn_fail(err, HN_ERR_INPUT, "run summary", NULL, "its labels are not all texts");
+    }
+    c->n_labels = n;
+    return HN_OK;
+}
+
+static int by_case(const void *a, const void *b) {
+    const hn_prediction *const *x = a, *const *y = b;
+    return strcmp((*x)->case_id, (*y)->case_id);
+}
+
+/* B's cases that A answered too, in B's order. */
+static hn_status match_cases(hn_comparison *c, hn_error *err) {
+    size_t n_a = c->list_a.n, n_b = c->list_b.n;
+    const hn_prediction **index = hn_alloc(n_a * sizeof *index);
+    c->shared_a.rows = hn_calloc(n_b, sizeof *c->shared_a.rows);
+    c->shared_b.rows = hn_calloc(n_b, sizeof *c->shared_b.rows);
+    c->flips = hn_calloc(n_b, sizeof *c->flips);
+    if (!index || !c->shared_a.rows || !c->shared_b.rows || !c->flips) {
+        hn_free(index);
+        return hn_fail_memory(err, n_b * sizeof *c->shared_a.rows);
+    }
+    for (size_t i = 0; i < n_a; i++) index[i] = &c->list_a.rows[i];
+    qsort(index, n_a, sizeof *index, by_case);
+    for (size_t i = 0; i < n_b; i++) {
+        const hn_prediction *b = &c->list_b.rows[i];
+        const hn_prediction **found = bsearch(&b, index, n_a, sizeof *index, by_case);
+        if (!found) continue;
+        c->shared_a.rows[c->shared_a.n++] = **found;
+        c->shared_b.rows[c->shared_b.n++] = *b;
+        if ((*found)->correct != b->correct) c->flips[c->n_flips++] = (hn_flip){*found, b};
+    }
+    hn_free(index);
+    if (c->shared_b.n > 0) return HN_OK;
+    return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both prompts with the same --limit, or none",
+                   "r%lld and r%lld share no cases", (long long)c->run_a->id, (long long)c->run_b->id);
+}
+
+static hn_status judge(hn_comparison *c, double smallest_difference, hn_error *err) {
+    size_t n = c->shared_b.n, n_groups;
+    bool several;
+    double *scores = hn_alloc(2 * n * sizeof *scores);
+    uint32_t *groups = hn_alloc(n * sizeof *groups);
+    hn_status st = scores && groups ? HN_OK : hn_fail_memory(err, 2 * n * sizeof *scores);
+    if (st == HN_OK) st = hn_report_groups(c->shared_b.rows, n, groups, &n_groups, &several, err);
+    for (size_t i = 0; st == HN_OK && i < n; i++) {
+        scores[i] = c->shared_a.rows[i].correct;
+        scores[n + i] = c->shared_b.rows[i].correct;
+    }
+    hn_verdict_options options = {.smallest_difference = smallest_difference, .seed = HN_REPORT_SEED};
+    if (st == HN_OK) st = hn_verdict_judge(scores, scores + n, several ? groups : NULL, n, &options, &c->verdict, err);
+    hn_free(scores);
+    hn_free(groups);
+    return st;
+}
+
+static hn_status compare(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *c, hn_error *err) {
+    HN_TRY(hn_run_find(store, a, &c->run_a, err));
+    HN_TRY(hn_run_find(store, b, &c->run_b, err));
+    HN_TRY(check_pair(c->run_a, c->run_b, err));
+    c->paths_differ = !same_text(c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
+    c->models_differ = !same_text(c->run_a->spec.model_hash, c->run_b->spec.model_hash);
+    HN_TRY(hn_prediction_load(store, c->run_a->id, &c->list_a, err));
+    HN_TRY(hn_prediction_load(store, c->run_b->id, &c->list_b, err));
+    HN_TRY(read_labels(c, err));
+    HN_TRY(match_cases(c, err));
+    HN_TRY(hn_report_build(&c->shared_a, c->labels, c->n_labels, &c->report_a, err));
+    HN_TRY(hn_report_build(&c->shared_b, c->labels, c->n_labels, &c->report_b, err));
+    return judge(c, scope->smallest_difference, err);
+}
+
+hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out, hn_error *err) {
+    *out = (hn_comparison){0};
+    hn_status st = compare(store, a, b, scope, out, err);
+    if (st != HN_OK) hn_comparison_free(out);
+    return st;
+}
+
+void hn_comparison_free(hn_comparison *c) {
+    hn_report_free(&c->report_a);
+    hn_report_free(&c->report_b);
+    hn_prediction_list_free(&c->shared_a);
+    hn_prediction_list_free(&c->shared_b);
+    hn_prediction_list_free(&c->list_a);
+    hn_prediction_list_free(&c->list_b);
+    hn_run_free(c->run_a);
+    hn_run_free(c->run_b);
+    hn_free(c->flips);
+    hn_free(c->labels);
+    json_decref(c->labels_json);
+    *c = (hn_comparison){0};
+}
+
+static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) {
+    const hn_verdict *v = &c->verdict;
+    char a[32], b[32];
+    snprintf(a, sizeof a, "r%lld", (long long)c->run_a->id);
+    snprintf(b, sizeof b, "r%lld", (long long)c->run_b->id);
+    json_t *needed = v->cases_needed >= 0 ? json_integer(v->cases_needed) : json_null();
+    *value = json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:b, s:{s:o, s:o}}", "verdict",
+                       hn_verdict_name(v->kind), "metric", "accuracy", "difference", hn_report_estimate_json(v->difference), "p",
+                       number_or_null(v->p), "test", v->test, "only_a_right", (json_int_t)v->only_a_right, "only_b_right",
+                       (json_int_t)v->only_b_right, "detectable", number_or_null(v->detectable), "smallest_difference",
+                       number_or_null(v->smallest_difference), "cases_needed", needed, "a", a, "b", b, "n", (json_int_t)v->n, "n_groups",
+                       (json_int_t)v->n_groups, "numeric_paths_differ", c->paths_differ, "models_differ", c->models_differ, "accuracy", "a",
+                       hn_report_estimate_json(c->report_a.accuracy), "b", hn_report_estimate_json(c->report_b.accuracy));
+    return *value ? HN_OK : hn_fail_memory(err, 0);
+}

@@ -1,0 +1,42 @@
+/* Comparing two runs: the verdict of B against A on the cases that both answered, and which cases changed sides.
+ *
+ *     hn_comparison c;
+ *     HN_TRY(hn_compare_runs(store, "r1", "r6", scope, &c, &err));
+ *     printf("%s", hn_verdict_name(c.verdict.kind));
+ *     hn_comparison_free(&c);
+ *
+ * Ownership: the comparison owns runs and predictions. Threading: one thread. */
+#ifndef HN_LIFECYCLE_COMPARE_H
+#define HN_LIFECYCLE_COMPARE_H
+
+#include "lifecycle/eval/run_report.h"
+#include "project/project.h"
+#include "stats/verdict.h"
+
+/* A case that exactly one of the two got right. */
+typedef struct hn_flip {
+    const hn_prediction *a, *b; /* of the same case */
+} hn_flip;
+
+typedef struct hn_comparison {
+    hn_run *run_a, *run_b;
+    hn_prediction_list list_a, list_b;
+    hn_prediction_list shared_a, shared_b; /* the shared cases, in B's order; rows borrow from the lists above */
+    hn_report report_a, report_b;          /* on the shared cases */
+    json_t *labels_json;                   /* keeps the labels' texts */
+    const char **labels;                   /* (n_labels) NULL: not a choice */
+    size_t n_labels;
+    hn_verdict verdict;
+    hn_flip *flips;     /* (n_flips) */
+    size_t n_flips;
+    bool paths_differ;  /* numeric paths: part of the difference may be arithmetic */
+    bool models_differ;
+} hn_comparison;
+
+/* HN_ERR_NOT_FOUND for a run; HN_ERR_INPUT where a run is unfinished, or they are of different data or splits, or share no case. */
+hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out, hn_error *err) HN_MUST_CHECK;
+void hn_comparison_free(hn_comparison *c);
+/* {"verdict","metric","difference":{...},"p","test","only_a_right","only_b_right","detectable","smallest_difference","cases_needed",...} */
+hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) HN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,34 @@
+/* Baselines: what costs nothing, measured on the same cases as every prompt: always answering the commonest label of the train split, and
+ * a bag of words (TF-IDF of words and characters, linear model) trained on the train split.
+ *
+ *     hn_baselines b;
+ *     HN_TRY(hn_baselines_measure(dataset, &scope->contract, cases, n, store, &b, &err));
+ *     if (b.known) printf("%.1f %%", 100 * b.bag_of_words.accuracy.value);
+ *
+ * Kept in the store's cache by what decides them. Ownership: a plain value; majority_label points into the contract. Threading: one
+ * thread. */
+#ifndef HN_LIFECYCLE_BASELINE_H
+#define HN_LIFECYCLE_BASELINE_H
+
+#include "project/project.h"
+#include "stats/interval.h"
+#include "store/store.h"
+
+typedef struct hn_baseline {
+    hn_estimate accuracy, macro_f1;
+} hn_baseline;
+
+typedef struct hn_baselines {
+    bool known;  /* false: no choice contract, no training cases, or nothing to measure on */
+    size_t n_train;
+    const char *majority_label;
+    hn_baseline majority, bag_of_words;
+} hn_baselines;
+
+/* `cases` (n): indices into the dataset. `store` NULL or read-only: computed each time. */
+hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n, hn_store *store,
+                               hn_baselines *out, hn_error *err) HN_MUST_CHECK;
+/* {"majority":{"label","accuracy":{...},"macro_f1":{...}},"bag_of_words":{...}}; {} where not known. */
+hn_status hn_baselines_json(const hn_baselines *b, json_t **value, hn_error *err) HN_MUST_CHECK;
+
+#endif

@@ -6,9 +6,11 @@
  *     HN_TRY(hn_prompt_render(prompt, c, examples, n_examples, &messages, &raw, &err));
  *     hn_prompt_free(prompt);
  *
- * {{ column }} takes a case's input; {% for example in examples %} ... is available inside a message (the same Jinja as chat
- * templates), where examples carry their inputs and `target` (the wording). Where no message uses `examples`, they are put in front of the
- * last user message as earlier turns (chat) or as filled-in copies of the text with the answer behind (raw).
+ * {{ column }} takes a case's input; {% for example in examples %} ... is available inside a message (the same Jinja as
+ * chat templates), where examples carry their inputs, `target` (the wording) and `label`; `labels` and `wordings` are
+ * lists, `inputs` is the object of all inputs. Data is inserted as it is: nothing in it is read as template. Where no
+ * message uses `examples`, they are put in front of the last user message as earlier turns (chat), or as filled-in copies
+ * of the text with the answer and the stop text behind (raw).
  * Ownership: the prompt owns its parts; json by reference count. Threading: read-only after loading. */
 #ifndef HN_PROJECT_PROMPT_H
 #define HN_PROJECT_PROMPT_H
@@ -22,10 +24,11 @@ typedef enum hn_calibrate { HN_CALIBRATE_NONE, HN_CALIBRATE_PRIOR } hn_calibrate
 typedef struct hn_prompt {
     char *name; /* file name without .yaml */
     char *path;
-    char hash[65];    /* content id of the meaning: comments and layout aside */
-    json_t *messages; /* array of {role, content (template text)} */
-    bool raw;         /* template: raw */
-    char *raw_stop;   /* raw form: the text that ends an answer, "\n" where not given */
+    char hash[65]; /* content id of the meaning: comments and layout aside */
+    /* Array of {role, content (template text)}; role "insert": content is the column whose messages go there. */
+    json_t *messages;
+    bool raw;       /* template: raw */
+    char *raw_stop; /* raw form: the text that ends an answer: the first of `stop`, else "\n" */
     hn_pick pick;
     int n_examples;
     uint64_t example_seed;
@@ -41,12 +44,21 @@ typedef struct hn_prompt {
     char **stop;
     size_t n_stop;
     hn_calibrate calibrate;
+    /* inner: */
+    char **labels; /* CHOICE: (n_labels) names, beside wordings */
+    bool uses_examples;
+    struct hn_prompt_text *texts; /* (n_messages) compiled contents */
+    size_t n_messages;
+    struct hn_yaml *document; /* for places in the file */
+    hn_arena *arena;
 } hn_prompt;
 
+/* `dataset` may be NULL: then columns are known where the scope names its inputs, and ids of examples go unchecked. */
 hn_status hn_prompt_load(const char *path, const hn_scope *scope, const hn_dataset *dataset, hn_prompt **prompt,
                          hn_error *err) HN_MUST_CHECK;
 void hn_prompt_free(hn_prompt *prompt);
-/* One of *messages (new reference) and *raw (free with hn_free) is set, the other NULL. Examples are cases of the pool, in the order shown. */
+/* One of *messages (new reference) and *raw (free with hn_free) is set, the other NULL. Examples are cases of the pool, in
+ * the order shown. */
 hn_status hn_prompt_render(const hn_prompt *prompt, const hn_case *c, const hn_case *const *examples, size_t n_examples,
                            json_t **messages, char **raw, hn_error *err) HN_MUST_CHECK;
 
@@ -54,8 +66,9 @@ hn_status hn_prompt_render(const hn_prompt *prompt, const hn_case *c, const hn_c
 typedef struct hn_example_pool hn_example_pool;
 hn_status hn_example_pool_create(const hn_dataset *dataset, const hn_contract *contract, hn_example_pool **pool,
                                  hn_error *err) HN_MUST_CHECK;
-/* Picks for one case by the prompt's rule; never the case itself, one of its group, or one with the same text. Writes up to prompt->n_examples
- * into `picked`, *n_picked says how many. Deterministic. */
+/* Picks for one case by the prompt's rule, in the order shown (nearest: the most similar last). Fixed, random and balanced
+ * picks are the same for every case but for those left out: never the case itself, one of its group, or one with the same
+ * text. Writes up to prompt->n_examples into `picked`, *n_picked says how many. Deterministic. */
 hn_status hn_example_pick(const hn_example_pool *pool, const hn_prompt *prompt, const hn_case *c,
                           const hn_case **picked, size_t *n_picked, hn_error *err) HN_MUST_CHECK;
 void hn_example_pool_free(hn_example_pool *pool);

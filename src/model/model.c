@@ -125,6 +125,7 @@ static hn_status open_texts(hn_model *m, const char *folder, unsigned flags, hn_
     HN_TRY(read_part(folder, "tokenizer_config.json", TOKENIZER_MAX_BYTES, true, &text, &n, err));
     if (text) {
         hn_status st = template_from_config(m, text, n, err);
+        if (st == HN_OK && m->tokenizer) st = hn_tokenizer_apply_config(m->tokenizer, text, n, "tokenizer_config.json", err);
         hn_free(text);
         HN_TRY(st);
     }

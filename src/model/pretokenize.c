@@ -186,7 +186,7 @@ static hn_status cut_word(hn_words *w, const hn_step *step, hn_span span, hn_err
         HN_TRY(next_match(w, step, span, from, &m, err));
         if (!m.found) break;
         if (m.start > done) HN_TRY(join_piece(&j, span.start + done, span.start + m.start, false, err));
-        if (m.end > m.start) HN_TRY(join_piece(&j, span.start + m.start, span.start + m.end, true, err));
+        HN_TRY(join_piece(&j, span.start + m.start, span.start + m.end, true, err)); /* an empty one parts its neighbours */
         done = m.end;
         from = m.end;
         if (m.end == m.start) { /* empty: go on after the next character */

@@ -260,8 +260,8 @@ hn_status hn_tokenizer_decode(const hn_tokenizer *t, const int32_t *ids, size_t 
             piece.len--;
         }
         hn_buf_append(out, piece.data, piece.len);
-        /* Encoding puts a space at the start, and (always) after each added token too. */
-        bool added = control || kind == HN_TOKEN_USER_DEFINED;
+        /* Encoding puts a space at the start, and (always) after each added token too; the unknown token stands for text. */
+        bool added = (control || kind == HN_TOKEN_USER_DEFINED) && ids[i] != t->unknown;
         if (added) strip = strip_prefix && (t->prefix == HN_PREFIX_ALWAYS || (strip && control && !special));
         else strip = false;
     }

@@ -43,6 +43,8 @@ hn_status hn_tokenizer_from_gguf(const hn_gguf *gguf, hn_tokenizer **t, hn_error
 /* A Hugging Face tokenizer.json (bytes in memory; `name` stands for it in errors): BPE models. What is not supported is
  * HN_ERR_UNSUPPORTED naming it. */
 hn_status hn_tokenizer_from_json(const char *json, size_t n, const char *name, hn_tokenizer **t, hn_error *err) HN_MUST_CHECK;
+/* The tokenizer_config.json beside it: which tokens are BOS and EOS, and whether BOS is added. Before the tokenizer is shared. */
+hn_status hn_tokenizer_apply_config(hn_tokenizer *t, const char *json, size_t n, const char *name, hn_error *err) HN_MUST_CHECK;
 void hn_tokenizer_free(hn_tokenizer *t);
 
 /* Appends the ids of `n` bytes (any bytes, also invalid UTF-8; at most 1 GiB) to `out`; on failure `out` is as before. */

@@ -68,64 +68,6 @@ static unsigned char kind_of(const source *s, uint32_t id) {
 
 /* --- vocabulary --- */
 
-/* Text in the byte alphabet as bytes; text outside the alphabet stays as it is (and cannot come out of merges). */
-static size_t alphabet_to_bytes(hn_str text, char *out, bool *in_alphabet) {
-    size_t n = 0;
-    *in_alphabet = true;
-    for (size_t i = 0; i < text.len; n++) {
-        unsigned char c = (unsigned char)text.data[i];
-        bool two = (c & 0xE0) == 0xC0 && i + 1 < text.len && ((unsigned char)text.data[i + 1] & 0xC0) == 0x80;
-        int byte = c < 0x80 ? hn_alphabet_decode(c) : two ? hn_alphabet_decode((c & 0x1Fu) << 6 | ((unsigned char)text.data[i + 1] & 0x3Fu)) : -1;
-        if (byte < 0) {
-            *in_alphabet = false;
-            memcpy(out, text.data, text.len);
-            return text.len;
-        }
-        out[n] = (char)byte;
-        i += two ? 2 : 1;
-    }
-    return n;
-}
-
-static bool is_merged(unsigned char kind) { return kind == HN_TOKEN_NORMAL || kind == HN_TOKEN_USER_DEFINED; }
-
-static size_t unmark_spaces(hn_str text, char *out) {
-    size_t n = 0;
-    for (size_t i = 0; i < text.len; n++) {
-        bool mark = text.len - i >= 3 && memcmp(text.data + i, "\xE2\x96\x81", 3) == 0;
-        out[n] = mark ? ' ' : text.data[i];
-        i += mark ? 3 : 1;
-    }
-    return n;
-}
-
-static void put_byte_token(hn_tokenizer *t, uint32_t id, hn_str text) {
-    bool plain = t->kinds[id] == HN_TOKEN_NORMAL || t->kinds[id] == HN_TOKEN_USER_DEFINED || t->kinds[id] == HN_TOKEN_BYTE;
-    bool in_alphabet = false;
-    char *to = t->match.bytes + t->match.offsets[id];
-    size_t n = text.len;
-    if (plain && t->kinds[id] != HN_TOKEN_USER_DEFINED) n = alphabet_to_bytes(text, to, &in_alphabet);
-    else if (text.len) memcpy(to, text.data, text.len);
-    hn_vocab_end(&t->match, id, n);
-    if (plain && in_alphabet) hn_vocab_index(&t->match, id);
-}
-
-static void put_spm_token(hn_tokenizer *t, uint32_t id, hn_str text) {
-    char *to = t->pieces.bytes + t->pieces.offsets[id];
-    int byte = t->kinds[id] == HN_TOKEN_BYTE ? hn_byte_token(text) : -1;
-    size_t n = text.len;
-    if (text.len) memcpy(t->match.bytes + t->match.offsets[id], text.data, text.len);
-    hn_vocab_end(&t->match, id, text.len);
-    if (is_merged(t->kinds[id])) hn_vocab_index(&t->match, id);
-    if (byte >= 0) {
-        *to = (char)byte;
-        n = 1;
-        if (t->bytes[byte] < 0) t->bytes[byte] = (int32_t)id;
-    } else if (t->kinds[id] == HN_TOKEN_NORMAL) n = unmark_spaces(text, to);
-    else if (n) memcpy(to, text.data, n);
-    hn_vocab_end(&t->pieces, id, n);
-}
-
 static hn_status take_scores(source *s, uint32_t n) {
     s->t->scores = hn_calloc(n, sizeof *s->t->scores);
     if (!s->t->scores) return hn_fail_memory(s->err, n * sizeof(float));
@@ -171,8 +113,8 @@ static hn_status take_tokens(source *s) {
     if (spm) HN_TRY(hn_vocab_create(&t->pieces, n, n_bytes, s->err));
     for (uint32_t id = 0; id < n; id++) {
         t->kinds[id] = kind_of(s, id);
-        if (spm) put_spm_token(t, id, s->tokens->strings[id]);
-        else put_byte_token(t, id, s->tokens->strings[id]);
+        if (spm) hn_build_char_token(t, id, s->tokens->strings[id], true);
+        else hn_build_byte_token(t, id, s->tokens->strings[id]);
         HN_TRY(put_added(s, id, phi3));
     }
     return spm ? take_scores(s, n) : HN_OK;
@@ -180,30 +122,13 @@ static hn_status take_tokens(source *s) {
 
 /* --- merges --- */
 
-/* The token that `text` (bytes) is; the guess, which is right for most vocabularies, saves a look-up. */
-static int32_t find_joined(const hn_vocab *v, const char *text, size_t n, int32_t guess) {
-    if (guess >= 0 && (uint32_t)guess < v->n) {
-        hn_str other = hn_vocab_text(v, (uint32_t)guess);
-        if (other.len == n && memcmp(other.data, text, n) == 0) return guess;
-    }
-    return hn_vocab_find(v, text, n);
-}
-
 /* "left right"; a space is never the first character of either. `text` has room for the entry. */
 static hn_status take_merge(source *s, uint32_t rank, char *text, int32_t *last) {
-    hn_tokenizer *t = s->t;
     hn_str merge = s->merges->strings[rank];
     const char *space = merge.len > 1 ? memchr(merge.data + 1, ' ', merge.len - 1) : NULL;
     if (!space) return fail(s, "tokenizer.ggml.merges", "an entry is not two tokens with a space between");
     hn_str left = {merge.data, (size_t)(space - merge.data)}, right = {space + 1, merge.len - left.len - 1};
-    bool unused;
-    size_t n_left = alphabet_to_bytes(left, text, &unused), n_right = alphabet_to_bytes(right, text + n_left, &unused);
-    int32_t a = hn_vocab_find(&t->match, text, n_left), b = hn_vocab_find(&t->match, text + n_left, n_right);
-    int32_t joined = find_joined(&t->match, text, n_left + n_right, *last + 1);
-    /* A merge of or into something that is no token never happens: its symbols never stand side by side. */
-    if (a < 0 || b < 0 || joined < 0) return HN_OK;
-    hn_merges_add(&t->merges, a, b, rank, joined);
-    *last = joined;
+    hn_build_merge(s->t, left, right, rank, text, last);
     return HN_OK;
 }
 

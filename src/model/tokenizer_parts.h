@@ -5,6 +5,7 @@
 #ifndef HN_MODEL_TOKENIZER_PARTS_H
 #define HN_MODEL_TOKENIZER_PARTS_H
 
+#include "format/json.h"
 #include "model/pretokenize.h"
 #include "model/tokenizer.h"
 
@@ -187,6 +188,16 @@ hn_status hn_bpe_word(hn_work *w, const char *word, size_t n);  /* BYTE_BPE and 
 hn_status hn_spm_word(hn_work *w, const char *word, size_t n);
 /* Cuts a text at the places that no merge crosses, and merges each word: for tokenizers without a pre-tokenizer. */
 hn_status hn_word_by_word(hn_work *w, const char *text, size_t n);
+
+/* Tables from a file (tokenizer_build.c); tokens in the order of ids, after kinds[id] is known. */
+void hn_build_byte_token(hn_tokenizer *t, uint32_t id, hn_str text);
+void hn_build_char_token(hn_tokenizer *t, uint32_t id, hn_str text, bool unmark); /* unmark: U+2581 decodes to a space */
+/* `text` has room for both; *last is the token that the merge before gave (-1 at first). */
+void hn_build_merge(hn_tokenizer *t, hn_str left, hn_str right, uint32_t rank, char *text, int32_t *last);
+
+/* Normalizer and pre-tokenizer of a tokenizer.json (tokenizer_json_steps.c); *byte_level: words are in GPT-2's byte alphabet. */
+hn_status hn_json_normalizer(const json_t *node, const char *where, hn_tokenizer *t, hn_error *err) HN_MUST_CHECK;
+hn_status hn_json_pretokenizer(const json_t *node, const char *where, hn_tokenizer *t, bool *byte_level, hn_error *err) HN_MUST_CHECK;
 
 /* Called once everything is in place: first bytes, end tokens, whether words can be cut at spaces, the description. */
 hn_status hn_tokenizer_finish(hn_tokenizer *t, const char *family, hn_error *err) HN_MUST_CHECK;

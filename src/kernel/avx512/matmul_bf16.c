@@ -9,11 +9,12 @@
  * Rows are converted once per product to bf16, row-major. Tall products walk tiles of 12 rows x 1 panel (24 sums in
  * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide latency. */
 #include "kernel/avx512/avx512.h"
+#include "kernel/avx512/quant_bf16.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-enum { COLUMNS = 32, TILE_ROWS = 12, ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */ };
+enum { COLUMNS = 32, TILE_ROWS = 12, SHORT_ROWS = 6, ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */ };
 
 typedef uint16_t bf16;
 
@@ -65,7 +66,7 @@ static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,     tile_1_1, tile_2_1, 
 static const struct {
     tile_fn *run;
     int panels;
-} several_panels[7] = {{0}, {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2}, {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
+} several_panels[SHORT_ROWS + 1] = {{0}, {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2}, {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
 
 static void masks_of(__mmask16 *masks, int n, int64_t columns_left) {
     for (int i = 0; i < n; i++) {
@@ -87,28 +88,49 @@ static void all_rows(const hn_product *p, const bf16 *panel, int64_t first_colum
     }
 }
 
-static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
+/* The bf16 panel `i`: from the pack, or unpacked into this thread's scratch. */
+static const bf16 *find_panel(const hn_product *p, size_t i) {
     const hn_matrix *w = p->w;
-    size_t panel_bytes = bf16_panel_bytes(w->n_in), i = panel_from;
-    int64_t panel_stride = (int64_t)(panel_bytes / sizeof(bf16));
-    if (w->pack && p->M <= 6) {
-        size_t at_once = (size_t)several_panels[p->M].panels;
-        for (; i + at_once <= panel_to; i += at_once) {
-            __mmask16 masks[8];
-            int64_t column = (int64_t)i * COLUMNS;
-            masks_of(masks, 8, w->n_out - column);
-            several_panels[p->M].run(p->y + column, p->y_stride, p->input, input_stride(w->n_in),
-                                     (const bf16 *)((const char *)w->pack + i * panel_bytes), panel_stride, padded(w->n_in), masks);
-        }
+    if (!w->pack) hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
+    else if (hn_avx512_quant_has(w->dtype))
+        hn_avx512_quant_unpack(p->scratch, (const char *)w->pack + i * hn_avx512_quant_panel_bytes(w->dtype, w->n_in), w->dtype, w->n_in);
+    else return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
+    return p->scratch;
+}
+
+/* A row alone against quantised panels, two at a time; returns the first panel that is left. */
+static size_t row_by_quants(const hn_product *p, size_t panel_from, size_t panel_to) {
+    const hn_matrix *w = p->w;
+    size_t bytes = hn_avx512_quant_panel_bytes(w->dtype, w->n_in);
+    for (size_t i = panel_from, n; i < panel_to; i += n) {
+        int64_t column = (int64_t)i * COLUMNS;
+        n = panel_to - i < 2 ? 1 : 2;
+        hn_avx512_quant_row(p->y + column, p->input, (const char *)w->pack + i * bytes, w->dtype, w->n_in, (int)n, w->n_out - column);
     }
-    for (; i < panel_to; i++) {
-        const void *panel = (const char *)w->pack + i * panel_bytes;
-        if (!w->pack) {
-            hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
-            panel = p->scratch;
-        }
-        all_rows(p, panel, (int64_t)i * COLUMNS);
+    return panel_to;
+}
+
+/* Few rows against several bf16 panels at a time; returns the first panel that is left. */
+static size_t rows_by_several(const hn_product *p, size_t panel_from, size_t panel_to) {
+    const hn_matrix *w = p->w;
+    size_t panel_bytes = bf16_panel_bytes(w->n_in), i = panel_from, at_once = (size_t)several_panels[p->M].panels;
+    for (; i + at_once <= panel_to; i += at_once) {
+        __mmask16 masks[8];
+        int64_t column = (int64_t)i * COLUMNS;
+        masks_of(masks, 8, w->n_out - column);
+        several_panels[p->M].run(p->y + column, p->y_stride, p->input, input_stride(w->n_in),
+                                 (const bf16 *)((const char *)w->pack + i * panel_bytes), (int64_t)(panel_bytes / sizeof(bf16)),
+                                 padded(w->n_in), masks);
     }
+    return i;
+}
+
+static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
+    size_t i = panel_from;
+    bool quantised = p->w->pack && hn_avx512_quant_has(p->w->dtype);
+    if (quantised && p->M == 1) i = row_by_quants(p, i, panel_to);
+    else if (!quantised && p->w->pack && p->M <= SHORT_ROWS) i = rows_by_several(p, i, panel_to);
+    for (; i < panel_to; i++) all_rows(p, find_panel(p, i), (int64_t)i * COLUMNS);
 }
 
 static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from, int64_t to) {
@@ -131,7 +153,8 @@ static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtyp
 }
 
 static size_t panel_bytes(hn_dtype dtype, int64_t K) {
-    return dtype == HN_DTYPE_F32 ? hn_avx512_matmul_f32.panel_bytes(dtype, K) : bf16_panel_bytes(K);
+    if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.panel_bytes(dtype, K);
+    return hn_avx512_quant_has(dtype) ? hn_avx512_quant_panel_bytes(dtype, K) : bf16_panel_bytes(K);
 }
 
 static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
@@ -141,11 +164,12 @@ static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
 
 static size_t thread_bytes(hn_dtype dtype, int64_t K, hn_pack mode) {
     if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.thread_bytes(dtype, K, mode);
-    return mode == HN_PACK_LOW ? bf16_panel_bytes(K) : 0;
+    return mode == HN_PACK_LOW || hn_avx512_quant_has(dtype) ? bf16_panel_bytes(K) : 0;
 }
 
 static void pack_panel(void *panel, const hn_matrix *w, int64_t first) {
     if (w->dtype == HN_DTYPE_F32) hn_avx512_matmul_f32.pack_panel(panel, w, first);
+    else if (hn_avx512_quant_has(w->dtype)) hn_avx512_quant_pack(panel, w, first);
     else hn_avx512_pack_bf16(panel, w, first);
 }
 

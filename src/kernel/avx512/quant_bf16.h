@@ -1,0 +1,20 @@
+/* Inside avx512/: panels of 32 outputs that stay quantised; see quant_bf16.c for the layout.
+ *
+ *     if (hn_avx512_quant_has(w->dtype)) hn_avx512_quant_pack(panel, w, 32 * i);
+ *
+ * All memory is aligned to 64. Threading: pure functions. */
+#ifndef HN_KERNEL_AVX512_QUANT_BF16_H
+#define HN_KERNEL_AVX512_QUANT_BF16_H
+
+#include "kernel/kernel.h"
+
+bool hn_avx512_quant_has(hn_dtype dtype);
+size_t hn_avx512_quant_panel_bytes(hn_dtype dtype, int64_t K);
+/* Outputs first .. first+31 of `w`. */
+void hn_avx512_quant_pack(void *panel, const hn_matrix *w, int64_t first);
+/* The same panel as bf16 pairs (K/2, 32, 2). */
+void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K);
+/* y = one row of x (K bf16) times 1 or 2 neighbouring panels, of which `columns` outputs exist. */
+void hn_avx512_quant_row(float *y, const uint16_t *x, const void *panels, hn_dtype dtype, int64_t K, int n_panels, int64_t columns);
+
+#endif

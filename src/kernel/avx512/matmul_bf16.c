@@ -98,16 +98,16 @@ static const bf16 *find_panel(const hn_product *p, size_t i) {
     return p->scratch;
 }
 
-/* A row alone against quantised panels, two at a time; returns the first panel that is left. */
-static size_t row_by_quants(const hn_product *p, size_t panel_from, size_t panel_to) {
+/* Few rows against quantised panels. */
+static void rows_by_quants(const hn_product *p, size_t panel_from, size_t panel_to) {
     const hn_matrix *w = p->w;
-    size_t bytes = hn_avx512_quant_panel_bytes(w->dtype, w->n_in);
-    for (size_t i = panel_from, n; i < panel_to; i += n) {
-        int64_t column = (int64_t)i * COLUMNS;
-        n = panel_to - i < 2 ? 1 : 2;
-        hn_avx512_quant_row(p->y + column, p->input, (const char *)w->pack + i * bytes, w->dtype, w->n_in, (int)n, w->n_out - column);
+    hn_quant_product q = {.x = p->input, .y_stride = p->y_stride, .x_stride = input_stride(w->n_in), .K = w->n_in};
+    for (size_t i = panel_from; i < panel_to; i++) {
+        q.y = p->y + i * COLUMNS;
+        q.panel = (const char *)w->pack + i * hn_avx512_quant_panel_bytes(w->dtype, w->n_in);
+        q.columns = w->n_out - (int64_t)i * COLUMNS;
+        hn_avx512_quant_multiply(&q, w->dtype, (int)p->M);
     }
-    return panel_to;
 }
 
 /* Few rows against several bf16 panels at a time; returns the first panel that is left. */
@@ -128,8 +128,11 @@ static size_t rows_by_several(const hn_product *p, size_t panel_from, size_t pan
 static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
     size_t i = panel_from;
     bool quantised = p->w->pack && hn_avx512_quant_has(p->w->dtype);
-    if (quantised && p->M == 1) i = row_by_quants(p, i, panel_to);
-    else if (!quantised && p->w->pack && p->M <= SHORT_ROWS) i = rows_by_several(p, i, panel_to);
+    if (quantised && p->M <= HN_QUANT_ROWS) {
+        rows_by_quants(p, i, panel_to);
+        return;
+    }
+    if (!quantised && p->w->pack && p->M <= SHORT_ROWS) i = rows_by_several(p, i, panel_to);
     for (; i < panel_to; i++) all_rows(p, find_panel(p, i), (int64_t)i * COLUMNS);
 }
 

@@ -153,49 +153,79 @@ __attribute__((always_inline)) static inline void unpack_block(uint16_t *to, con
 #undef STORE_PAIR
 }
 
-void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K) {
-    const byte *block = quant_panel;
-    for (int64_t b = 0; b < K / 32; b++, panel += 32 * 32) {
-        if (dtype == HN_DTYPE_Q4_1) unpack_block(panel, block + b * Q4_BLOCK_BYTES, true);
-        else unpack_block(panel, block + b * Q8_BLOCK_BYTES, false);
-    }
+/* Asks for the memory that will be read some blocks from now: also across the end of a panel, where the next one begins. */
+__attribute__((always_inline)) static inline void fetch_ahead(const byte *block, size_t size) {
+    enum { AHEAD = 8 }; /* blocks */
+    for (size_t line = 0; line < size; line += 64) _mm_prefetch((const char *)(block + AHEAD * size + line), _MM_HINT_T0);
 }
 
-/* One row times `panels` neighbouring panels (a constant after inlining). A half's chain within a block is long, but the next
- * half's does not wait for it. */
-__attribute__((always_inline)) static inline void row_products(__m512 *sum, const uint16_t *x, const byte *panel, size_t panel_bytes,
-                                                               int64_t n_blocks, bool q4, int panels) {
-    const size_t size = q4 ? Q4_BLOCK_BYTES : Q8_BLOCK_BYTES;
-    enum { AHEAD = 4 }; /* blocks */
-    for (int64_t b = 0; b < n_blocks; b++, x += 32) {
-#pragma GCC unroll 4
-        for (int i = 0; i < panels; i++) {
-            const byte *block = panel + (size_t)i * panel_bytes + (size_t)b * size;
-            for (size_t line = 0; line < size; line += 64) _mm_prefetch((const char *)(block + AHEAD * size + line), _MM_HINT_T0);
-#define ADD_PAIR(pair, weights)                                                                                        \
-    do {                                                                                                               \
-        int both;                                                                                                      \
-        memcpy(&both, x + 2 * (pair), sizeof both);                                                                    \
-        sum[2 * i + half] = _mm512_dpbf16_ps(sum[2 * i + half], (__m512bh)_mm512_set1_epi32(both), weights);           \
-    } while (0)
-#pragma GCC unroll 2
-            for (int half = 0; half < 2; half++) FOR_PAIRS(block, half, q4, ADD_PAIR);
-#undef ADD_PAIR
+void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K) {
+    const byte *block = quant_panel;
+    bool q4 = dtype == HN_DTYPE_Q4_1;
+    for (int64_t b = 0; b < K / 32; b++, panel += 32 * 32, block += block_bytes(dtype)) {
+        if (q4) {
+            fetch_ahead(block, Q4_BLOCK_BYTES);
+            unpack_block(panel, block, true);
+        } else {
+            fetch_ahead(block, Q8_BLOCK_BYTES);
+            unpack_block(panel, block, false);
         }
     }
 }
 
-void hn_avx512_quant_row(float *y, const uint16_t *x, const void *panels, hn_dtype dtype, int64_t K, int n_panels, int64_t columns) {
-    size_t bytes = hn_avx512_quant_panel_bytes(dtype, K);
-    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
-    bool q4 = dtype == HN_DTYPE_Q4_1;
-    if (q4 && n_panels == 2) row_products(sum, x, panels, bytes, K / 32, true, 2);
-    else if (q4) row_products(sum, x, panels, bytes, K / 32, true, 1);
-    else if (n_panels == 2) row_products(sum, x, panels, bytes, K / 32, false, 2);
-    else row_products(sum, x, panels, bytes, K / 32, false, 1);
-    for (int i = 0; i < 2 * n_panels; i++) {
-        int64_t left = columns - HALF * i;
-        __mmask16 mask = left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
-        _mm512_mask_storeu_ps(y + HALF * i, mask, sum[i]);
+/* `rows` rows (a constant after inlining) times one panel. A half's chain within a block is long, but the next half's does not
+ * wait for it, so even a row alone keeps the units busy. */
+__attribute__((always_inline)) static inline void products(__m512 (*sum)[2], const uint16_t *x, int64_t x_stride, const byte *block,
+                                                           int64_t n_blocks, bool q4, int rows) {
+    const size_t size = q4 ? Q4_BLOCK_BYTES : Q8_BLOCK_BYTES;
+    for (int64_t b = 0; b < n_blocks; b++, x += 32, block += size) {
+        fetch_ahead(block, size);
+#define ADD_PAIR(pair, weights)                                                                                        \
+    do {                                                                                                               \
+        const __m512bh pair_weights = weights;                                                                         \
+        _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++) {                                                       \
+            int both;                                                                                                  \
+            memcpy(&both, x + r * x_stride + 2 * (pair), sizeof both);                                                 \
+            sum[r][half] = _mm512_dpbf16_ps(sum[r][half], (__m512bh)_mm512_set1_epi32(both), pair_weights);            \
+        }                                                                                                              \
+    } while (0)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) FOR_PAIRS(block, half, q4, ADD_PAIR);
+#undef ADD_PAIR
     }
+}
+
+__attribute__((always_inline)) static inline void rows_by_panel(const hn_quant_product *p, bool q4, int rows) {
+    __m512 sum[HN_QUANT_ROWS][2];
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    products(sum, p->x, p->x_stride, p->panel, p->K / 32, q4, rows);
+    for (int half = 0; half < 2; half++) {
+        int64_t left = p->columns - HALF * half;
+        __mmask16 mask = left >= HALF ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+        for (int r = 0; r < rows; r++) _mm512_mask_storeu_ps(p->y + r * p->y_stride + HALF * half, mask, sum[r][half]);
+    }
+}
+
+#define ROWS_CASE(q4, rows)                                                                                            \
+    case rows: rows_by_panel(p, q4, rows); break;
+#define MULTIPLY_FUNCTION(name, q4)                                                                                    \
+    static void name(const hn_quant_product *p, int rows) {                                                            \
+        switch (rows) {                                                                                                \
+            ROWS_CASE(q4, 1)                                                                                           \
+            ROWS_CASE(q4, 2)                                                                                           \
+            ROWS_CASE(q4, 3)                                                                                           \
+            ROWS_CASE(q4, 4)                                                                                           \
+            ROWS_CASE(q4, 5)                                                                                           \
+            ROWS_CASE(q4, 6)                                                                                           \
+            ROWS_CASE(q4, 7)                                                                                           \
+            ROWS_CASE(q4, 8)                                                                                           \
+        default: break;                                                                                                \
+        }                                                                                                              \
+    }
+MULTIPLY_FUNCTION(multiply_q4, true)
+MULTIPLY_FUNCTION(multiply_q8, false)
+
+void hn_avx512_quant_multiply(const hn_quant_product *p, hn_dtype dtype, int rows) {
+    if (dtype == HN_DTYPE_Q4_1) multiply_q4(p, rows);
+    else multiply_q8(p, rows);
 }

@@ -14,7 +14,15 @@ size_t hn_avx512_quant_panel_bytes(hn_dtype dtype, int64_t K);
 void hn_avx512_quant_pack(void *panel, const hn_matrix *w, int64_t first);
 /* The same panel as bf16 pairs (K/2, 32, 2). */
 void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K);
-/* y = one row of x (K bf16) times 1 or 2 neighbouring panels, of which `columns` outputs exist. */
-void hn_avx512_quant_row(float *y, const uint16_t *x, const void *panels, hn_dtype dtype, int64_t K, int n_panels, int64_t columns);
+/* y = up to HN_QUANT_ROWS rows of x (K bf16 each) times one panel. */
+enum { HN_QUANT_ROWS = 8 };
+typedef struct hn_quant_product {
+    float *y;
+    const uint16_t *x;
+    int64_t y_stride, x_stride; /* floats and bf16 between rows */
+    const void *panel;
+    int64_t K, columns; /* outputs that exist from the panel's first on */
+} hn_quant_product;
+void hn_avx512_quant_multiply(const hn_quant_product *p, hn_dtype dtype, int rows);
 
 #endif

@@ -20,6 +20,11 @@ hn_engine *hn_test_engine(const hn_model *model, const char *isa, int n_threads)
     return e;
 }
 
+const char *hn_test_isa(const char *table_name) {
+    if (strcmp(table_name, "avx512bf16") == 0) return "avx512";
+    return strcmp(table_name, "avx512") == 0 ? "avx512f32" : table_name;
+}
+
 json_t *hn_test_json(const char *name) {
     char path[HN_PATH_MAX];
     json_error_t bad;

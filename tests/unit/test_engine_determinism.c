@@ -227,13 +227,14 @@ static void check_model(const char *path, bool only_ref, const int *lengths, int
         const char *isa = hn_kernels_available(i)->name;
         bool is_ref = strcmp(isa, "ref") == 0;
         if (is_ref != only_ref) continue;
-        if (strcmp(isa, "avx512bf16") == 0) isa = "avx512";
+        isa = hn_test_isa(isa);
         hn_engine *one = hn_test_engine(m, isa, 1), *two = hn_test_engine(m, isa, 2);
         hn_error err = {0};
         hn_engine *low;
         hn_engine_options options = {.n_threads = 2, .isa = isa, .pack = HN_PACK_LOW};
         hn_test_ok(hn_engine_create(m, &options, &low, &err), &err);
-        for (int k = 0; k < n_lengths; k++) {
+        bool is_last = hn_kernels_available(i + 1) == NULL; /* the default; the others' bits come from the same engine code */
+        for (int k = 0; k < (is_last || getenv("HONE_TEST_FULL") || only_ref ? n_lengths : 1); k++) {
             request r = make_request(one, lengths[k], (uint64_t)k + 7);
             check_engine(one, &r);
             check_engine(two, &r);

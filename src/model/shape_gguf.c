@@ -2,6 +2,7 @@
  * Surprise: a file that converters made for scaled models has the scaled context as its context_length. */
 #include "model/shape.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,7 @@ static hn_status read_rope(keys *k, hn_shape *s, hn_rope_scaling *rope, hn_error
         return hn_fail(err, HN_ERR_UNSUPPORTED, key_of(k, "rope.scaling.type"), NULL,
                        "the scaling %s is not supported; none, linear, yarn and longrope are", name);
     if (rope->kind == HN_ROPE_NONE || rope->kind == HN_ROPE_LONGROPE) rope->factor = 1;
+    if (rope->kind == HN_ROPE_YARN && rope->factor > 1) rope->attention_factor *= 0.1 * log(rope->factor) + 1; /* on top of yarn's own */
     return HN_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 
 extern const hn_command hn_cmd_help;
+extern const hn_command hn_cmd_init;
 extern const hn_command hn_cmd_pull;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_version;

@@ -9,6 +9,7 @@
 /* One command a line. */
 /* clang-format off */
 static const hn_command_entry entries[] = {
+    {"A project, from its data on", &hn_cmd_init},
     {"Models and inference, with or without a project", &hn_cmd_pull},
     {"Help", &hn_cmd_help},
     {NULL, &hn_cmd_version},

@@ -137,7 +137,9 @@ static hn_status make_dataset(const hn_project *p, const loading *l, hn_dataset 
     HN_TRY(hn_dataset_split(*dataset, s->split_train, s->split_dev, s->split_test, s->split_seed, s->stratify, err));
     for (size_t i = 0; i < (*dataset)->n_cases; i++)
         if ((*dataset)->cases[i].split == HN_SPLIT_DEV) return HN_OK;
-    return hn_fail(err, HN_ERR_INPUT, p->scope.config_path, "add cases, or give dev a larger share in `split`",
+    return hn_fail(err, HN_ERR_INPUT, s->config_path,
+                   s->group_column ? "add cases, or take out `group`: cases of one group stay in one split"
+                                   : "add cases, or give dev a larger share in `split`",
                    "%zu cases are too few: no case is in the dev split", (*dataset)->n_cases);
 }
 

@@ -1,6 +1,8 @@
 /* From predictions to a report; see run_report.h. */
 #include "lifecycle/eval/run_report.h"
 
+#include "stats/estimate.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,33 +43,6 @@ hn_status hn_report_groups(const hn_prediction *rows, size_t n, uint32_t *ids, s
 
 /* ---- metrics ---- */
 
-typedef struct outcome {
-    const int32_t *truth, *predicted;
-    size_t n_labels;
-    uint32_t *counts; /* (n_labels, 3): right, support, predicted */
-} outcome;
-
-/* Macro F1 over the classes that occur among the cases listed. */
-static double macro_f1_of(const uint32_t *cases, size_t n, void *user) {
-    const outcome *o = user;
-    memset(o->counts, 0, o->n_labels * 3 * sizeof *o->counts);
-    for (size_t i = 0; i < n; i++) {
-        int32_t t = o->truth[cases[i]], p = o->predicted[cases[i]];
-        o->counts[3 * t + 1]++;
-        if (p >= 0) o->counts[3 * p + 2]++;
-        if (p == t) o->counts[3 * t]++;
-    }
-    double sum = 0;
-    size_t n_present = 0;
-    for (size_t l = 0; l < o->n_labels; l++) {
-        uint32_t all = o->counts[3 * l + 1] + o->counts[3 * l + 2];
-        if (all == 0) continue;
-        sum += 2.0 * o->counts[3 * l] / all;
-        n_present++;
-    }
-    return n_present ? sum / (double)n_present : (double)NAN;
-}
-
 static int32_t label_index(const char *name, const char *const *labels, size_t n_labels) {
     for (size_t i = 0; name && i < n_labels; i++)
         if (strcmp(name, labels[i]) == 0) return (int32_t)i;
@@ -84,12 +59,7 @@ static hn_status add_classes(const hn_prediction_list *list, const uint32_t *gro
                            list->rows[i].case_id, list->rows[i].target ? list->rows[i].target : "");
     }
     HN_TRY(hn_confusion_build(truth, predicted, list->n, r->n_labels, &r->confusion, err));
-    outcome o = {truth, predicted, r->n_labels, hn_calloc(r->n_labels, 3 * sizeof *o.counts)};
-    if (!o.counts) return hn_fail_memory(err, r->n_labels * 3 * sizeof *o.counts);
-    hn_bootstrap_options options = {.seed = HN_REPORT_SEED, .method = HN_BOOTSTRAP_BCA};
-    hn_status st = hn_bootstrap(macro_f1_of, &o, list->n, groups, &options, &r->macro_f1, err);
-    hn_free(o.counts);
-    return st;
+    return hn_estimate_macro_f1(truth, predicted, list->n, r->n_labels, false, groups, HN_REPORT_SEED, &r->macro_f1, err);
 }
 
 static int by_value(const void *a, const void *b) {

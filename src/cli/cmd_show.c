@@ -1,0 +1,156 @@
+/* hone show: everything about one run. */
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/project_cli.h"
+#include "lifecycle/iterate/run_detail.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXCERPT = 160, CONFUSIONS_SHOWN = 8, CLASSES_SHOWN = 100 };
+
+static void line(hn_cli *cli, const char *name, const char *value) {
+    if (value && *value) hn_output_print(cli->out, "%-10s %s\n", name, value);
+}
+
+static void hash_line(hn_cli *cli, const char *name, const char *text, const char *hash) {
+    hn_output_print(cli->out, "%-10s %s  (%.12s)\n", name, text ? text : "", hash ? hash : "");
+}
+
+static void print_identity(hn_cli *cli, const hn_run_detail *d) {
+    const hn_run *r = d->run;
+    char when[32], took[32];
+    hn_output_print(cli->out, "%sr%lld%s  %s", hn_output_style(cli->out, HN_STYLE_BOLD), (long long)r->id, hn_output_style(cli->out, HN_STYLE_NONE),
+                    hn_clock_format(r->started_ms, true, when));
+    if (strcmp(r->state, "done") == 0)
+        hn_output_print(cli->out, ", took %s", hn_format_duration((double)(r->finished_ms - r->started_ms) / 1000, took));
+    else
+        hn_output_print(cli->out, ", not finished: %lld of %lld cases; the `hone eval` that began it goes on from there", (long long)r->n_done,
+                        (long long)r->spec.n_cases);
+    hn_output_print(cli->out, "%s%s\n\n", *r->tags ? ", tags " : "", r->tags);
+    line(cli, "id", r->content_id);
+    hash_line(cli, "prompt", r->spec.prompt_name, r->spec.prompt_hash);
+    hash_line(cli, "model", r->spec.model_name, r->spec.model_hash);
+    line(cli, "computed", r->spec.numeric_path);
+    hn_output_print(cli->out, "%-10s %lld %s cases  (data %.12s)\n", "cases", (long long)r->spec.n_cases, r->spec.split,
+                    r->spec.dataset_hash ? r->spec.dataset_hash : "");
+    line(cli, "how", r->spec.parameters_json);
+    hn_output_print(cli->out, "%-10s %s\n", "hone", r->spec.code_version ? r->spec.code_version : "");
+}
+
+static void print_metrics(hn_cli *cli, const hn_run_detail *d) {
+    const hn_report *r = &d->report;
+    char text[48], prompt[32], completion[32];
+    hn_output_print(cli->out, "\n%-10s %s  (%zu of %zu right%s)\n", "accuracy", hn_cli_percent(r->accuracy, text), r->n_correct, r->n,
+                    r->grouped ? "; the interval allows for related cases" : "");
+    if (d->n_labels) hn_output_print(cli->out, "%-10s %s\n", "macro F1", hn_cli_percent(r->macro_f1, text));
+    if (r->n_invalid) hn_output_print(cli->out, "%-10s %zu answers were nothing that the output allows\n", "invalid", r->n_invalid);
+    if (r->n_failed) hn_output_print(cli->out, "%-10s %zu cases were not answered\n", "failed", r->n_failed);
+    hn_output_print(cli->out, "%-10s %s read, %s written\n", "tokens", hn_format_count(r->prompt_tokens, prompt),
+                    hn_format_count(r->completion_tokens, completion));
+    if (isfinite(r->latency_median_ms))
+        hn_output_print(cli->out, "%-10s half within %.0f ms, 95 %% within %.0f ms; %zu of %zu came from the cache\n", "time",
+                        r->latency_median_ms, r->latency_p95_ms, r->n_cached, r->n);
+}
+
+static hn_status print_classes(hn_cli *cli, const hn_run_detail *d, hn_error *err) {
+    static const char *const heads[] = {"label", "cases", "answers", "precision", "recall", "F1"};
+    if (d->n_labels == 0) return HN_OK;
+    hn_output_print(cli->out, "\n");
+    hn_table *t = hn_table_create(cli->out);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
+    for (size_t l = 0; l < d->n_labels && l < CLASSES_SHOWN; l++) {
+        hn_class_metrics m = hn_confusion_class(&d->report.confusion, l);
+        hn_table_row(t);
+        hn_table_cell(t, "%s", d->labels[l]);
+        hn_table_cell(t, "%llu", (unsigned long long)m.support);
+        hn_table_cell(t, "%llu", (unsigned long long)m.predicted);
+        hn_table_cell(t, m.predicted ? "%.1f %%" : "-", 100 * m.precision);
+        hn_table_cell(t, m.support ? "%.1f %%" : "-", 100 * m.recall);
+        hn_table_cell(t, "%.1f %%", 100 * m.f1);
+    }
+    return hn_table_print(t, err);
+}
+
+static void print_confusions(hn_cli *cli, const hn_run_detail *d) {
+    hn_confused pairs[CONFUSIONS_SHOWN];
+    size_t n = hn_report_confused(&d->report, pairs, CONFUSIONS_SHOWN);
+    if (n) hn_output_print(cli->out, "\nTaken for another, most often first:\n");
+    for (size_t i = 0; i < n; i++)
+        hn_output_print(cli->out, "  %4llu  %s -> %s\n", (unsigned long long)pairs[i].n, d->labels[pairs[i].truth],
+                        pairs[i].answer < d->n_labels ? d->labels[pairs[i].answer] : "(no valid answer)");
+}
+
+static hn_status print_case(hn_cli *cli, const hn_cli_project *p, const hn_prediction *row, hn_error *err) {
+    const hn_case *found = hn_dataset_find(p->dataset, row->case_id);
+    hn_buf text, excerpt;
+    hn_buf_init(&text, 0);
+    hn_buf_init(&excerpt, 0);
+    hn_status st = found ? hn_case_text(found, &text, err) : HN_OK;
+    if (st == HN_OK) hn_cli_excerpt(hn_buf_str(&text), EXCERPT, &excerpt);
+    if (st == HN_OK) st = hn_buf_check(&excerpt, "a case's text", err);
+    double confidence = hn_run_detail_confidence(row);
+    if (st == HN_OK) {
+        hn_output_print(cli->out, "  %s  %s\n    ", row->case_id, hn_buf_str(&excerpt));
+        if (!row->correct && row->target) hn_output_print(cli->out, "target %s, ", row->target);
+        hn_output_print(cli->out, "answered %s", row->error ? row->error : row->value ? row->value : "(nothing valid)");
+        if (isfinite(confidence)) hn_output_print(cli->out, " (%.0f %%)", 100 * confidence);
+        if (row->correct) hn_output_print(cli->out, ", right");
+        hn_output_print(cli->out, ", %.0f ms\n", row->prefill_ms + row->decode_ms);
+    }
+    hn_buf_free(&text);
+    hn_buf_free(&excerpt);
+    return st;
+}
+
+static hn_status print_cases(hn_cli *cli, const hn_cli_project *p, const char *title, const hn_prediction *const *rows, size_t n, hn_error *err) {
+    if (n) hn_output_print(cli->out, "\n%s:\n", title);
+    for (size_t i = 0; i < n; i++) HN_TRY(print_case(cli, p, rows[i], err));
+    return HN_OK;
+}
+
+static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run_detail *d, hn_error *err) {
+    print_identity(cli, d);
+    if (d->report.n == 0) return HN_OK;
+    print_metrics(cli, d);
+    HN_TRY(print_classes(cli, d, err));
+    print_confusions(cli, d);
+    HN_TRY(print_cases(cli, p, "Most certain mistakes", d->wrong, d->n_wrong, err));
+    HN_TRY(print_cases(cli, p, "Closest calls", d->unsure, d->n_unsure, err));
+    HN_TRY(print_cases(cli, p, "Slowest", d->slow, d->n_slow, err));
+    if (d->prompt_text) hn_output_print(cli->out, "\nThe prompt as it was:\n%s", d->prompt_text);
+    return HN_OK;
+}
+
+static hn_status run(hn_cli *cli, hn_error *err) {
+    hn_cli_project p;
+    hn_run_detail detail;
+    HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
+    hn_status st = hn_run_detail_load(p.store, cli->positional[0], p.scope, &detail, err);
+    if (st == HN_OK) {
+        json_t *value = NULL;
+        if (cli->out->json) st = hn_run_detail_json(&detail, hn_cli_flag(cli, "predictions"), &value, err);
+        if (st == HN_OK) st = cli->out->json ? hn_cli_result(cli, value, err) : print_detail(cli, &p, &detail, err);
+        hn_run_detail_free(&detail);
+    }
+    hn_cli_project_close(&p);
+    return st;
+}
+
+static const hn_option options[] = {
+    {.name = "predictions", .kind = HN_OPTION_FLAG, .help = "with --json: every answer with its probabilities too"},
+    {0}};
+
+const hn_command hn_cmd_show = {
+    .name = "show",
+    .summary = "everything about one run: prompt, model, metrics, classes, confusions, cases to read",
+    .usage = "RUN",
+    .description = "RUN is r7, a tag, `last`, or the first digits of an id.",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .examples = "  hone show last\n  hone show r3 --json --predictions",
+    .run = run,
+};

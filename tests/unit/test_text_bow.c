@@ -3,10 +3,10 @@
 #include "support.h"
 
 #include "base/alloc.h"
+#include "format/csv.h"
 #include "text/bow.h"
 #include "text/nearest.h"
 
-#include <csv.h>
 #include <math.h>
 #include <string.h>
 
@@ -36,8 +36,8 @@ static int32_t number_of(table *t, const char *name, size_t n) {
     return (int32_t)(*t->n_names)++;
 }
 
-static void take_field(void *field, size_t n, void *user) {
-    table *t = user;
+static void take_field(const char *field, table *t) {
+    size_t n = strlen(field);
     assert_true(hn_grow((void **)&t->texts, &t->texts_capacity, t->n + 1, sizeof *t->texts));
     assert_true(hn_grow((void **)&t->labels, &t->labels_capacity, t->n + 1, sizeof *t->labels));
     if (t->column == 0)
@@ -47,27 +47,26 @@ static void take_field(void *field, size_t n, void *user) {
     t->column++;
 }
 
-static void take_row(int end, void *user) {
-    (void)end;
-    table *t = user;
-    t->column = 0;
-    t->n++;
-}
-
 static bool read_table(const char *name, hn_arena *arena, const char **names, size_t *n_names, table *t) {
     char path[HN_PATH_MAX];
     if (!hn_test_shared(name, path)) return false;
     *t = (table){.arena = arena, .names = names, .n_names = n_names};
     size_t n;
     char *bytes = hn_test_read(path, &n);
-    struct csv_parser parser;
-    assert_int_equal(csv_init(&parser, 0), 0);
-    char *rows = memchr(bytes, '\n', n); /* after the header */
-    assert_non_null(rows);
-    assert_int_equal(csv_parse(&parser, rows + 1, n - (size_t)(rows + 1 - bytes), take_field, take_row, t),
-                     n - (size_t)(rows + 1 - bytes));
-    csv_fini(&parser, take_field, take_row, t);
-    csv_free(&parser);
+    hn_csv *csv;
+    hn_csv_row row;
+    hn_error err = {0};
+    hn_test_ok(hn_csv_open(name, bytes, n, ',', &csv, &err), &err);
+    for (bool header = true;; header = false) {
+        hn_test_ok(hn_csv_next(csv, &row, &err), &err);
+        if (row.n == 0) break;
+        if (header) continue;
+        take_field(row.cells[0], t);
+        take_field(row.cells[1], t);
+        t->column = 0;
+        t->n++;
+    }
+    hn_csv_close(csv);
     hn_free(bytes);
     return true;
 }

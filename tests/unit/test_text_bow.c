@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "format/csv.h"
+#include "format/csv.h"
 #include "text/bow.h"
 #include "text/nearest.h"
 
@@ -21,7 +22,7 @@ typedef struct table {
     hn_arena *arena;
     hn_str *texts;
     int32_t *labels;
-    size_t n, texts_capacity, labels_capacity, column;
+    size_t n, texts_capacity, labels_capacity;
     const char **names; /* shared by the tables of a test */
     size_t *n_names;
 } table;
@@ -36,15 +37,11 @@ static int32_t number_of(table *t, const char *name, size_t n) {
     return (int32_t)(*t->n_names)++;
 }
 
-static void take_field(const char *field, table *t) {
-    size_t n = strlen(field);
+static void take_row(table *t, const char *text, const char *label) {
     assert_true(hn_grow((void **)&t->texts, &t->texts_capacity, t->n + 1, sizeof *t->texts));
     assert_true(hn_grow((void **)&t->labels, &t->labels_capacity, t->n + 1, sizeof *t->labels));
-    if (t->column == 0)
-        t->texts[t->n] = (hn_str){hn_arena_strndup(t->arena, field, n), n};
-    else
-        t->labels[t->n] = number_of(t, field, n);
-    t->column++;
+    t->texts[t->n] = hn_str_of(hn_arena_strdup(t->arena, text));
+    t->labels[t->n++] = number_of(t, label, strlen(label));
 }
 
 static bool read_table(const char *name, hn_arena *arena, const char **names, size_t *n_names, table *t) {
@@ -53,18 +50,15 @@ static bool read_table(const char *name, hn_arena *arena, const char **names, si
     *t = (table){.arena = arena, .names = names, .n_names = n_names};
     size_t n;
     char *bytes = hn_test_read(path, &n);
+    hn_error err = {0};
     hn_csv *csv;
     hn_csv_row row;
-    hn_error err = {0};
-    hn_test_ok(hn_csv_open(name, bytes, n, ',', &csv, &err), &err);
-    for (bool header = true;; header = false) {
+    hn_test_ok(hn_csv_open(path, bytes, n, ',', &csv, &err), &err);
+    hn_test_ok(hn_csv_next(csv, &row, &err), &err); /* the header */
+    for (;;) {
         hn_test_ok(hn_csv_next(csv, &row, &err), &err);
         if (row.n == 0) break;
-        if (header) continue;
-        take_field(row.cells[0], t);
-        take_field(row.cells[1], t);
-        t->column = 0;
-        t->n++;
+        take_row(t, row.cells[0], row.cells[1]);
     }
     hn_csv_close(csv);
     hn_free(bytes);

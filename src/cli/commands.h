@@ -8,10 +8,14 @@
 
 #include "cli/command.h"
 
+extern const hn_command hn_cmd_complete;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_init;
 extern const hn_command hn_cmd_pull;
+extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_scope;
+extern const hn_command hn_cmd_score;
+extern const hn_command hn_cmd_tokens;
 extern const hn_command hn_cmd_version;
 
 #endif

@@ -10,7 +10,12 @@
 /* clang-format off */
 static const hn_command_entry entries[] = {
     {"A project, from its data on", &hn_cmd_init},
-    {"Models and inference, with or without a project", &hn_cmd_pull},
+    {NULL, &hn_cmd_scope},
+    {"Prompts as the model sees them", &hn_cmd_tokens},
+    {NULL, &hn_cmd_render},
+    {"Models and inference, with or without a project", &hn_cmd_complete},
+    {NULL, &hn_cmd_score},
+    {NULL, &hn_cmd_pull},
     {"Help", &hn_cmd_help},
     {NULL, &hn_cmd_version},
     {NULL, NULL}};

@@ -29,8 +29,8 @@ hn_status hn_cli_project_open(unsigned parts, hn_cli_project *p, hn_error *err) 
 void hn_cli_project_close(hn_cli_project *p);
 
 /* The model called `name` (a catalogue name or path), or where NULL the one that hone.yaml names. */
-hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options, hn_provider **provider,
-                               hn_error *err) HN_MUST_CHECK;
+hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
+                               hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 
 /* "68.5 % [61.8, 74.5]"; "-" where there is no value. Returns `out`. */
 char *hn_cli_percent(hn_estimate e, char out[48]);

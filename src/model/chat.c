@@ -14,13 +14,18 @@ void hn_chat_spans_free(hn_chat_spans *spans) {
     *spans = (hn_chat_spans){0};
 }
 
-static const char *token_text(const hn_tokenizer *t, int32_t id) {
-    hn_str piece = id < 0 ? hn_str_of("") : hn_tokenizer_piece(t, id);
-    return piece.data ? piece.data : "";
+static hn_str token_text(const hn_tokenizer *t, int32_t id) {
+    return id < 0 ? hn_str_of("") : hn_tokenizer_piece(t, id);
 }
 
+/* A piece points into the tokenizer's texts, which stand without a NUL between them. */
 void hn_chat_options_init(hn_chat_options *options, const hn_tokenizer *t) {
-    *options = (hn_chat_options){.bos = token_text(t, hn_tokenizer_bos(t)), .eos = token_text(t, hn_tokenizer_eos(t))};
+    hn_str bos = token_text(t, hn_tokenizer_bos(t)), eos = token_text(t, hn_tokenizer_eos(t));
+    *options = (hn_chat_options){.bos = bos.len ? bos.data : NULL, .eos = eos.len ? eos.data : NULL, .bos_bytes = bos.len, .eos_bytes = eos.len};
+}
+
+static json_t *token_value(const char *text, size_t n) {
+    return text ? json_stringn(text, n ? n : strlen(text)) : json_string("");
 }
 
 hn_status hn_chat_template(const char *source, const char *name, hn_jinja **t, hn_error *err) {
@@ -72,8 +77,8 @@ static json_t *make_variables(json_t *messages, const hn_chat_options *o) {
              json_object_set_new(v, "tools", o->tools ? json_incref(o->tools) : json_null());
     failed = failed || json_object_set_new(v, "documents", json_null()) ||
              json_object_set_new(v, "add_generation_prompt", json_boolean(o->add_generation_prompt));
-    failed = failed || json_object_set_new(v, "bos_token", json_string(o->bos ? o->bos : "")) ||
-             json_object_set_new(v, "eos_token", json_string(o->eos ? o->eos : ""));
+    failed = failed || json_object_set_new(v, "bos_token", token_value(o->bos, o->bos_bytes)) ||
+             json_object_set_new(v, "eos_token", token_value(o->eos, o->eos_bytes));
     failed = failed || (o->extra && json_object_update(v, o->extra));
     json_decref(own);
     if (!failed) return v;

@@ -4,17 +4,18 @@
 static hn_status check_request(const hn_request *r, hn_error *err) {
     int n_inputs = (r->messages != NULL) + (r->raw != NULL) + (r->ids != NULL);
     if (n_inputs != 1)
-        return hn_fail(err, HN_ERR_USAGE, "request", "give one of messages, raw text and ids", "it has %d inputs instead of one", n_inputs);
+        return hn_fail(err, HN_ERR_USAGE, "request", "give one of messages, raw text and ids",
+                       "it has %d inputs instead of one", n_inputs);
     if (r->kind == HN_REQUEST_LABELS && (r->n_labels == 0 || !r->labels))
         return hn_fail(err, HN_ERR_USAGE, "request: labels", "give at least one label", "there is no label to score");
     if (r->kind == HN_REQUEST_GENERATE && (r->max_tokens < 0 || r->n_top < 0 || r->n_top > 20))
-        return hn_fail(err, HN_ERR_USAGE, "request", "max_tokens is 0 or more, top 0 to 20", "max_tokens is %d, top is %d", r->max_tokens,
-                       r->n_top);
+        return hn_fail(err, HN_ERR_USAGE, "request", "max_tokens is 0 or more, top 0 to 20",
+                       "max_tokens is %d, top is %d", r->max_tokens, r->n_top);
     return HN_OK;
 }
 
-hn_status hn_provider_submit(hn_provider *p, const hn_request *request, double deadline_seconds, hn_on_completion *on_done, void *user,
-                             uint64_t *ticket, hn_error *err) {
+hn_status hn_provider_submit(hn_provider *p, const hn_request *request, double deadline_seconds,
+                             hn_on_completion *on_done, void *user, uint64_t *ticket, hn_error *err) {
     HN_TRY(check_request(request, err));
     return p->table->submit(p, request, deadline_seconds, on_done, user, ticket, err);
 }
@@ -40,7 +41,15 @@ hn_status hn_provider_cache_key(hn_provider *p, const hn_request *request, char 
 hn_status hn_provider_prompt_ids(hn_provider *p, const hn_request *request, hn_tokens *ids, hn_error *err) {
     HN_TRY(check_request(request, err));
     if (p->table->prompt_ids) return p->table->prompt_ids(p, request, ids, err);
-    return hn_fail(err, HN_ERR_UNSUPPORTED, "provider", "use a local model", "the tokens of a remote model cannot be shown");
+    return hn_fail(err, HN_ERR_UNSUPPORTED, "provider", "use a local model",
+                   "the tokens of a remote model cannot be shown");
+}
+
+hn_status hn_provider_label_ids(hn_provider *p, const hn_request *request, hn_tokens *ids, hn_error *err) {
+    HN_TRY(check_request(request, err));
+    if (p->table->label_ids && request->kind == HN_REQUEST_LABELS) return p->table->label_ids(p, request, ids, err);
+    return hn_fail(err, HN_ERR_UNSUPPORTED, "provider", "use a local model",
+                   "the tokens of a remote model cannot be shown");
 }
 
 void hn_provider_close(hn_provider *p) {

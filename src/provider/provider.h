@@ -34,32 +34,34 @@ typedef struct hn_output_token {
     int32_t id;
     const char *text; /* the token's bytes (may be part of a character) */
     size_t n_bytes;
-    float logprob;    /* NaN for an echoed prompt's first token */
+    float logprob;               /* NaN for an echoed prompt's first token */
     const hn_token_logprob *top; /* n_top entries, or NULL */
 } hn_output_token;
 
 typedef struct hn_request {
     /* what goes in: one of the three */
-    json_t *messages;      /* array of {role, content, ...}: through the chat template, with the generation prompt */
-    const char *raw;       /* plain text, no template; control tokens in it stay text */
-    const int32_t *ids;    /* token ids as they are */
+    json_t *messages;   /* array of {role, content, ...}: through the chat template, with the generation prompt */
+    const char *raw;    /* plain text, no template; control tokens in it stay text */
+    const int32_t *ids; /* token ids as they are */
     size_t n_ids;
     json_t *tools, *template_variables; /* with messages; may be NULL */
-    const char *assistant_prefix;       /* text that the assistant's turn already starts with (reasoning kept before scoring); may be NULL */
-    bool allow_special;                 /* control tokens in `raw` are recognised */
+    const char *
+        assistant_prefix; /* text that the assistant's turn already starts with (reasoning kept before scoring); may be NULL */
+    bool allow_special; /* control tokens in `raw` are recognised */
     /* what comes out */
     hn_request_kind kind;
-    int max_tokens;        /* GENERATE; 0: score or echo only */
+    int max_tokens; /* GENERATE; 0: score or echo only */
     hn_sampling sampling;
     const char *const *stop; /* GENERATE: the text ends before the first of these */
     size_t n_stop;
-    bool echo;             /* GENERATE: the prompt's tokens come first */
-    bool want_logprobs;    /* tokens carry logprob */
-    int n_top;             /* and the K most likely, up to 20 */
+    bool echo;                      /* GENERATE: the prompt's tokens come first */
+    bool want_logprobs;             /* tokens carry logprob */
+    int n_top;                      /* and the K most likely, up to 20 */
     const hn_request_label *labels; /* LABELS */
     size_t n_labels;
-    const char *label_stop;         /* LABELS in raw form: the stop text that ends a label, such as "\n" */
-    /* streaming: called for each generated token in order; false cancels */
+    const char *label_stop; /* LABELS in raw form: the stop text that ends a label, such as "\n" */
+    /* Streaming: called for each generated token in order; false ends the answer (HN_FINISH_CANCELLED). Here `text` is what the token adds to
+     * the text given out so far: whole characters, without what may yet become a stop text. What was held back at the end comes with id -1. */
     bool (*on_token)(void *user, const hn_output_token *token);
     void *token_user;
 } hn_request;
@@ -73,11 +75,12 @@ typedef struct hn_timing {
 } hn_timing;
 
 typedef struct hn_completion {
-    hn_status status;   /* HN_OK, or why there is no answer */
+    hn_status status; /* HN_OK, or why there is no answer */
     hn_error error;
-    const char *text;   /* GENERATE: without the stop text and control tokens */
+    const char *text; /* GENERATE: without the stop text and control tokens */
     size_t text_bytes;
-    const hn_output_token *tokens; /* where want_logprobs, echo or n_top asked for them; else all generated ones without logprobs */
+    const hn_output_token
+        *tokens; /* where want_logprobs, echo or n_top asked for them; else all generated ones without logprobs */
     size_t n_tokens;
     const double *label_logprobs; /* LABELS: (n_labels) natural logs of each label's total */
     size_t n_labels;
@@ -89,20 +92,21 @@ typedef struct hn_completion {
 typedef void hn_on_completion(void *user, uint64_t ticket, const hn_completion *completion);
 
 typedef struct hn_provider_info {
-    const char *name;          /* "smollm2-135m", a path, a URL with a model */
-    const char *kind;          /* "local" */
+    const char *name; /* "smollm2-135m", a path, a URL with a model */
+    const char *kind; /* "local" */
     bool reproducible;
-    const char *numeric_path;  /* "k1/avx512bf16/kv-f16/Q4_1" */
+    const char *numeric_path; /* "k1/avx512bf16/kv-f16/Q4_1" */
     char model_hash[65], template_hash[65];
-    int context;               /* tokens */
-    size_t memory_bytes;       /* weights, packs, cache now */
-    const hn_model *model;     /* local only, else NULL */
+    int context;           /* tokens */
+    size_t memory_bytes;   /* weights, packs, cache now */
+    const hn_model *model; /* local only, else NULL */
 } hn_provider_info;
 
 typedef struct hn_provider hn_provider;
 
-hn_status hn_provider_submit(hn_provider *p, const hn_request *request, double deadline_seconds /* hn_clock_seconds; 0: none */,
-                             hn_on_completion *on_done, void *user, uint64_t *ticket, hn_error *err) HN_MUST_CHECK;
+hn_status hn_provider_submit(hn_provider *p, const hn_request *request,
+                             double deadline_seconds /* hn_clock_seconds; 0: none */, hn_on_completion *on_done,
+                             void *user, uint64_t *ticket, hn_error *err) HN_MUST_CHECK;
 /* Works for up to about `timeout_ms` or until something finished; *pending (may be NULL) gets the requests not yet done. */
 hn_status hn_provider_step(hn_provider *p, int timeout_ms, size_t *pending, hn_error *err) HN_MUST_CHECK;
 /* The callback comes with HN_ERR_INTERRUPTED before this returns; an unknown ticket is ignored. */
@@ -111,18 +115,23 @@ hn_status hn_provider_info_get(hn_provider *p, hn_provider_info *info, hn_error 
 /* Content id of an answer to this request: weights, tokenizer, template, rendered token ids, labels or generation parameters, numeric path. */
 hn_status hn_provider_cache_key(hn_provider *p, const hn_request *request, char hex[65], hn_error *err) HN_MUST_CHECK;
 /* The prompt as the model sees it: its token ids (local providers). Free with hn_tokens_free. */
-hn_status hn_provider_prompt_ids(hn_provider *p, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
+hn_status hn_provider_prompt_ids(hn_provider *p, const hn_request *request, hn_tokens *ids,
+                                 hn_error *err) HN_MUST_CHECK;
+/* Each label's token ids as they are scored, end included (local providers): into ids (n_labels), zeroed; free each with hn_tokens_free, also
+ * after an error. */
+hn_status hn_provider_label_ids(hn_provider *p, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
 void hn_provider_close(hn_provider *p);
 
 typedef struct hn_local_options {
-    int n_threads;      /* 0: one per CPU */
-    bool low_memory;    /* --memory low */
-    int context;        /* 0: the model's */
+    int n_threads;       /* 0: one per CPU */
+    bool low_memory;     /* --memory low */
+    int context;         /* 0: the model's */
     size_t kv_max_bytes; /* 0: a quarter of the machine's memory */
-    int max_batch;      /* sequences in flight; 0: chosen */
-    const char *name;   /* for people; NULL: the file's name */
+    int max_batch;       /* sequences in flight; 0: chosen */
+    const char *name;    /* for people; NULL: the file's name */
 } hn_local_options;
 
-hn_status hn_provider_local_open(const char *path, const hn_local_options *options, hn_provider **p, hn_error *err) HN_MUST_CHECK;
+hn_status hn_provider_local_open(const char *path, const hn_local_options *options, hn_provider **p,
+                                 hn_error *err) HN_MUST_CHECK;
 
 #endif

@@ -11,13 +11,16 @@
 #include "provider/provider.h"
 
 typedef struct hn_provider_table {
-    hn_status (*submit)(hn_provider *p, const hn_request *request, double deadline_seconds, hn_on_completion *on_done, void *user,
-                        uint64_t *ticket, hn_error *err);
+    hn_status (*submit)(hn_provider *p, const hn_request *request, double deadline_seconds, hn_on_completion *on_done,
+                        void *user, uint64_t *ticket, hn_error *err);
     hn_status (*step)(hn_provider *p, int timeout_ms, size_t *pending, hn_error *err);
     void (*cancel)(hn_provider *p, uint64_t ticket);
     hn_status (*info)(hn_provider *p, hn_provider_info *info, hn_error *err);
     hn_status (*cache_key)(hn_provider *p, const hn_request *request, char hex[65], hn_error *err);
-    hn_status (*prompt_ids)(hn_provider *p, const hn_request *request, hn_tokens *ids, hn_error *err); /* NULL: no tokens to show */
+    hn_status (*prompt_ids)(hn_provider *p, const hn_request *request, hn_tokens *ids,
+                            hn_error *err); /* NULL: no tokens to show */
+    hn_status (*label_ids)(hn_provider *p, const hn_request *request, hn_tokens *ids,
+                           hn_error *err); /* NULL: none to show */
     void (*close)(hn_provider *p);
 } hn_provider_table;
 

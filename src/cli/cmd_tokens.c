@@ -1,0 +1,106 @@
+/* hone tokens: a text, messages or a file as the model sees it. */
+#include "cli/commands.h"
+#include "cli/inference.h"
+#include "cli/token_picture.h"
+
+#include <string.h>
+
+enum { TEXT_BYTES_MAX = 256 << 20 };
+
+static hn_status picture_of_messages(hn_cli *cli, const hn_model *model, hn_token_picture *picture, hn_error *err) {
+    json_t *messages;
+    hn_chat_options options = {.add_generation_prompt = true};
+    HN_TRY(hn_cli_read_messages(hn_cli_string(cli, "messages"), &messages, err));
+    if (hn_model_tokenizer(model)) hn_chat_options_init(&options, hn_model_tokenizer(model));
+    options.add_generation_prompt = true;
+    hn_status st = hn_token_picture_messages(picture, model, messages, &options, err);
+    json_decref(messages);
+    return st;
+}
+
+static hn_status picture_of_text(hn_cli *cli, const hn_model *model, hn_token_picture *picture, hn_error *err) {
+    const char *raw = hn_cli_string(cli, "raw"), *path = hn_cli_string(cli, "file");
+    unsigned flags =
+        (hn_cli_flag(cli, "special") ? HN_TOKENIZE_SPECIAL : 0) | (hn_cli_flag(cli, "bos") ? HN_TOKENIZE_BOS : 0);
+    if (raw) return hn_token_picture_text(picture, model, raw, strlen(raw), flags, err);
+    char *text;
+    size_t n;
+    HN_TRY(hn_file_read(path, TEXT_BYTES_MAX, &text, &n, err));
+    hn_status st = hn_token_picture_text(picture, model, text, n, flags, err);
+    hn_free(text);
+    return st;
+}
+
+static hn_status write_page(hn_cli *cli, const hn_token_picture *picture, hn_error *err) {
+    const char *path = hn_cli_string(cli, "html"), *name = hn_cli_string(cli, "file");
+    hn_buf page;
+    hn_buf_init(&page, 0);
+    hn_token_picture_html(picture, name ? hn_path_base(name) : "Tokens", &page);
+    hn_status st = hn_buf_check(&page, "the page", err);
+    if (st == HN_OK && strcmp(path, "-") == 0)
+        (void)hn_output_stream(page.data, page.len);
+    else if (st == HN_OK)
+        st = hn_file_write_atomic(path, page.data, page.len, err);
+    hn_buf_free(&page);
+    return st;
+}
+
+static hn_status show(hn_cli *cli, const hn_token_picture *picture, hn_error *err) {
+    if (hn_cli_given(cli, "html")) {
+        HN_TRY(write_page(cli, picture, err));
+        if (!cli->out->json) return HN_OK;
+    }
+    if (cli->out->json) return hn_cli_result(cli, hn_token_picture_json(picture), err);
+    return hn_token_picture_print(picture, cli->out, err);
+}
+
+static hn_status run(hn_cli *cli, hn_error *err) {
+    static const char *const inputs[] = {"file", "raw", "messages", NULL};
+    char path[HN_PATH_MAX];
+    hn_model *model;
+    hn_token_picture picture = {0};
+    HN_TRY(hn_cli_one_of(cli, inputs, true, err));
+    if (cli->out->json && hn_cli_given(cli, "html") && strcmp(hn_cli_string(cli, "html"), "-") == 0)
+        return hn_cli_usage(cli, err, "--json and --html - would both write to standard output");
+    HN_TRY(hn_cli_model_path(cli, path, err));
+    HN_TRY(hn_model_open(path, HN_MODEL_VOCAB_ONLY, &model, err));
+    hn_status st = hn_cli_given(cli, "messages") ? picture_of_messages(cli, model, &picture, err)
+                                                 : picture_of_text(cli, model, &picture, err);
+    if (st == HN_OK) st = show(cli, &picture, err);
+    hn_token_picture_free(&picture);
+    hn_model_close(model);
+    return st;
+}
+
+static const hn_option options[] = {
+    {.name = "model",
+     .letter = 'm',
+     .kind = HN_OPTION_STRING,
+     .value = "MODEL",
+     .help = "catalogue name or path; a GGUF file with a vocabulary only will do"},
+    {.name = "file",
+     .letter = 'f',
+     .kind = HN_OPTION_STRING,
+     .value = "FILE",
+     .help = "a text file; - reads standard input"},
+    {.name = "raw", .kind = HN_OPTION_STRING, .value = "TEXT", .help = "a text"},
+    {.name = "messages",
+     .kind = HN_OPTION_STRING,
+     .value = "FILE",
+     .help = "messages as JSON, through the model's chat template"},
+    {.name = "special", .kind = HN_OPTION_FLAG, .help = "control tokens written in the text are control tokens"},
+    {.name = "bos", .kind = HN_OPTION_FLAG, .help = "put in front what the model wants at the start of a text"},
+    {.name = "html",
+     .kind = HN_OPTION_STRING,
+     .value = "FILE",
+     .help = "write a page that stands alone; - writes it to standard output"},
+    {0}};
+
+const hn_command hn_cmd_tokens = {
+    .name = "tokens",
+    .summary = "a prompt as the model sees it: coloured chunks, counts, room left",
+    .usage = "[-m MODEL] (--file FILE | --raw TEXT | --messages FILE) [OPTIONS]",
+    .options = options,
+    .max_args = 0,
+    .examples = "  hone tokens --raw \"How many chunks is this?\"\n  hone tokens --messages chat.json --html chat.html",
+    .run = run};

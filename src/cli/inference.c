@@ -1,0 +1,198 @@
+/* What commands that run a model share; see inference.h. */
+#include "cli/inference.h"
+
+#include "base/interrupt.h"
+#include "base/str.h"
+#include "format/json.h"
+#include "model/catalogue.h"
+
+#include <string.h>
+
+enum { MESSAGES_BYTES_MAX = 64 << 20, PROMPT_BYTES_MAX = 64 << 20 };
+
+hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) {
+    const char *name = hn_cli_string(cli, "model");
+    return hn_model_resolve(name ? name : "smollm2", path, err);
+}
+
+hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) {
+    char path[HN_PATH_MAX];
+    const char *name = hn_cli_string(cli, "model");
+    HN_TRY(hn_cli_model_path(cli, path, err));
+    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
+                                .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
+                                .context = (int)hn_cli_int(cli, "context"),
+                                .name = name ? name : "smollm2"};
+    return hn_provider_local_open(path, &options, provider, err);
+}
+
+hn_status hn_cli_read_messages(const char *path, json_t **messages, hn_error *err) {
+    json_t *value;
+    *messages = NULL;
+    HN_TRY(hn_json_read(path, MESSAGES_BYTES_MAX, 0, &value, err));
+    json_t *list = json_is_object(value) ? json_object_get(value, "messages") : value;
+    hn_status st = HN_OK;
+    if (!json_is_array(list) || json_array_size(list) == 0)
+        st = hn_fail(err, HN_ERR_INPUT, path, "write [{\"role\": \"user\", \"content\": \"...\"}]",
+                     "it must hold an array of messages, it is %s",
+                     json_is_array(list) ? "empty" : hn_json_type_text(list));
+    for (size_t i = 0; st == HN_OK && i < json_array_size(list); i++) {
+        const char *role;
+        char where[HN_PATH_MAX + 32];
+        snprintf(where, sizeof where, "%s: message %zu", path, i);
+        json_t *message = json_array_get(list, i);
+        if (!json_is_object(message))
+            st = hn_fail(err, HN_ERR_INPUT, where, "write {\"role\": ..., \"content\": ...}",
+                         "a message must be an object, it is %s", hn_json_type_text(message));
+        else
+            st = hn_json_get_string(message, where, "role", &role, err);
+    }
+    if (st == HN_OK) *messages = json_incref(list);
+    json_decref(value);
+    return st;
+}
+
+hn_status hn_cli_parse_ids(const char *text, const char *where, hn_tokens *ids, hn_error *err) {
+    while (*text) {
+        char number[24];
+        int64_t id;
+        size_t n = strcspn(text, ",");
+        hn_str part = hn_str_trim((hn_str){text, n});
+        if (part.len > 0 && part.len < sizeof number) memcpy(number, part.data, part.len);
+        number[part.len < sizeof number ? part.len : 0] = 0;
+        if (!hn_parse_int64(number, &id) || id < 0 || id > INT32_MAX)
+            return hn_fail(err, HN_ERR_USAGE, where, "write whole numbers with commas: 1,2,3",
+                           "\"%.*s\" is not a token id", (int)(n > 40 ? 40 : n), text);
+        if (hn_tokens_push(ids, (int32_t)id) != HN_OK) return hn_fail_memory(err, (ids->n + 1) * sizeof *ids->ids);
+        text += n;
+        if (*text == ',') text++;
+    }
+    if (ids->n) return HN_OK;
+    return hn_fail(err, HN_ERR_USAGE, where, "write whole numbers with commas: 1,2,3", "there are no token ids");
+}
+
+/* [system,] user */
+static json_t *make_messages(const char *system, const char *user) {
+    json_t *list = json_array();
+    if (system)
+        json_array_append_new(list,
+                              json_pack("{s:s,s:o}", "role", "system", "content", hn_cli_text(system, strlen(system))));
+    json_array_append_new(list, json_pack("{s:s,s:o}", "role", "user", "content", hn_cli_text(user, strlen(user))));
+    if (json_array_size(list) == (system ? 2u : 1u)) return list;
+    json_decref(list);
+    return NULL;
+}
+
+static hn_status text_or_input(const char *text, hn_cli_prompt *prompt, const char **out, hn_error *err) {
+    size_t n;
+    *out = text;
+    if (strcmp(text, "-") != 0) return HN_OK;
+    HN_TRY(hn_file_read("-", PROMPT_BYTES_MAX, &prompt->text, &n, err));
+    if (strlen(prompt->text) != n)
+        return hn_fail(err, HN_ERR_INPUT, "standard input", "take the NUL bytes out", "the text has a NUL byte");
+    *out = prompt->text;
+    return HN_OK;
+}
+
+static hn_status read_input(hn_cli *cli, hn_provider *provider, hn_cli_prompt *prompt, hn_request *request,
+                            hn_error *err) {
+    hn_provider_info info;
+    const char *system = hn_cli_string(cli, "system"), *question = hn_cli_string(cli, "prompt"),
+               *user = hn_cli_string(cli, "user");
+    const char *raw = hn_cli_string(cli, "raw"), *text;
+    if (hn_cli_given(cli, "messages")) {
+        HN_TRY(hn_cli_read_messages(hn_cli_string(cli, "messages"), &prompt->messages, err));
+    } else if (hn_cli_given(cli, "ids")) {
+        HN_TRY(hn_cli_parse_ids(hn_cli_string(cli, "ids"), "--ids", &prompt->ids, err));
+        request->ids = prompt->ids.ids;
+        request->n_ids = prompt->ids.n;
+    } else if (raw) {
+        HN_TRY(text_or_input(raw, prompt, &request->raw, err));
+    } else {
+        HN_TRY(text_or_input(user ? user : question, prompt, &text, err));
+        HN_TRY(hn_provider_info_get(provider, &info, err));
+        bool plain = question && !system && info.model && !hn_model_chat_template(info.model);
+        if (plain)
+            request->raw = text;
+        else
+            prompt->messages = make_messages(system, text);
+        if (!plain && !prompt->messages) return hn_fail_memory(err, strlen(text));
+    }
+    request->messages = prompt->messages;
+    return HN_OK;
+}
+
+hn_status hn_cli_read_prompt(hn_cli *cli, hn_provider *provider, hn_cli_prompt *prompt, hn_request *request,
+                             hn_error *err) {
+    static const char *const inputs[] = {"prompt", "user", "messages", "ids", "raw", NULL};
+    *prompt = (hn_cli_prompt){0};
+    HN_TRY(hn_cli_one_of(cli, inputs, true, err));
+    if (hn_cli_given(cli, "system") && !hn_cli_given(cli, "prompt") && !hn_cli_given(cli, "user"))
+        return hn_cli_usage(
+            cli, err, "--system stands beside --prompt or --user; in --messages the system message is one of them");
+    request->allow_special = hn_cli_flag(cli, "special");
+    hn_status st = read_input(cli, provider, prompt, request, err);
+    if (st != HN_OK) hn_cli_prompt_free(prompt);
+    return st;
+}
+
+void hn_cli_prompt_free(hn_cli_prompt *prompt) {
+    json_decref(prompt->messages);
+    hn_tokens_free(&prompt->ids);
+    hn_free(prompt->text);
+    *prompt = (hn_cli_prompt){0};
+}
+
+typedef struct waiting {
+    hn_on_completion *on_done;
+    void *user;
+    hn_status status;
+    hn_error *err;
+} waiting;
+
+static void pass_on(void *user, uint64_t ticket, const hn_completion *c) {
+    waiting *w = user;
+    w->status = c->status;
+    if (c->status != HN_OK && w->err) *w->err = c->error;
+    w->on_done(w->user, ticket, c);
+}
+
+hn_status hn_cli_complete(hn_provider *provider, const hn_request *request, hn_on_completion *on_done, void *user,
+                          hn_error *err) {
+    waiting w = {on_done, user, HN_OK, err};
+    uint64_t ticket;
+    size_t pending = 1;
+    HN_TRY(hn_provider_submit(provider, request, 0, pass_on, &w, &ticket, err));
+    while (pending > 0) {
+        if (hn_interrupted()) hn_provider_cancel(provider, ticket);
+        HN_TRY(hn_provider_step(provider, 100, &pending, err));
+    }
+    return w.status;
+}
+
+json_t *hn_cli_usage_json(const hn_usage *usage) {
+    return json_pack("{s:i,s:i,s:i}", "prompt_tokens", usage->prompt_tokens, "completion_tokens",
+                     usage->completion_tokens, "cached_prompt_tokens", usage->cached_prompt_tokens);
+}
+
+static double rounded(double ms) { return (double)(int64_t)(ms * 1000 + 0.5) / 1000; }
+
+json_t *hn_cli_timing_json(const hn_timing *timing) {
+    return json_pack("{s:f,s:f,s:f}", "queue_ms", rounded(timing->queue_ms), "prefill_ms", rounded(timing->prefill_ms),
+                     "decode_ms", rounded(timing->decode_ms));
+}
+
+json_t *hn_cli_pieces_json(const hn_tokenizer *tokenizer, const int32_t *ids, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++) {
+        hn_str piece = hn_tokenizer_piece(tokenizer, ids[i]);
+        json_t *bytes = json_array();
+        for (size_t b = 0; b < piece.len; b++) json_array_append_new(bytes, json_integer((unsigned char)piece.data[b]));
+        json_t *entry =
+            json_pack("{s:i,s:o,s:o}", "id", ids[i], "text", hn_cli_text(piece.data, piece.len), "bytes", bytes);
+        if (json_array_append_new(list, entry) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}

@@ -1,0 +1,122 @@
+/* Inside the local provider: what its files share. Not for other modules; provider.h is the interface.
+ *
+ *     local.c         opening, submit, cancel, step: the queue and what each engine step holds
+ *     local_prompt.c  a request's prompt and labels as token ids, and its cache key
+ *     local_chat.c    messages through the chat template
+ *     local_prefix.c  finished prompts kept in the cache, so that the next with the same beginning starts behind it
+ *     local_answer.c  one request's growing answer: sampling, log-probabilities, text, the completion handed out
+ *
+ * Threading: one thread. */
+#ifndef HN_PROVIDER_LOCAL_PARTS_H
+#define HN_PROVIDER_LOCAL_PARTS_H
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "provider/provider_table.h"
+#include "provider/stop_text.h"
+
+enum {
+    HN_LOCAL_PREFIXES = 48,       /* finished prompts that are kept */
+    HN_LOCAL_SHARE_MIN = 32,      /* a common beginning of fewer tokens is not worth waiting for */
+    HN_LOCAL_BATCH = 64,          /* sequences in flight, where not told otherwise */
+    HN_LOCAL_ROWS = 1024,         /* prompt tokens and label nodes in one engine step */
+    HN_LOCAL_ROWS_DECODING = 256, /* the same while answers are being generated: they wait for it */
+};
+
+typedef enum hn_local_state { HN_LOCAL_WAITING, HN_LOCAL_PREFILL, HN_LOCAL_DECODE, HN_LOCAL_DONE } hn_local_state;
+
+/* A token of the answer, or of an echoed prompt. */
+typedef struct hn_local_token {
+    int32_t id;
+    float logprob;
+} hn_local_token;
+
+typedef struct hn_local_request {
+    uint64_t ticket;
+    double deadline, submitted, started, first_token, finished; /* hn_clock_seconds; 0: not yet */
+    hn_on_completion *on_done;
+    void *user;
+    hn_local_state state;
+    hn_request_kind kind;
+    hn_tokens prompt;
+    hn_sequence *sequence; /* NULL while waiting */
+    int cached;            /* prompt tokens that were shared */
+    /* LABELS */
+    hn_label_trie *labels;
+    double *label_logprobs; /* (n_labels) */
+    /* GENERATE */
+    hn_sampler *sampler;
+    int max_tokens, n_top, n_echo; /* n_echo: prompt tokens that come first in `tokens` */
+    bool echo, want_logprobs;
+    bool (*on_token)(void *user, const hn_output_token *token);
+    void *token_user;
+    hn_stop_text text;
+    float *logits;          /* (V) of the step that just ran */
+    hn_local_token *tokens; /* (n_tokens) */
+    size_t n_tokens, tokens_capacity;
+    hn_token_logprob *tops; /* (n_tokens, n_top) */
+    size_t tops_capacity;
+    float *echo_logprobs; /* (prompt.n - 1) of prompt tokens 1.. */
+    int32_t *echo_targets;
+    hn_finish finish;
+} hn_local_request;
+
+typedef struct hn_local_prefix {
+    hn_sequence *sequence;
+    uint64_t used; /* the provider's clock of uses */
+} hn_local_prefix;
+
+typedef struct hn_local {
+    hn_provider base;
+    hn_model *model;
+    hn_engine *engine;
+    struct hn_chat_template *chat; /* NULL: the model has no template, or was not asked for it yet */
+    char *name;
+    size_t kv_max_bytes, kv_bytes_per_token;
+    int max_batch;
+    hn_local_request **requests; /* (n_requests) in order of submission, done ones among them until they are swept */
+    size_t n_requests, requests_capacity;
+    uint64_t next_ticket;
+    int depth;           /* > 0: inside step; done requests are swept later */
+    hn_step_item *items; /* of one engine step, and the requests they belong to */
+    hn_local_request **item_requests;
+    size_t n_items, items_capacity, item_requests_capacity;
+    hn_local_prefix prefixes[HN_LOCAL_PREFIXES];
+    size_t n_prefixes;
+    uint64_t uses, n_finished;
+    char template_hash[65], tokenizer_hash[65]; /* empty: none, or not needed yet */
+} hn_local;
+
+/* local_prompt.c: the prompt's ids (appended); labels as a trie, with their end tokens, checked against the prompt's end. */
+hn_status hn_local_prompt_ids(hn_local *p, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
+hn_status hn_local_labels(hn_local *p, const hn_request *request, const hn_tokens *prompt, hn_label_trie **trie,
+                          hn_error *err) HN_MUST_CHECK;
+hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char hex[65], hn_error *err) HN_MUST_CHECK;
+hn_status hn_local_label_ids(hn_provider *base, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
+/* local_chat.c: messages through the model's chat template, with the generation prompt; the token that ends a turn (-1: none). */
+hn_status hn_local_messages_ids(hn_local *p, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
+int32_t hn_local_end_of_turn(hn_local *p);
+void hn_local_chat_close(hn_local *p);
+
+/* local_prefix.c */
+/* The sequence, kept or in flight, that shares most of the beginning of `ids` with its computed tokens; *shared: how many. */
+const hn_sequence *hn_local_prefix_find(hn_local *p, const int32_t *ids, size_t n, size_t *shared);
+/* Keeps a sequence (takes it over), dropping the one used longest ago where there is no room, and one that is a beginning of it. */
+void hn_local_prefix_keep(hn_local *p, hn_sequence *sequence);
+/* Frees the one used longest ago; false: there is none. */
+bool hn_local_prefix_drop(hn_local *p);
+size_t hn_local_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
+
+/* local_answer.c */
+/* Makes room for what the request's answer needs before any token is there. */
+hn_status hn_local_answer_prepare(hn_local *p, hn_local_request *r, const hn_request *request,
+                                  hn_error *err) HN_MUST_CHECK;
+/* The prompt's tokens with what the engine said of them go in front (echo). */
+hn_status hn_local_answer_echo(hn_local *p, hn_local_request *r, hn_error *err) HN_MUST_CHECK;
+/* Picks the next token from r->logits and appends it; *done: the answer ends here. */
+hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_error *err) HN_MUST_CHECK;
+/* Hands the completion out and marks the request done. `st` with `err`: why there is no answer. */
+void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_error *err);
+void hn_local_request_free(hn_local_request *r);
+
+#endif

@@ -239,7 +239,7 @@ static hn_status read_post_processor(source *s, const json_t *node, int depth) {
 /* tokenizer.json does not name BOS and EOS; tokenizer_config.json does (hn_tokenizer_apply_config). */
 static void guess_specials(hn_tokenizer *t) {
     static const char *const starts[] = {"<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>",
-                                         "<\xEF\xBD\x9C" "begin\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>"};
+                                         "<｜begin▁of▁sentence｜>"};
     t->adds_bos = t->n_starts > 0;
     t->bos = t->adds_bos ? t->starts[0] : -1;
     for (size_t i = 0; t->bos < 0 && i < sizeof starts / sizeof *starts; i++) t->bos = hn_tokenizer_find_special(t, starts[i]);

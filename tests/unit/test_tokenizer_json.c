@@ -49,12 +49,11 @@ static void check_text(const hn_tokenizer *t, json_t *row, const char *name, int
     hn_tokens_free(&ids);
 }
 
-static void check_family(const char *name) {
+/* Checks `t`, which it frees, against NAME.ids. */
+static void check_all(hn_tokenizer *t, const char *name) {
     char path[256];
     size_t n;
     int line = 0;
-    snprintf(path, sizeof path, FOLDER "%s.json", name);
-    hn_tokenizer *t = open_json(path);
     snprintf(path, sizeof path, FOLDER "%s.ids", name);
     char *lines = hn_test_read(path, &n);
     for (char *p = lines, *end; *p; p = end + 1) {
@@ -74,6 +73,24 @@ static void check_family(const char *name) {
     assert_true(line > 50);
     hn_free(lines);
     hn_tokenizer_free(t);
+}
+
+static void check_family(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, FOLDER "%s.json", name);
+    check_all(open_json(path), name);
+}
+
+/* The same vocabulary with scores instead of ranks gives the same ids. */
+static void sentencepiece(void **state) {
+    (void)state;
+    hn_gguf *g;
+    hn_tokenizer *t;
+    hn_error err = {0};
+    hn_test_ok(hn_gguf_open(FOLDER "spm.gguf", &g, &err), &err);
+    hn_test_ok(hn_tokenizer_from_gguf(g, &t, &err), &err);
+    hn_gguf_close(g);
+    check_all(t, "llama2");
 }
 
 #define FAMILY(name)                                                                                                   \
@@ -198,7 +215,7 @@ int main(void) {
         cmocka_unit_test(mistral), cmocka_unit_test(gemma),      cmocka_unit_test(metaspace),
         cmocka_unit_test(unknown), cmocka_unit_test(previous),   cmocka_unit_test(contiguous),
         cmocka_unit_test(normal),  cmocka_unit_test(tiny_golden), cmocka_unit_test(config_names_the_ends),
-        cmocka_unit_test(bad_files), cmocka_unit_test(out_of_memory_is_a_status),
+        cmocka_unit_test(bad_files), cmocka_unit_test(sentencepiece), cmocka_unit_test(out_of_memory_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

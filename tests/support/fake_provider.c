@@ -170,7 +170,8 @@ static void close_fake(hn_provider *p) {
     hn_free(f);
 }
 
-static const hn_provider_table table = {submit, step, cancel, info, cache_key, NULL, close_fake};
+static const hn_provider_table table = {
+    .submit = submit, .step = step, .cancel = cancel, .info = info, .cache_key = cache_key, .close = close_fake};
 
 hn_provider *hn_fake_provider(hn_fake_script *script) {
     fake *f = hn_calloc(1, sizeof *f);

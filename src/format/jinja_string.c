@@ -127,7 +127,7 @@ static hn_jn_value split_at(hn_jn_ctx *ctx, const hn_jn_str *s, const hn_jn_str 
     return list;
 }
 
-/* At runs of white space; the rest behind the last of `max` splits keeps its inner white space. */
+/* At runs of white space; the rest behind the last of `max` splits keeps its white space. */
 static hn_jn_value split_words(hn_jn_ctx *ctx, const hn_jn_str *s, int64_t max) {
     hn_jn_value list = hn_jn_list_new(ctx, HN_JN_AS_LIST);
     size_t i = 0, used;
@@ -136,9 +136,7 @@ static hn_jn_value split_words(hn_jn_ctx *ctx, const hn_jn_str *s, int64_t max) 
         if (i >= s->len) break;
         size_t start = i;
         if (max == 0) {
-            hn_jn_value rest = hn_jn_slice_bytes(ctx, s, start, s->len);
-            hn_jn_list_push(ctx, list,
-                            rest.type == HN_JN_STRING ? hn_jn_strip(ctx, rest.as.str, NULL, false, true) : rest);
+            hn_jn_list_push(ctx, list, hn_jn_slice_bytes(ctx, s, start, s->len));
             break;
         }
         while (i < s->len && !hn_jn_is_space(char_at(s, i, &used))) i += used;
@@ -161,9 +159,7 @@ static hn_jn_value split_words_right(hn_jn_ctx *ctx, const hn_jn_str *s, int64_t
         while (end > 0 && hn_jn_is_space(char_at(s, previous_char(s, end), &used))) end = previous_char(s, end);
         if (end == 0) break;
         if (max == 0) {
-            hn_jn_value rest = hn_jn_slice_bytes(ctx, s, 0, end);
-            hn_jn_list_push(ctx, list,
-                            rest.type == HN_JN_STRING ? hn_jn_strip(ctx, rest.as.str, NULL, true, false) : rest);
+            hn_jn_list_push(ctx, list, hn_jn_slice_bytes(ctx, s, 0, end));
             break;
         }
         size_t start = end;

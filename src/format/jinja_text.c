@@ -149,11 +149,29 @@ static void add_number(hn_jn_text *b, hn_jn_value v) {
     hn_buf_free(&text);
 }
 
+/* Python shows a range by its bounds; the stop is the first number that the step would reach. */
+static void add_range(hn_jn_text *b, const hn_jn_list *range) {
+    char text[96];
+    int64_t start = range->n ? range->items[0].as.integer : 0,
+            last = range->n ? range->items[range->n - 1].as.integer : 0;
+    int64_t step = 1, stop = 0;
+    if (range->n > 1 && __builtin_sub_overflow(range->items[1].as.integer, start, &step)) step = 1;
+    if (range->n && __builtin_add_overflow(last, step, &stop)) stop = last;
+    int n = snprintf(text, sizeof text, "range(%lld, %lld", (long long)start, (long long)stop);
+    if (step != 1) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)step);
+    hn_jn_text_add(b, text, (size_t)n);
+    hn_jn_text_add_str(b, ")");
+}
+
 static void add_list(hn_jn_text *b, const hn_jn_list *list, int depth) {
     static const char *const open[] = {"[", "(", "[", "[", "dict_keys([", "dict_values([", "dict_items(["};
     static const char *const close[] = {"]", ")", "]", "]", "])", "])", "])"};
     if (list->kind == HN_JN_AS_GENERATOR) {
         hn_jn_text_add_str(b, "<generator object>");
+        return;
+    }
+    if (list->kind == HN_JN_AS_RANGE) {
+        add_range(b, list);
         return;
     }
     hn_jn_text_add_str(b, open[list->kind]);

@@ -24,8 +24,9 @@ void hn_chat_options_init(hn_chat_options *options, const hn_tokenizer *t) {
     *options = (hn_chat_options){.bos = bos.len ? bos.data : NULL, .eos = eos.len ? eos.data : NULL, .bos_bytes = bos.len, .eos_bytes = eos.len};
 }
 
+/* A token's text need not be valid UTF-8; nothing behind it relies on that. */
 static json_t *token_value(const char *text, size_t n) {
-    return text ? json_stringn(text, n ? n : strlen(text)) : json_string("");
+    return text ? json_stringn_nocheck(text, n ? n : strlen(text)) : json_string("");
 }
 
 hn_status hn_chat_template(const char *source, const char *name, hn_jinja **t, hn_error *err) {

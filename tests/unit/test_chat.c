@@ -1,4 +1,5 @@
-/* Chat templates in use: what a model sees from messages, against the goldens of the real model; and control tokens that a user writes. */
+/* Chat templates in use: what a model sees from messages, against the goldens of the real model; and control tokens
+ * that a user writes. */
 #include "support.h"
 
 #include "base/alloc.h"
@@ -34,7 +35,8 @@ static void expect_ids(const hn_tokens *ids, const json_t *expected, const char 
     if (!same) fail_msg("%s: other ids", name);
 }
 
-/* The messages of a golden prompt that only has text: the model's template writes <|im_start|>role\ncontent<|im_end|>\n. */
+/* The messages of a golden prompt that only has text: the model's template writes
+ * <|im_start|>role\ncontent<|im_end|>\n. */
 static json_t *messages_of(const char *prompt) {
     json_t *messages = json_array();
     static const char start[] = "<|im_start|>", end[] = "<|im_end|>\n";
@@ -150,7 +152,8 @@ static void spans_tell_messages_apart(void **state) {
     json_t *messages = json_pack("[{s:s, s:s}, {s:s, s:s, s:s}]", "role", "user", "content", " Hi ", "role",
                                  "assistant", "content", "Yo", "reasoning_content", "why");
     json_t *tools = json_pack("[{s:s}]", "n", "f"), *extra = json_pack("{s:s}", "mood", "glad");
-    hn_chat_options o = {.bos = "<s>", .tools = tools, .extra = extra, .add_generation_prompt = true};
+    hn_chat_options o = {
+        .bos = "<s>", .tools = tools, .extra = extra, .add_generation_prompt = true};
     hn_buf text, shown;
     hn_chat_spans spans = {0};
     hn_buf_init(&text, 0);

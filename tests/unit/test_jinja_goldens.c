@@ -1,4 +1,5 @@
-/* Chat templates of published models against what transformers renders (../shared/goldens/chat, its README says how they were made). */
+/* Chat templates of published models against what transformers renders (../shared/goldens/chat, its README says how
+ * they were made). */
 #include "support.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,5 @@
-/* Hostile templates: whatever they are, compiling and rendering ends soon with a status; and memory may run out at any allocation. */
+/* Hostile templates: whatever they are, compiling and rendering ends soon with a status; and memory may run out at any
+ * allocation. */
 #include "support.h"
 
 #include "base/alloc.h"

@@ -1,10 +1,15 @@
 /* The thread pool and the count of CPUs; see thread.h.
  *
- * A job is announced by raising `epoch` and is over when `pending` falls to 0: two atomics, no lock. A thread that finds
- * nothing new for SPIN_SECONDS takes the lock, counts itself as parked and waits on a condition. Who raises `epoch` (or takes the
- * last of `pending`) looks at the parked count afterwards; both sides do so in sequentially consistent order, so either the
- * waker sees the sleeper or the sleeper sees the news: no wake-up is lost and an awake pool never touches the lock.
- * Surprise: with more threads than CPUs nobody spins, since the spinner would hold the CPU that the worker needs. */
+ * A job is cut into one share a thread, and whoever is free claims the next share: one word holds the job's number and the
+ * number of shares claimed. Usually every thread runs one. On a busy machine, where a worker has lost its CPU to another
+ * process, the caller runs the worker's share as well instead of waiting for a time slice: that keeps two loaded processes from
+ * slowing each other down far below half speed.
+ *
+ * A thread that finds nothing to do for SPIN_SECONDS takes the lock, counts itself as parked and waits on a condition. Who
+ * announces a job (or finishes its last share) looks at the parked count afterwards; both sides do so in sequentially
+ * consistent order, so either the waker sees the sleeper or the sleeper sees the news: no wake-up is lost, and an awake pool
+ * never touches the lock. Surprise: with more threads than CPUs nobody spins, since the spinner would hold the CPU that the
+ * other needs. */
 #include "base/thread.h"
 
 #include "base/alloc.h"
@@ -14,35 +19,26 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SPIN_SECONDS 60e-6
-enum { THREADS_MAX = 1024, PAUSES_PER_LOOK = 32, CACHE_LINE = 64 };
-
-typedef struct worker {
-    hn_pool *pool;
-    pthread_t handle;
-    int thread;
-} worker;
+enum { THREADS_MAX = 1024, PAUSES_PER_LOOK = 32, CACHE_LINE = 64, CLAIM_BITS = 16, CLAIM_MASK = (1 << CLAIM_BITS) - 1 };
 
 struct hn_pool {
-    /* Written by the caller, read by workers. */
-    _Alignas(CACHE_LINE) atomic_uint epoch;
-    atomic_bool stop;
-    hn_pool_fn *fn;
+    _Alignas(CACHE_LINE) atomic_uint_fast64_t claims; /* job number << CLAIM_BITS | shares claimed */
+    hn_pool_fn *fn;                                   /* written before `claims` announces them */
     void *arg;
-    /* Written by workers. */
-    _Alignas(CACHE_LINE) atomic_int pending;
-    /* Seldom written. */
+    _Alignas(CACHE_LINE) atomic_int pending; /* shares not finished */
     _Alignas(CACHE_LINE) atomic_int parked_workers;
-    atomic_bool parked_caller;
+    atomic_bool parked_caller, stop;
+    bool spins;
     pthread_mutex_t lock;
     pthread_cond_t news, done;
     int n_threads, n_started;
-    bool spins;
-    worker workers[];
+    pthread_t workers[];
 };
 
 static void cpu_relax(void) {
@@ -53,26 +49,47 @@ static void cpu_relax(void) {
 #endif
 }
 
-static bool epoch_changed(hn_pool *pool, unsigned seen) { return atomic_load(&pool->epoch) != seen; }
+static bool has_work(hn_pool *pool) {
+    uint64_t claims = atomic_load(&pool->claims);
+    return (int)(claims & CLAIM_MASK) < pool->n_threads || atomic_load(&pool->stop);
+}
 
-/* Waits for a job newer than `seen`. */
-static void wait_for_news(hn_pool *pool, unsigned seen) {
+/* Runs shares of the present job until none is left. A share that was claimed keeps the job, and with it fn and arg, in place. */
+static void run_shares(hn_pool *pool) {
+    uint64_t claims = atomic_load_explicit(&pool->claims, memory_order_acquire);
+    for (;;) {
+        int share = (int)(claims & CLAIM_MASK);
+        if (share >= pool->n_threads) return;
+        if (!atomic_compare_exchange_weak(&pool->claims, &claims, claims + 1)) continue;
+        pool->fn(pool->arg, share, pool->n_threads);
+        if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->parked_caller)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        claims = atomic_load_explicit(&pool->claims, memory_order_acquire);
+    }
+}
+
+/* Waits for a job with unclaimed shares, or the end. */
+static void wait_for_news(hn_pool *pool) {
     double until = hn_clock_seconds() + SPIN_SECONDS;
     while (pool->spins) {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
-            if (atomic_load_explicit(&pool->epoch, memory_order_acquire) != seen) return;
+            if (has_work(pool)) return;
             cpu_relax();
         }
         if (hn_clock_seconds() >= until) break;
     }
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->parked_workers, 1);
-    while (!epoch_changed(pool, seen)) pthread_cond_wait(&pool->news, &pool->lock);
+    while (!has_work(pool)) pthread_cond_wait(&pool->news, &pool->lock);
     atomic_fetch_sub(&pool->parked_workers, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
 static void wait_for_workers(hn_pool *pool) {
+    if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0) return;
     double until = hn_clock_seconds() + SPIN_SECONDS;
     while (pool->spins) {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
@@ -89,22 +106,15 @@ static void wait_for_workers(hn_pool *pool) {
 }
 
 static void *worker_main(void *arg) {
-    worker *self = arg;
-    hn_pool *pool = self->pool;
-    for (unsigned seen = 0;; seen++) {
-        wait_for_news(pool, seen);
+    hn_pool *pool = arg;
+    for (;;) {
+        wait_for_news(pool);
         if (atomic_load(&pool->stop)) return NULL;
-        pool->fn(pool->arg, self->thread, pool->n_threads);
-        if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->parked_caller)) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->done);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        run_shares(pool);
     }
 }
 
-static void announce(hn_pool *pool) {
-    atomic_fetch_add(&pool->epoch, 1);
+static void wake_parked(hn_pool *pool) {
     if (atomic_load(&pool->parked_workers) == 0) return;
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->news);
@@ -118,18 +128,17 @@ hn_status hn_pool_create(int n_threads, hn_pool **pool, hn_error *err) {
                        "%d threads are asked for, the limit is %d", n_threads, THREADS_MAX);
     int n_cpus = hn_cpu_count();
     if (n_threads == 0) n_threads = n_cpus;
-    size_t size_bytes = sizeof(hn_pool) + (size_t)n_threads * sizeof(worker);
+    size_t size_bytes = sizeof(hn_pool) + (size_t)n_threads * sizeof(pthread_t);
     hn_pool *p = hn_alloc_aligned(size_bytes, CACHE_LINE);
     if (!p) return hn_fail_memory(err, size_bytes);
     p->n_threads = n_threads;
-    p->n_started = 1;
     p->spins = n_threads <= n_cpus;
+    atomic_store(&p->claims, (uint64_t)n_threads); /* job 0, all claimed */
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->news, NULL);
     pthread_cond_init(&p->done, NULL);
-    for (int i = 1; i < n_threads; i++) {
-        p->workers[i] = (worker){.pool = p, .thread = i};
-        int code = pthread_create(&p->workers[i].handle, NULL, worker_main, &p->workers[i]);
+    while (p->n_started < n_threads - 1) {
+        int code = pthread_create(&p->workers[p->n_started], NULL, worker_main, p);
         if (code != 0) {
             hn_pool_free(p);
             return hn_fail_errno(err, code, "threads", "starting a thread");
@@ -147,9 +156,11 @@ void hn_pool_run(hn_pool *pool, hn_pool_fn *fn, void *arg) {
     }
     pool->fn = fn;
     pool->arg = arg;
-    atomic_store_explicit(&pool->pending, pool->n_threads - 1, memory_order_relaxed);
-    announce(pool);
-    fn(arg, 0, pool->n_threads);
+    atomic_store_explicit(&pool->pending, pool->n_threads, memory_order_relaxed);
+    uint64_t job = (atomic_load_explicit(&pool->claims, memory_order_relaxed) >> CLAIM_BITS) + 1;
+    atomic_store(&pool->claims, job << CLAIM_BITS);
+    wake_parked(pool);
+    run_shares(pool);
     wait_for_workers(pool);
 }
 
@@ -158,12 +169,12 @@ int hn_pool_size(const hn_pool *pool) { return pool->n_threads; }
 void hn_pool_free(hn_pool *pool) {
     if (!pool) return;
     atomic_store(&pool->stop, true);
-    announce(pool);
-    for (int i = 1; i < pool->n_started; i++) pthread_join(pool->workers[i].handle, NULL);
+    wake_parked(pool);
+    for (int i = 0; i < pool->n_started; i++) pthread_join(pool->workers[i], NULL);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->news);
     pthread_mutex_destroy(&pool->lock);
-    hn_free_aligned(pool, sizeof(hn_pool) + (size_t)pool->n_threads * sizeof(worker));
+    hn_free_aligned(pool, sizeof(hn_pool) + (size_t)pool->n_threads * sizeof(pthread_t));
 }
 
 void hn_share(size_t n, size_t grain, int thread, int n_threads, size_t *from, size_t *to) {

@@ -13,7 +13,8 @@ enum { ALIGN = 64, KV_MIN_BLOCKS = 1 };
 /* The matrices of one layer in the order of their use. */
 enum { LAYER_MATRICES = 7 };
 static void layer_matrices(hn_layer *layer, hn_matrix *out[LAYER_MATRICES]) {
-    hn_matrix *all[LAYER_MATRICES] = {&layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down};
+    hn_matrix *all[LAYER_MATRICES] = {&layer->q,    &layer->k,  &layer->v,   &layer->o,
+                                      &layer->gate, &layer->up, &layer->down};
     memcpy(out, all, sizeof all);
 }
 
@@ -69,21 +70,27 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
     const hn_shape *s = e->shape;
     bool is_ref = strcmp(e->kernels->name, "ref") == 0;
     hn_kv_type type = is_ref ? HN_KV_F32 : o->kv_type;
-    e->attention = (hn_attention_shape){.n_heads = s->n_heads, .n_kv_heads = s->n_kv_heads, .head_size = s->head_size,
-                                        .scale = 1.0f / sqrtf((float)s->head_size), .kv_type = type};
+    e->attention = (hn_attention_shape){.n_heads = s->n_heads,
+                                        .n_kv_heads = s->n_kv_heads,
+                                        .head_size = s->head_size,
+                                        .scale = 1.0f / sqrtf((float)s->head_size),
+                                        .kv_type = type};
     e->context = o->context ? o->context : s->n_context;
     if (e->context < 1 || e->context > s->n_context_max)
-        return hn_fail(err, HN_ERR_CONTEXT, "context", "ask for a shorter context, or take a model that was trained for it",
+        return hn_fail(err, HN_ERR_CONTEXT, "context",
+                       "ask for a shorter context, or take a model that was trained for it",
                        "a context of %d tokens is not possible: the model covers %d", e->context, s->n_context_max);
     bool is_short = s->rope_frequencies_short && e->context <= s->n_context_original;
     e->rope_frequencies = is_short ? s->rope_frequencies_short : s->rope_frequencies;
-    size_t values = (size_t)s->n_kv_heads * (size_t)s->head_size * HN_KV_BLOCK; /* small: both sizes are limited at loading */
+    size_t values =
+        (size_t)s->n_kv_heads * (size_t)s->head_size * HN_KV_BLOCK; /* small: both sizes are limited at loading */
     e->kv_layer_bytes = 2 * values * (type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
     size_t block_bytes = e->kv_layer_bytes * (size_t)s->n_layers;
     e->kv_max_bytes = o->kv_max_bytes ? o->kv_max_bytes : quarter_of_memory();
     if (e->kv_max_bytes / block_bytes < KV_MIN_BLOCKS)
-        return hn_fail(err, HN_ERR_MEMORY, "KV cache limit", "raise the limit", "%zu bytes do not hold one block of %d tokens (%zu bytes)",
-                       e->kv_max_bytes, HN_KV_BLOCK, block_bytes);
+        return hn_fail(err, HN_ERR_MEMORY, "KV cache limit", "raise the limit",
+                       "%zu bytes do not hold one block of %d tokens (%zu bytes)", e->kv_max_bytes, HN_KV_BLOCK,
+                       block_bytes);
     hn_kv_pool_init(&e->kv, block_bytes, e->kv_max_bytes);
     snprintf(e->numeric_path, sizeof e->numeric_path, "k%d/%s/kv-%s/%s%s", HN_KERNEL_VERSION, e->kernels->name,
              type == HN_KV_F32 ? "f32" : "f16", hn_dtype_of(s->main_dtype).name, is_short ? "/rope-short" : "");
@@ -92,7 +99,8 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
 
 static hn_status create(hn_engine *e, const hn_engine_options *o, hn_error *err) {
     HN_TRY(hn_kernels_choose(o->isa, &e->kernels, err));
-    if (o->n_threads < 0) return hn_fail(err, HN_ERR_USAGE, "threads", NULL, "%d threads are not possible", o->n_threads);
+    if (o->n_threads < 0)
+        return hn_fail(err, HN_ERR_USAGE, "threads", NULL, "%d threads are not possible", o->n_threads);
     HN_TRY(set_limits(e, o, err));
     HN_TRY(hn_pool_create(o->n_threads, &e->pool, err));
     return prepare_weights(e, o->pack, err);
@@ -102,14 +110,17 @@ hn_status hn_engine_create(const hn_model *model, const hn_engine_options *optio
     static const hn_engine_options defaults = {0};
     *engine = NULL;
     if (!hn_model_weights(model))
-        return hn_fail(err, HN_ERR_USAGE, hn_model_path(model), "open the model with its weights", "the model was opened for its vocabulary only");
+        return hn_fail(err, HN_ERR_USAGE, hn_model_path(model), "open the model with its weights",
+                       "the model was opened for its vocabulary only");
     hn_engine *e = hn_calloc(1, sizeof *e);
     if (!e) return hn_fail_memory(err, sizeof *e);
     e->model = model;
     e->shape = hn_model_shape(model);
     hn_status st = create(e, options ? options : &defaults, err);
-    if (st != HN_OK) hn_engine_free(e);
-    else *engine = e;
+    if (st != HN_OK)
+        hn_engine_free(e);
+    else
+        *engine = e;
     return st;
 }
 
@@ -153,20 +164,33 @@ static size_t largest_matmul_scratch(hn_engine *e, int rows, int logits_rows) {
 /* Places of the scratch arrays. With memory NULL only the size is counted. */
 static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
     const hn_shape *shape = e->shape;
-    size_t rows = (size_t)s->rows, C = (size_t)shape->n_embd, F = (size_t)shape->n_ff, half = (size_t)shape->head_size / 2;
-    size_t Q = (size_t)shape->n_heads * (size_t)shape->head_size, KV = (size_t)shape->n_kv_heads * (size_t)shape->head_size;
+    size_t rows = (size_t)s->rows, C = (size_t)shape->n_embd, F = (size_t)shape->n_ff,
+           half = (size_t)shape->head_size / 2;
+    size_t Q = (size_t)shape->n_heads * (size_t)shape->head_size,
+           KV = (size_t)shape->n_kv_heads * (size_t)shape->head_size;
     size_t number = e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t);
     struct {
         void **place;
         size_t n, item_bytes;
     } arrays[] = {
-        {(void **)&s->x, rows * C, 4}, {(void **)&s->h, rows * C, 4}, {(void **)&s->q, rows * Q, 4}, {(void **)&s->k, rows * KV, 4},
-        {(void **)&s->v, rows * KV, 4}, {(void **)&s->attention, rows * Q, 4}, {(void **)&s->gate, rows * F, 4},
-        {(void **)&s->up, rows * F, 4}, {(void **)&s->act, rows * F, 4}, {(void **)&s->cos, rows * half, 4},
-        {(void **)&s->sin, rows * half, 4}, {(void **)&s->logits, (size_t)s->logits_rows * (size_t)shape->n_vocab, 4},
-        {(void **)&s->tail_k, s->n_slots ? rows * KV : 0, number}, {(void **)&s->tail_v, s->n_slots ? rows * KV : 0, number},
-        {(void **)&s->k_blocks, s->n_pointers, sizeof(void *)}, {(void **)&s->v_blocks, s->n_pointers, sizeof(void *)},
-        {(void **)&s->slots, s->n_slots, 4}, {(void **)&s->slot_start, s->n_slots ? 2 * rows : 0, 4},
+        {(void **)&s->x, rows * C, 4},
+        {(void **)&s->h, rows * C, 4},
+        {(void **)&s->q, rows * Q, 4},
+        {(void **)&s->k, rows * KV, 4},
+        {(void **)&s->v, rows * KV, 4},
+        {(void **)&s->attention, rows * Q, 4},
+        {(void **)&s->gate, rows * F, 4},
+        {(void **)&s->up, rows * F, 4},
+        {(void **)&s->act, rows * F, 4},
+        {(void **)&s->cos, rows * half, 4},
+        {(void **)&s->sin, rows * half, 4},
+        {(void **)&s->logits, (size_t)s->logits_rows * (size_t)shape->n_vocab, 4},
+        {(void **)&s->tail_k, s->n_slots ? rows * KV : 0, number},
+        {(void **)&s->tail_v, s->n_slots ? rows * KV : 0, number},
+        {(void **)&s->k_blocks, s->n_pointers, sizeof(void *)},
+        {(void **)&s->v_blocks, s->n_pointers, sizeof(void *)},
+        {(void **)&s->slots, s->n_slots, 4},
+        {(void **)&s->slot_start, s->n_slots ? 2 * rows : 0, 4},
         {(void **)&s->attention_runs, rows, sizeof *s->attention_runs},
         {&s->matmul, largest_matmul_scratch(e, s->rows, s->logits_rows > s->rows ? s->logits_rows : s->rows), 1},
         {&s->attend, hn_attention_scratch_bytes(e->kernels, &e->attention, hn_pool_size(e->pool)), 1},
@@ -183,14 +207,18 @@ static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
 static int max_int(int a, int b) { return a > b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
-hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots, hn_error *err) {
+hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots,
+                             hn_error *err) {
     const hn_scratch *now = &e->scratch;
-    if (now->memory && rows <= now->rows && logits_rows <= now->logits_rows && n_pointers <= now->n_pointers && n_slots <= now->n_slots)
+    if (now->memory && rows <= now->rows && logits_rows <= now->logits_rows && n_pointers <= now->n_pointers &&
+        n_slots <= now->n_slots)
         return HN_OK;
     int round = 1; /* powers of two, so that it seldom grows */
     while (round < rows && round < HN_CHUNK_ROWS) round *= 2;
-    hn_scratch wanted = {.rows = max_int(round, now->rows), .logits_rows = max_int(logits_rows, now->logits_rows),
-                         .n_pointers = max_size(2 * n_pointers, now->n_pointers), .n_slots = max_size(n_slots, now->n_slots)};
+    hn_scratch wanted = {.rows = max_int(round, now->rows),
+                         .logits_rows = max_int(logits_rows, now->logits_rows),
+                         .n_pointers = max_size(2 * n_pointers, now->n_pointers),
+                         .n_slots = max_size(n_slots, now->n_slots)};
     size_t total;
     if (!lay_out(e, &wanted, NULL, &total)) return hn_fail_memory(err, SIZE_MAX);
     wanted.memory = hn_alloc_aligned(total, ALIGN);
@@ -203,8 +231,10 @@ hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_p
 }
 
 void hn_engine_run(hn_engine *e, hn_pool_fn *fn, void *arg, int n_rows) {
-    if (n_rows < 4) fn(arg, 0, 1);
-    else hn_pool_run(e->pool, fn, arg);
+    if (n_rows < 4)
+        fn(arg, 0, 1);
+    else
+        hn_pool_run(e->pool, fn, arg);
 }
 
 const hn_model *hn_engine_model(const hn_engine *e) { return e->model; }
@@ -213,6 +243,8 @@ int hn_engine_threads(const hn_engine *e) { return hn_pool_size(e->pool); }
 const char *hn_engine_numeric_path(const hn_engine *e) { return e->numeric_path; }
 
 hn_engine_memory hn_engine_memory_now(const hn_engine *e) {
-    return (hn_engine_memory){.pack_bytes = e->pack_bytes, .kv_bytes = hn_kv_pool_used(&e->kv) * e->kv.block_bytes,
-                              .kv_bytes_per_token = e->kv.block_bytes / HN_KV_BLOCK, .scratch_bytes = e->scratch.bytes};
+    return (hn_engine_memory){.pack_bytes = e->pack_bytes,
+                              .kv_bytes = hn_kv_pool_used(&e->kv) * e->kv.block_bytes,
+                              .kv_bytes_per_token = e->kv.block_bytes / HN_KV_BLOCK,
+                              .scratch_bytes = e->scratch.bytes};
 }

@@ -21,12 +21,13 @@ typedef struct hn_engine hn_engine;
 typedef struct hn_sequence hn_sequence;
 
 typedef struct hn_engine_options {
-    int n_threads;          /* 0: one per CPU */
-    const char *isa;        /* NULL: HONE_ISA, else the best */
-    hn_pack pack;           /* HN_PACK_LOW for --memory low */
-    hn_kv_type kv_type;     /* HN_KV_F16 unless asked; the ref kernels always use HN_KV_F32 */
-    int context;            /* tokens that one sequence may hold; 0: the model's trained context */
-    size_t kv_max_bytes;    /* KV cache memory in all; 0: a quarter of the machine's memory. Grown as needed, never past it */
+    int n_threads;      /* 0: one per CPU */
+    const char *isa;    /* NULL: HONE_ISA, else the best */
+    hn_pack pack;       /* HN_PACK_LOW for --memory low */
+    hn_kv_type kv_type; /* HN_KV_F16 unless asked; the ref kernels always use HN_KV_F32 */
+    int context;        /* tokens that one sequence may hold; 0: the model's trained context */
+    size_t
+        kv_max_bytes; /* KV cache memory in all; 0: a quarter of the machine's memory. Grown as needed, never past it */
 } hn_engine_options;
 
 typedef enum hn_want {
@@ -43,22 +44,24 @@ typedef struct hn_token_logprob {
 } hn_token_logprob;
 
 typedef struct hn_step_item {
-    hn_sequence *sequence;
-    const int32_t *tokens; /* (T) appended to the sequence */
-    int n_tokens;          /* >= 1, except that HN_WANT_LABELS takes 0 on a sequence whose last hidden state is still kept */
+    hn_sequence *sequence; /* at most one item of a step for each sequence */
+    const int32_t *tokens; /* (T) appended to the sequence; not the sequence's own array */
+    int n_tokens; /* >= 1; LOGITS and LABELS take 0 too: what follows the tokens that are there (no token is computed where
+                     the last hidden state is still kept, else the last token once more, with the same bits) */
     hn_want want;
-    float *logits;                 /* LOGITS: (V) */
-    const int32_t *targets;        /* LOGPROBS: (T), the token wanted after tokens[t], or -1 */
-    float *target_logprobs;        /* LOGPROBS: (T); NaN where the target is -1 */
-    int n_top;                     /* LOGPROBS: K */
-    hn_token_logprob *top;         /* LOGPROBS: (T,K), most likely first; ties to the lower id */
-    const hn_label_trie *labels;   /* LABELS */
-    double *label_logprobs;        /* LABELS: (n_labels) sums of natural logs, end token included, no length normalisation */
-    float *label_token_logprobs;   /* LABELS, optional: (n_nodes) of each trie node given its path */
-    float *pooled;                 /* POOLED: (C) */
+    float *logits;               /* LOGITS: (V) */
+    const int32_t *targets;      /* LOGPROBS: (T), the token wanted after tokens[t], or -1 */
+    float *target_logprobs;      /* LOGPROBS: (T); NaN where the target is -1 */
+    int n_top;                   /* LOGPROBS: K */
+    hn_token_logprob *top;       /* LOGPROBS: (T,K), most likely first; ties to the lower id */
+    const hn_label_trie *labels; /* LABELS */
+    double *label_logprobs; /* LABELS: (n_labels) sums of natural logs, end token included, no length normalisation */
+    float *label_token_logprobs; /* LABELS, optional: (n_nodes) of each trie node given its path */
+    float *pooled;               /* POOLED: (C) */
 } hn_step_item;
 
-hn_status hn_engine_create(const hn_model *model, const hn_engine_options *options, hn_engine **engine, hn_error *err) HN_MUST_CHECK;
+hn_status hn_engine_create(const hn_model *model, const hn_engine_options *options, hn_engine **engine,
+                           hn_error *err) HN_MUST_CHECK;
 void hn_engine_free(hn_engine *engine);
 /* Advances all items. On error no sequence has changed. A step of many tokens is cut into chunks inside. */
 hn_status hn_engine_step(hn_engine *engine, hn_step_item *items, size_t n_items, hn_error *err) HN_MUST_CHECK;

@@ -13,10 +13,10 @@
 #include "engine/kv_pool.h"
 
 enum {
-    HN_CHUNK_ROWS = 512,      /* rows that one pass through the layers takes at most */
+    HN_CHUNK_ROWS = 512,        /* rows that one pass through the layers takes at most */
     HN_LOGITS_BYTES = 16 << 20, /* memory for one tile of logits, unless one row is more */
-    HN_LOGITS_ROWS = 64,      /* rows of logits in a tile at most */
-    HN_LABEL_DEPTH_MAX = 256, /* tokens of a label: a path must fit a chunk */
+    HN_LOGITS_ROWS = 64,        /* rows of logits in a tile at most */
+    HN_LABEL_DEPTH_MAX = 256,   /* tokens of a label: a path must fit a chunk */
 };
 
 /* Memory for one chunk; all pointers lie in one block. */
@@ -25,34 +25,35 @@ typedef struct hn_scratch {
     size_t bytes;
     int rows, logits_rows;
     size_t n_pointers, n_slots;
-    float *x, *h, *q, *k, *v, *attention; /* (rows, C) (rows, C) (rows, NH*HS) (rows, KV*HS) (rows, KV*HS) (rows, NH*HS) */
-    float *gate, *up, *act;               /* (rows, F) */
-    float *cos, *sin;                     /* (rows, HS/2) */
-    float *logits;                        /* (logits_rows, V) */
-    unsigned char *tail_k, *tail_v;       /* (rows, KV, HS) of kv_type: a tree's own keys and values, of one layer */
-    const void **k_blocks, **v_blocks;    /* (n_pointers) */
-    int32_t *slots, *slot_start;          /* (n_slots) (2 rows) */
-    hn_attention_run *attention_runs;     /* (rows) */
-    void *matmul, *attend;                /* the kernels' own */
+    float *x, *h, *q, *k, *v,
+        *attention;                    /* (rows, C) (rows, C) (rows, NH*HS) (rows, KV*HS) (rows, KV*HS) (rows, NH*HS) */
+    float *gate, *up, *act;            /* (rows, F) */
+    float *cos, *sin;                  /* (rows, HS/2) */
+    float *logits;                     /* (logits_rows, V) */
+    unsigned char *tail_k, *tail_v;    /* (rows, KV, HS) of kv_type: a tree's own keys and values, of one layer */
+    const void **k_blocks, **v_blocks; /* (n_pointers) */
+    int32_t *slots, *slot_start;       /* (n_slots) (2 rows) */
+    hn_attention_run *attention_runs;  /* (rows) */
+    void *matmul, *attend;             /* the kernels' own */
 } hn_scratch;
 
 struct hn_sequence {
     hn_engine *engine;
-    int32_t *blocks;      /* (n_blocks) block numbers */
+    int32_t *blocks; /* (n_blocks) block numbers */
     size_t n_blocks, blocks_capacity;
-    int32_t *tokens;      /* (length) */
+    int32_t *tokens; /* (length) */
     size_t tokens_capacity;
     int length;
-    bool has_hidden;      /* `hidden` is the state after the last token */
+    bool has_hidden; /* `hidden` is the state after the last token */
     bool in_step;
-    float *hidden;        /* (C) final normalised hidden state */
+    float *hidden; /* (C) final normalised hidden state */
 };
 
 /* A run of consecutive rows of a chunk: one sequence's next tokens, or one case's label nodes. */
 typedef struct hn_run {
     const hn_sequence *sequence;
-    int row, n_rows, first;             /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
-    const int32_t *slots, *slot_start;  /* tree: see hn_attention_run; NULL otherwise */
+    int row, n_rows, first; /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
+    const int32_t *slots, *slot_start; /* tree: see hn_attention_run; NULL otherwise */
 } hn_run;
 
 typedef struct hn_chunk {
@@ -68,9 +69,9 @@ typedef struct hn_entry {
     const int32_t *tokens; /* what is computed: the item's, or the sequence's own last token again */
     int n_tokens, start;   /* start: position of tokens[0] */
     size_t blocks_before;
-    double *pooled_sum;    /* (C) */
-    float *node_logprobs;  /* (n_nodes) the item's or scratch */
-    double *node_sums;     /* (n_nodes) */
+    double *pooled_sum;   /* (C) */
+    float *node_logprobs; /* (n_nodes) the item's or scratch */
+    double *node_sums;    /* (n_nodes) */
 } hn_entry;
 
 /* A row whose logits are wanted: `index` is the token's place in the item, or the trie node (-1: the root). */
@@ -84,11 +85,11 @@ struct hn_engine {
     const hn_shape *shape;
     const hn_kernels *kernels;
     hn_pool *pool;
-    hn_weights weights;      /* own copies of the matrices with packs; norms and bytes are the model's */
+    hn_weights weights; /* own copies of the matrices with packs; norms and bytes are the model's */
     hn_attention_shape attention;
     const float *rope_frequencies;
     hn_kv_pool kv;
-    size_t kv_layer_bytes;   /* K and V of one layer in a block */
+    size_t kv_layer_bytes; /* K and V of one layer in a block */
     size_t kv_max_bytes, pack_bytes;
     int context;
     char numeric_path[96];
@@ -99,9 +100,9 @@ struct hn_engine {
     int n_wanted;
     hn_entry *entries;
     size_t entries_capacity;
-    double *doubles;         /* pooled sums and node sums of a step */
-    float *floats;           /* node log-probabilities of a step */
-    int32_t *node_slot;      /* (largest trie) */
+    double *doubles;    /* pooled sums and node sums of a step */
+    float *floats;      /* node log-probabilities of a step */
+    int32_t *node_slot; /* (largest trie) */
     size_t doubles_capacity, floats_capacity, node_slot_capacity;
 };
 
@@ -111,7 +112,8 @@ void hn_forward(hn_engine *e);
 void hn_engine_run(hn_engine *e, hn_pool_fn *fn, void *arg, int n_rows);
 
 /* engine.c: makes the scratch large enough for chunks of `rows` rows; nothing is lost on failure. */
-hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots, hn_error *err) HN_MUST_CHECK;
+hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots,
+                             hn_error *err) HN_MUST_CHECK;
 
 /* sequence.c: makes room for positions start .. start+n-1 and makes their blocks the sequence's own. On failure blocks that were added
  * may stay: hn_sequence_drop_blocks takes them away. */
@@ -134,7 +136,8 @@ typedef struct hn_label_needs {
     size_t rows, deepest, largest; /* tree rows, longest path in them, nodes of the largest trie */
 } hn_label_needs;
 /* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot be scored. */
-hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs, hn_error *err) HN_MUST_CHECK;
+hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs,
+                          hn_error *err) HN_MUST_CHECK;
 /* Scores the tries of all LABELS entries together, after all tokens are in the cache and the last states are kept. */
 void hn_labels_run(hn_engine *e, size_t n_entries);
 

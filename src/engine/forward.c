@@ -62,9 +62,10 @@ static void store_row(hn_engine *e, const hn_run *run, size_t row, int layer) {
         return;
     }
     int position = e->chunk.positions[row];
-    unsigned char *block = hn_kv_pool_data(&e->kv, run->sequence->blocks[position / HN_KV_BLOCK]) + (size_t)layer * e->kv_layer_bytes;
-    e->kernels->kv_store(block, block + e->kv_layer_bytes / 2, k, v, position % HN_KV_BLOCK, s->n_kv_heads, s->head_size,
-                         e->attention.kv_type);
+    unsigned char *block =
+        hn_kv_pool_data(&e->kv, run->sequence->blocks[position / HN_KV_BLOCK]) + (size_t)layer * e->kv_layer_bytes;
+    e->kernels->kv_store(block, block + e->kv_layer_bytes / 2, k, v, position % HN_KV_BLOCK, s->n_kv_heads,
+                         s->head_size, e->attention.kv_type);
 }
 
 /* Rotates q and k and puts k and v into the cache. */
@@ -77,9 +78,10 @@ static void rope_and_store_rows(void *arg, int thread, int n_threads) {
     hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
     if (from == to) return;
     int T = (int)(to - from);
-    e->kernels->rope(m->q + from * Q, (int)Q, m->cos + from * half, m->sin + from * half, T, s->n_heads, s->head_size, s->rope_interleaved);
-    e->kernels->rope(m->k + from * KV, (int)KV, m->cos + from * half, m->sin + from * half, T, s->n_kv_heads, s->head_size,
+    e->kernels->rope(m->q + from * Q, (int)Q, m->cos + from * half, m->sin + from * half, T, s->n_heads, s->head_size,
                      s->rope_interleaved);
+    e->kernels->rope(m->k + from * KV, (int)KV, m->cos + from * half, m->sin + from * half, T, s->n_kv_heads,
+                     s->head_size, s->rope_interleaved);
     int r = 0;
     for (size_t row = from; row < to; row++) {
         while (row >= (size_t)(e->chunk.runs[r].row + e->chunk.runs[r].n_rows)) r++;
@@ -95,17 +97,26 @@ static size_t blocks_of(const hn_run *run, bool is_tree) {
 
 static void attend(hn_engine *e, int layer) {
     hn_scratch *m = &e->scratch;
-    size_t used = 0, Q = width_q(e), tail_row = width_kv(e) * (e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+    size_t used = 0, Q = width_q(e),
+           tail_row = width_kv(e) * (e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
     for (int r = 0; r < e->chunk.n_runs; r++) {
         const hn_run *run = &e->chunk.runs[r];
         size_t n = blocks_of(run, e->chunk.is_tree), row = (size_t)run->row;
         m->attention_runs[r] = (hn_attention_run){
-            .q = m->q + row * Q, .out = m->attention + row * Q, .n_rows = run->n_rows, .first = run->first,
-            .k_blocks = m->k_blocks + used, .v_blocks = m->v_blocks + used, .slots = run->slots, .slot_start = run->slot_start,
-            .tail_k = m->tail_k + row * tail_row, .tail_v = m->tail_v + row * tail_row,
+            .q = m->q + row * Q,
+            .out = m->attention + row * Q,
+            .n_rows = run->n_rows,
+            .first = run->first,
+            .k_blocks = m->k_blocks + used,
+            .v_blocks = m->v_blocks + used,
+            .slots = run->slots,
+            .slot_start = run->slot_start,
+            .tail_k = m->tail_k + row * tail_row,
+            .tail_v = m->tail_v + row * tail_row,
         };
         for (size_t b = 0; b < n; b++) {
-            const unsigned char *block = hn_kv_pool_data(&e->kv, run->sequence->blocks[b]) + (size_t)layer * e->kv_layer_bytes;
+            const unsigned char *block =
+                hn_kv_pool_data(&e->kv, run->sequence->blocks[b]) + (size_t)layer * e->kv_layer_bytes;
             m->k_blocks[used] = block;
             m->v_blocks[used++] = block + e->kv_layer_bytes / 2;
         }
@@ -122,7 +133,8 @@ static void swiglu_rows(void *arg, int thread, int n_threads) {
     size_t from, to, F = (size_t)e->shape->n_ff;
     hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
     if (from < to)
-        e->kernels->swiglu(e->scratch.act + from * F, e->scratch.gate + from * F, e->scratch.up + from * F, (int)(to - from), (int)F, (int)F);
+        e->kernels->swiglu(e->scratch.act + from * F, e->scratch.gate + from * F, e->scratch.up + from * F,
+                           (int)(to - from), (int)F, (int)F);
 }
 
 void hn_forward(hn_engine *e) {

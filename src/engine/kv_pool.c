@@ -6,7 +6,8 @@
 enum { SLAB_BYTES = 8 << 20, ALIGN = 64 };
 
 void hn_kv_pool_init(hn_kv_pool *pool, size_t block_bytes, size_t max_bytes) {
-    *pool = (hn_kv_pool){.block_bytes = block_bytes, .max_blocks = max_bytes / block_bytes, .per_slab = SLAB_BYTES / block_bytes};
+    *pool = (hn_kv_pool){
+        .block_bytes = block_bytes, .max_blocks = max_bytes / block_bytes, .per_slab = SLAB_BYTES / block_bytes};
     if (pool->per_slab == 0) pool->per_slab = 1;
     if (pool->max_blocks > INT32_MAX) pool->max_blocks = INT32_MAX;
     if (pool->per_slab > pool->max_blocks && pool->max_blocks) pool->per_slab = pool->max_blocks;

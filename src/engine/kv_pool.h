@@ -18,8 +18,8 @@ typedef struct hn_kv_pool {
     size_t block_bytes, max_blocks, per_slab;
     unsigned char **slabs;
     size_t n_slabs, slabs_capacity;
-    int32_t *references;  /* (n_blocks) */
-    int32_t *unused;      /* stack of block numbers */
+    int32_t *references; /* (n_blocks) */
+    int32_t *unused;     /* stack of block numbers */
     size_t n_blocks, n_unused;
 } hn_kv_pool;
 

@@ -33,16 +33,20 @@ static hn_status check(const hn_label_ids *labels, int n_labels, size_t *n_token
     *n_tokens = 0;
     *longest = 0;
     if (n_labels < 1 || n_labels > LABELS_MAX)
-        return hn_fail(err, HN_ERR_INPUT, "labels", NULL, "there must be from 1 to %d labels, there are %d", LABELS_MAX, n_labels);
+        return hn_fail(err, HN_ERR_INPUT, "labels", NULL, "there must be from 1 to %d labels, there are %d", LABELS_MAX,
+                       n_labels);
     for (int i = 0; i < n_labels; i++) {
         char where[32];
         snprintf(where, sizeof where, "label %d", i);
-        if (labels[i].n < 1) return hn_fail(err, HN_ERR_INPUT, where, "give each label at least one token", "the label has no tokens");
+        if (labels[i].n < 1)
+            return hn_fail(err, HN_ERR_INPUT, where, "give each label at least one token", "the label has no tokens");
         for (int k = 0; k < labels[i].n; k++)
-            if (labels[i].ids[k] < 0) return hn_fail(err, HN_ERR_INPUT, where, NULL, "token id %d cannot be", labels[i].ids[k]);
+            if (labels[i].ids[k] < 0)
+                return hn_fail(err, HN_ERR_INPUT, where, NULL, "token id %d cannot be", labels[i].ids[k]);
         *n_tokens += (size_t)labels[i].n;
         if (labels[i].n > *longest) *longest = labels[i].n;
-        if (*n_tokens > NODES_MAX) return hn_fail(err, HN_ERR_LIMIT, where, NULL, "the labels have more than %d tokens", NODES_MAX);
+        if (*n_tokens > NODES_MAX)
+            return hn_fail(err, HN_ERR_LIMIT, where, NULL, "the labels have more than %d tokens", NODES_MAX);
     }
     return HN_OK;
 }
@@ -77,7 +81,8 @@ static hn_status add_nodes(hn_label_trie *t, const sorted_label *sorted, int32_t
         int from = i ? shared_prefix(&sorted[i - 1], label) : 0;
         if (from == label->n)
             return hn_fail(err, HN_ERR_INPUT, "labels", "give one of them another wording",
-                           "labels %d and %d have the same tokens and could not be told apart", sorted[i - 1].index, label->index);
+                           "labels %d and %d have the same tokens and could not be told apart", sorted[i - 1].index,
+                           label->index);
         for (int d = from; d < label->n; d++) {
             int node = t->n_nodes++;
             t->token[node] = label->ids[d];
@@ -117,8 +122,10 @@ hn_status hn_label_trie_create(const hn_label_ids *labels, int n_labels, hn_labe
     if (st == HN_OK) index_children(t);
     hn_free(sorted);
     hn_free(path);
-    if (st != HN_OK) hn_label_trie_free(t);
-    else *trie = t;
+    if (st != HN_OK)
+        hn_label_trie_free(t);
+    else
+        *trie = t;
     return st;
 }
 

@@ -21,15 +21,17 @@ typedef struct hn_label_ids {
 
 typedef struct hn_label_trie {
     int n_nodes, n_labels, max_depth; /* max_depth: tokens of the longest label */
-    int32_t *token;    /* (n_nodes) */
-    int32_t *parent;   /* (n_nodes); -1 is the root */
-    int32_t *depth;    /* (n_nodes); 0 right after the prompt */
-    int32_t *has_child; /* (n_nodes) whether the node's own output is needed: leaves need none */
-    int32_t *end_node; /* (n_labels) the node of each label's last token */
-    int32_t *child, *child_start; /* children of p (-1: the root): child[child_start[p + 1]] .. child[child_start[p + 2] - 1] */
+    int32_t *token;                   /* (n_nodes) */
+    int32_t *parent;                  /* (n_nodes); -1 is the root */
+    int32_t *depth;                   /* (n_nodes); 0 right after the prompt */
+    int32_t *has_child;               /* (n_nodes) whether the node's own output is needed: leaves need none */
+    int32_t *end_node;                /* (n_labels) the node of each label's last token */
+    int32_t *child,
+        *child_start; /* children of p (-1: the root): child[child_start[p + 1]] .. child[child_start[p + 2] - 1] */
 } hn_label_trie;
 
-hn_status hn_label_trie_create(const hn_label_ids *labels, int n_labels, hn_label_trie **trie, hn_error *err) HN_MUST_CHECK;
+hn_status hn_label_trie_create(const hn_label_ids *labels, int n_labels, hn_label_trie **trie,
+                               hn_error *err) HN_MUST_CHECK;
 void hn_label_trie_free(hn_label_trie *trie);
 
 #endif

@@ -8,7 +8,9 @@ void hn_outputs_want(hn_engine *e, hn_entry *entry, int row, int index) {
     e->wanted[e->n_wanted++] = (hn_wanted){.entry = entry, .row = row, .index = index};
 }
 
-static float *hidden_at(const hn_engine *e, int place) { return e->scratch.h + (size_t)place * (size_t)e->shape->n_embd; }
+static float *hidden_at(const hn_engine *e, int place) {
+    return e->scratch.h + (size_t)place * (size_t)e->shape->n_embd;
+}
 
 static void normalise(const hn_engine *e, float *out, int row) {
     const float *x = e->scratch.x + (size_t)row * (size_t)e->shape->n_embd;
@@ -26,7 +28,9 @@ void hn_outputs_want_hidden(hn_engine *e, hn_entry *entry, const float *hidden, 
 }
 
 /* Order of the top list: larger first, ties to the lower id. */
-static bool ranks_before(hn_token_logprob a, hn_token_logprob b) { return a.logprob > b.logprob || (a.logprob == b.logprob && a.id < b.id); }
+static bool ranks_before(hn_token_logprob a, hn_token_logprob b) {
+    return a.logprob > b.logprob || (a.logprob == b.logprob && a.id < b.id);
+}
 
 /* Sinks the item at i so that the root of the heap is the one that ranks last. */
 static void sink(hn_token_logprob *heap, int n, int i) {
@@ -63,7 +67,8 @@ static void finish_logprobs(const hn_engine *e, const hn_step_item *item, int t,
         int32_t target = item->targets[t];
         item->target_logprobs[t] = target < 0 ? NAN : (float)((double)logits[target] - logsumexp);
     }
-    if (item->n_top > 0) top_of(logits, e->shape->n_vocab, logsumexp, item->top + (size_t)t * (size_t)item->n_top, item->n_top);
+    if (item->n_top > 0)
+        top_of(logits, e->shape->n_vocab, logsumexp, item->top + (size_t)t * (size_t)item->n_top, item->n_top);
 }
 
 static void finish_labels(const hn_engine *e, const hn_entry *entry, int node, const float *logits) {
@@ -88,9 +93,12 @@ static void finish_rows(void *arg, int thread, int n_threads) {
     for (size_t r = from; r < to; r++) {
         const hn_wanted *w = &e->wanted[(size_t)job->first + r];
         const float *logits = e->scratch.logits + r * V;
-        if (w->entry->item->want == HN_WANT_LOGITS) memcpy(w->entry->item->logits, logits, V * sizeof *logits);
-        else if (w->entry->item->want == HN_WANT_LOGPROBS) finish_logprobs(e, w->entry->item, w->index, logits);
-        else finish_labels(e, w->entry, w->index, logits);
+        if (w->entry->item->want == HN_WANT_LOGITS)
+            memcpy(w->entry->item->logits, logits, V * sizeof *logits);
+        else if (w->entry->item->want == HN_WANT_LOGPROBS)
+            finish_logprobs(e, w->entry->item, w->index, logits);
+        else
+            finish_labels(e, w->entry, w->index, logits);
     }
 }
 
@@ -98,9 +106,12 @@ void hn_outputs_flush(hn_engine *e) {
     for (int first = 0; first < e->n_wanted; first += e->scratch.logits_rows) {
         int left = e->n_wanted - first;
         tile_job job = {e, first, left < e->scratch.logits_rows ? left : e->scratch.logits_rows};
-        hn_matmul(e->kernels, e->pool, e->scratch.logits, 0, hidden_at(e, first), 0, &e->weights.output, job.n_rows, e->scratch.matmul);
-        if (job.n_rows == 1) finish_rows(&job, 0, 1);
-        else hn_pool_run(e->pool, finish_rows, &job);
+        hn_matmul(e->kernels, e->pool, e->scratch.logits, 0, hidden_at(e, first), 0, &e->weights.output, job.n_rows,
+                  e->scratch.matmul);
+        if (job.n_rows == 1)
+            finish_rows(&job, 0, 1);
+        else
+            hn_pool_run(e->pool, finish_rows, &job);
     }
     e->n_wanted = 0;
 }

@@ -42,8 +42,11 @@ static hn_status check(const hn_sampling *s, int32_t n_vocab, hn_error *err) {
     HN_TRY(check_number("repetition_window", s->repetition_window, 0, INT32_MAX, err));
     for (size_t i = 0; i < s->n_bias; i++) {
         if (s->bias[i].id < 0 || s->bias[i].id >= n_vocab)
-            return hn_fail(err, HN_ERR_USAGE, "logit_bias", NULL, "token id %d is not in the vocabulary of %d", s->bias[i].id, n_vocab);
-        if (isnan(s->bias[i].bias)) return hn_fail(err, HN_ERR_USAGE, "logit_bias", NULL, "the bias of token %d is not a number", s->bias[i].id);
+            return hn_fail(err, HN_ERR_USAGE, "logit_bias", NULL, "token id %d is not in the vocabulary of %d",
+                           s->bias[i].id, n_vocab);
+        if (isnan(s->bias[i].bias))
+            return hn_fail(err, HN_ERR_USAGE, "logit_bias", NULL, "the bias of token %d is not a number",
+                           s->bias[i].id);
     }
     return HN_OK;
 }
@@ -83,8 +86,9 @@ void hn_sampler_free(hn_sampler *s) {
 
 /* e^x for x <= 0, the same bits everywhere: x = k ln 2 + r with |r| <= ln 2 / 2, e^r by its series (error below 1e-15), times 2^k. */
 static double exp_same(double x) {
-    static const double c[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800,
-                               1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    static const double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                               1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
     if (!(x > -700)) return 0;
     double k = floor(x * 1.4426950408889634 + 0.5);
     double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10, sum = c[11];
@@ -204,7 +208,8 @@ int32_t hn_sampler_pick(hn_sampler *s, const float *logits, const int32_t *histo
         n = filter_kept(s, n);
     } else if (has_top_p || s->how.min_p > 0) {
         double total = 0;
-        for (int32_t i = 0; i < s->n_vocab; i++) total += exp_same(((double)s->heap[i].logit - (double)best.logit) / (double)s->how.temperature);
+        for (int32_t i = 0; i < s->n_vocab; i++)
+            total += exp_same(((double)s->heap[i].logit - (double)best.logit) / (double)s->how.temperature);
         n = take(s, (size_t)s->n_vocab, best.logit, total);
     } else {
         n = keep_all(s, best.logit);

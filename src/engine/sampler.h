@@ -34,7 +34,8 @@ typedef struct hn_sampling {
 
 typedef struct hn_sampler hn_sampler;
 
-hn_status hn_sampler_create(const hn_sampling *sampling, int32_t n_vocab, hn_sampler **sampler, hn_error *err) HN_MUST_CHECK;
+hn_status hn_sampler_create(const hn_sampling *sampling, int32_t n_vocab, hn_sampler **sampler,
+                            hn_error *err) HN_MUST_CHECK;
 int32_t hn_sampler_pick(hn_sampler *sampler, const float *logits, const int32_t *history, size_t n_history);
 void hn_sampler_free(hn_sampler *sampler);
 

@@ -24,7 +24,8 @@ hn_status hn_sequence_create(hn_engine *engine, hn_sequence **sequence, hn_error
 hn_status hn_sequence_fork(const hn_sequence *from, int n_tokens, hn_sequence **sequence, hn_error *err) {
     *sequence = NULL;
     if (n_tokens < 0 || n_tokens > from->length)
-        return hn_fail(err, HN_ERR_USAGE, "fork", NULL, "%d tokens of a sequence of %d cannot be shared", n_tokens, from->length);
+        return hn_fail(err, HN_ERR_USAGE, "fork", NULL, "%d tokens of a sequence of %d cannot be shared", n_tokens,
+                       from->length);
     hn_sequence *s;
     size_t n_blocks = blocks_for(n_tokens);
     HN_TRY(hn_sequence_create(from->engine, &s, err));

@@ -13,10 +13,12 @@ typedef struct step_needs {
     hn_label_needs labels;
 } step_needs;
 
-static hn_status check_ids(const hn_engine *e, const char *what, const int32_t *ids, int n, int32_t low, hn_error *err) {
+static hn_status check_ids(const hn_engine *e, const char *what, const int32_t *ids, int n, int32_t low,
+                           hn_error *err) {
     for (int i = 0; i < n; i++)
         if (ids[i] < low || ids[i] >= e->shape->n_vocab)
-            return hn_fail(err, HN_ERR_INPUT, what, NULL, "id %d at place %d is not in the vocabulary of %d", ids[i], i, e->shape->n_vocab);
+            return hn_fail(err, HN_ERR_INPUT, what, NULL, "id %d at place %d is not in the vocabulary of %d", ids[i], i,
+                           e->shape->n_vocab);
     return HN_OK;
 }
 
@@ -28,14 +30,17 @@ static hn_status check_outputs(const hn_engine *e, const hn_step_item *item, hn_
     case HN_WANT_LOGPROBS:
         is_set = (!item->targets || item->target_logprobs) && (item->n_top == 0 || item->top);
         if (item->n_top < 0 || item->n_top > e->shape->n_vocab)
-            return hn_fail(err, HN_ERR_USAGE, "top", NULL, "%d tokens of a vocabulary of %d", item->n_top, e->shape->n_vocab);
+            return hn_fail(err, HN_ERR_USAGE, "top", NULL, "%d tokens of a vocabulary of %d", item->n_top,
+                           e->shape->n_vocab);
         if (item->targets) HN_TRY(check_ids(e, "targets", item->targets, item->n_tokens, -1, err));
         break;
     case HN_WANT_LABELS: is_set = item->labels && item->label_logprobs; break;
     case HN_WANT_POOLED: is_set = item->pooled != NULL; break;
     default: is_set = false;
     }
-    return is_set ? HN_OK : hn_fail(err, HN_ERR_USAGE, "step", NULL, "what is wanted is not known, or there is no place to put it");
+    return is_set ? HN_OK
+                  : hn_fail(err, HN_ERR_USAGE, "step", NULL,
+                            "what is wanted is not known, or there is no place to put it");
 }
 
 /* Which tokens are computed, and where they stand. */
@@ -44,14 +49,19 @@ static hn_status plan_tokens(const hn_engine *e, hn_entry *entry, hn_error *err)
     const hn_sequence *s = item->sequence;
     int room = e->context - s->length;
     if (item->n_tokens > room)
-        return hn_fail(err, HN_ERR_CONTEXT, "tokens", "shorten the text, or use a longer context where the model has one",
-                       "%d tokens do not fit: the context holds %d, %d are taken, %d more fit", item->n_tokens, e->context, s->length, room);
+        return hn_fail(err, HN_ERR_CONTEXT, "tokens",
+                       "shorten the text, or use a longer context where the model has one",
+                       "%d tokens do not fit: the context holds %d, %d are taken, %d more fit", item->n_tokens,
+                       e->context, s->length, room);
     entry->start = s->length;
     entry->n_tokens = item->n_tokens;
-    if (item->n_tokens > 0) return item->tokens ? check_ids(e, "tokens", item->tokens, item->n_tokens, 0, err)
-                                                : hn_fail(err, HN_ERR_USAGE, "tokens", NULL, "there are none");
+    if (item->n_tokens > 0)
+        return item->tokens ? check_ids(e, "tokens", item->tokens, item->n_tokens, 0, err)
+                            : hn_fail(err, HN_ERR_USAGE, "tokens", NULL, "there are none");
     bool may = item->n_tokens == 0 && s->length > 0 && (item->want == HN_WANT_LABELS || item->want == HN_WANT_LOGITS);
-    if (!may) return hn_fail(err, HN_ERR_USAGE, "tokens", "give at least one token", "%d tokens cannot give what is wanted", item->n_tokens);
+    if (!may)
+        return hn_fail(err, HN_ERR_USAGE, "tokens", "give at least one token", "%d tokens cannot give what is wanted",
+                       item->n_tokens);
     if (!s->has_hidden) { /* the last token once more: the same bits */
         entry->start = s->length - 1;
         entry->n_tokens = 1;
@@ -62,8 +72,11 @@ static hn_status plan_tokens(const hn_engine *e, hn_entry *entry, hn_error *err)
 static hn_status plan_entry(hn_engine *e, hn_entry *entry, step_needs *needs, hn_error *err) {
     hn_step_item *item = entry->item;
     hn_sequence *s = item->sequence;
-    if (!s || s->engine != e) return hn_fail(err, HN_ERR_USAGE, "sequence", NULL, "the sequence is not one of this engine");
-    if (s->in_step) return hn_fail(err, HN_ERR_USAGE, "sequence", "join its tokens into one item", "a sequence is twice in one step");
+    if (!s || s->engine != e)
+        return hn_fail(err, HN_ERR_USAGE, "sequence", NULL, "the sequence is not one of this engine");
+    if (s->in_step)
+        return hn_fail(err, HN_ERR_USAGE, "sequence", "join its tokens into one item",
+                       "a sequence is twice in one step");
     HN_TRY(check_outputs(e, item, err));
     HN_TRY(plan_tokens(e, entry, err));
     s->in_step = true;
@@ -120,8 +133,10 @@ static hn_status reserve(hn_engine *e, size_t n_items, const step_needs *needs, 
     size_t tree_rows = min_size(needs->labels.rows, chunk), rows = min_size(needs->rows, chunk);
     if (tree_rows > rows) rows = tree_rows;
     if (min_size(needs->hidden_wanted, chunk) > rows) rows = min_size(needs->hidden_wanted, chunk);
-    size_t tile = min_size(min_size(needs->wanted + needs->labels.rows, HN_LOGITS_ROWS), HN_LOGITS_BYTES / (V * sizeof(float)));
-    HN_TRY(hn_scratch_reserve(e, (int)rows, tile ? (int)tile : 1, needs->pointers, tree_rows * needs->labels.deepest, err));
+    size_t tile =
+        min_size(min_size(needs->wanted + needs->labels.rows, HN_LOGITS_ROWS), HN_LOGITS_BYTES / (V * sizeof(float)));
+    HN_TRY(hn_scratch_reserve(e, (int)rows, tile ? (int)tile : 1, needs->pointers, tree_rows * needs->labels.deepest,
+                              err));
     if (!hn_grow((void **)&e->doubles, &e->doubles_capacity, needs->doubles, sizeof *e->doubles) ||
         !hn_grow((void **)&e->floats, &e->floats_capacity, needs->floats, sizeof *e->floats) ||
         !hn_grow((void **)&e->node_slot, &e->node_slot_capacity, needs->labels.largest, sizeof *e->node_slot))
@@ -132,7 +147,8 @@ static hn_status reserve(hn_engine *e, size_t n_items, const step_needs *needs, 
         hn_sequence *s = entry->item->sequence;
         if (entry->n_tokens == 0) continue;
         HN_TRY(hn_sequence_reserve(s, entry->start, entry->n_tokens, err));
-        if (entry->item->n_tokens) memcpy(s->tokens + entry->start, entry->item->tokens, (size_t)entry->n_tokens * sizeof *s->tokens);
+        if (entry->item->n_tokens)
+            memcpy(s->tokens + entry->start, entry->item->tokens, (size_t)entry->n_tokens * sizeof *s->tokens);
         entry->tokens = s->tokens + entry->start;
     }
     return HN_OK;
@@ -154,7 +170,8 @@ static void run_chunks(hn_engine *e, size_t n_items) {
         for (int done = 0; done < entry->n_tokens;) {
             int n = (int)min_size((size_t)(entry->n_tokens - done), (size_t)(HN_CHUNK_ROWS - c->n_rows));
             e->entry_of_run[c->n_runs] = entry;
-            c->runs[c->n_runs++] = (hn_run){.sequence = entry->item->sequence, .row = c->n_rows, .n_rows = n, .first = entry->start + done};
+            c->runs[c->n_runs++] = (hn_run){
+                .sequence = entry->item->sequence, .row = c->n_rows, .n_rows = n, .first = entry->start + done};
             for (int t = 0; t < n; t++) {
                 c->ids[c->n_rows] = entry->tokens[done + t];
                 c->positions[c->n_rows++] = entry->start + done + t;
@@ -198,7 +215,8 @@ hn_status hn_engine_step(hn_engine *e, hn_step_item *items, size_t n_items, hn_e
     if (st == HN_OK) {
         st = reserve(e, n_items, &needs, err);
         if (st != HN_OK)
-            for (size_t i = 0; i < n_items; i++) hn_sequence_drop_blocks(items[i].sequence, e->entries[i].blocks_before);
+            for (size_t i = 0; i < n_items; i++)
+                hn_sequence_drop_blocks(items[i].sequence, e->entries[i].blocks_before);
     }
     if (st != HN_OK) return st;
     e->n_wanted = 0;

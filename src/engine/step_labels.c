@@ -7,17 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
-hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs, hn_error *err) {
+hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs,
+                          hn_error *err) {
     const hn_label_trie *t = item->labels;
     for (int i = 0; i < t->n_nodes; i++)
         if (t->token[i] >= e->shape->n_vocab)
-            return hn_fail(err, HN_ERR_INPUT, "labels", NULL, "token id %d is not in the vocabulary of %d", t->token[i], e->shape->n_vocab);
+            return hn_fail(err, HN_ERR_INPUT, "labels", NULL, "token id %d is not in the vocabulary of %d", t->token[i],
+                           e->shape->n_vocab);
     if (t->max_depth > HN_LABEL_DEPTH_MAX)
-        return hn_fail(err, HN_ERR_LIMIT, "labels", "give shorter wordings", "a label has %d tokens, the limit is %d", t->max_depth,
-                       HN_LABEL_DEPTH_MAX);
+        return hn_fail(err, HN_ERR_LIMIT, "labels", "give shorter wordings", "a label has %d tokens, the limit is %d",
+                       t->max_depth, HN_LABEL_DEPTH_MAX);
     if (t->max_depth - 1 > e->context - first)
-        return hn_fail(err, HN_ERR_CONTEXT, "labels", "shorten the prompt", "a label of %d tokens does not fit after %d tokens in a context of %d",
-                       t->max_depth, first, e->context);
+        return hn_fail(err, HN_ERR_CONTEXT, "labels", "shorten the prompt",
+                       "a label of %d tokens does not fit after %d tokens in a context of %d", t->max_depth, first,
+                       e->context);
     for (int i = 0; i < t->n_nodes; i++) {
         if (!t->has_child[i]) continue;
         needs->rows++;
@@ -33,7 +36,9 @@ typedef struct tree_builder {
     size_t n_slots, n_starts;
 } tree_builder;
 
-static int first_position(const hn_entry *entry) { return entry->item->sequence->length + (entry->item->n_tokens > 0 ? entry->item->n_tokens : 0); }
+static int first_position(const hn_entry *entry) {
+    return entry->item->sequence->length + (entry->item->n_tokens > 0 ? entry->item->n_tokens : 0);
+}
 
 static void run_tree_chunk(tree_builder *b) {
     hn_engine *e = b->e;
@@ -54,8 +59,11 @@ static void open_run(tree_builder *b, const hn_entry *entry) {
     memset(e->node_slot, 0xFF, (size_t)entry->item->labels->n_nodes * sizeof *e->node_slot); /* -1 */
     starts[0] = (int32_t)b->n_slots;
     b->n_starts++;
-    e->chunk.runs[e->chunk.n_runs++] = (hn_run){.sequence = entry->item->sequence, .row = e->chunk.n_rows, .first = first_position(entry),
-                                               .slots = e->scratch.slots, .slot_start = starts};
+    e->chunk.runs[e->chunk.n_runs++] = (hn_run){.sequence = entry->item->sequence,
+                                                .row = e->chunk.n_rows,
+                                                .first = first_position(entry),
+                                                .slots = e->scratch.slots,
+                                                .slot_start = starts};
 }
 
 /* Appends a row for `node`, whose parent is in the run (or is the root). */
@@ -64,7 +72,8 @@ static void append_node(tree_builder *b, const hn_label_trie *trie, int node) {
     hn_run *run = &e->chunk.runs[e->chunk.n_runs - 1];
     int32_t *slots = e->scratch.slots;
     int slot = run->n_rows++, parent = trie->parent[node], depth = trie->depth[node];
-    if (parent >= 0) memcpy(slots + b->n_slots, slots + run->slot_start[e->node_slot[parent]], (size_t)depth * sizeof *slots);
+    if (parent >= 0)
+        memcpy(slots + b->n_slots, slots + run->slot_start[e->node_slot[parent]], (size_t)depth * sizeof *slots);
     slots[b->n_slots + (size_t)depth] = slot;
     b->n_slots += (size_t)depth + 1;
     e->scratch.slot_start[b->n_starts++] = (int32_t)b->n_slots;
@@ -99,7 +108,8 @@ static void sum_labels(const hn_entry *entry) {
 void hn_labels_run(hn_engine *e, size_t n_entries) {
     tree_builder b = {.e = e};
     for (size_t i = 0; i < n_entries; i++)
-        if (e->entries[i].item->want == HN_WANT_LABELS) hn_outputs_want_hidden(e, &e->entries[i], e->entries[i].item->sequence->hidden, -1);
+        if (e->entries[i].item->want == HN_WANT_LABELS)
+            hn_outputs_want_hidden(e, &e->entries[i], e->entries[i].item->sequence->hidden, -1);
     hn_outputs_flush(e);
     e->chunk.n_rows = e->chunk.n_runs = 0;
     for (size_t i = 0; i < n_entries; i++) {

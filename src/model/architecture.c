@@ -49,7 +49,8 @@ int64_t hn_dimension_size(const hn_shape *s, hn_dimension dimension) {
 
 bool hn_tensor_is_layered(hn_tensor_role role) { return role >= HN_TENSOR_ATTENTION_NORM; }
 
-void hn_tensor_name(const hn_architecture *a, const hn_tensor_rule *rule, bool gguf, int layer, char name[HN_TENSOR_NAME_MAX]) {
+void hn_tensor_name(const hn_architecture *a, const hn_tensor_rule *rule, bool gguf, int layer,
+                    char name[HN_TENSOR_NAME_MAX]) {
     char prefix[64] = "";
     const char *pattern = gguf ? a->gguf_layer : a->hf_layer;
     const char *number = hn_tensor_is_layered(rule->role) ? strstr(pattern, "%d") : NULL;

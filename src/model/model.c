@@ -15,14 +15,14 @@ enum { CONFIG_MAX_BYTES = 16 << 20, TOKENIZER_MAX_BYTES = 256 << 20, TEMPLATE_MA
 
 struct hn_model {
     char *path, *chat_template;
-    hn_gguf *gguf;             /* one of these two */
+    hn_gguf *gguf; /* one of these two */
     hn_tensor_folder *folder;
     hn_shape shape;
     hn_weight_store store;
     hn_tokenizer *tokenizer;
     bool has_weights;
     uint64_t file_bytes;
-    char hash[65];             /* "" until it is asked for */
+    char hash[65]; /* "" until it is asked for */
 };
 
 static hn_status finish(hn_model *m, const hn_tensor_source *source, hn_rope_source *rope, hn_error *err) {
@@ -40,7 +40,8 @@ static hn_status finish(hn_model *m, const hn_tensor_source *source, hn_rope_sou
 
 static hn_status keep_template(hn_model *m, const char *text, size_t n, hn_error *err) {
     if (n > TEMPLATE_MAX_BYTES || memchr(text, 0, n))
-        return hn_fail(err, HN_ERR_INPUT, "chat template", NULL, "it holds a NUL byte or is longer than %d bytes", TEMPLATE_MAX_BYTES);
+        return hn_fail(err, HN_ERR_INPUT, "chat template", NULL, "it holds a NUL byte or is longer than %d bytes",
+                       TEMPLATE_MAX_BYTES);
     hn_free(m->chat_template);
     m->chat_template = hn_strndup(text, n);
     return m->chat_template ? HN_OK : hn_fail_memory(err, n + 1);
@@ -66,7 +67,8 @@ static hn_status open_gguf(hn_model *m, const char *path, unsigned flags, hn_err
 }
 
 /* Reads folder/name; *text NULL where it does not exist and may be missing. */
-static hn_status read_part(const char *folder, const char *name, size_t max_bytes, bool optional, char **text, size_t *n, hn_error *err) {
+static hn_status read_part(const char *folder, const char *name, size_t max_bytes, bool optional, char **text,
+                           size_t *n, hn_error *err) {
     char path[HN_PATH_MAX];
     *text = NULL;
     HN_TRY(hn_path_join(path, folder, name, err));
@@ -101,14 +103,17 @@ static hn_status open_weights(hn_model *m, const char *folder, hn_error *err) {
 static hn_status template_from_config(hn_model *m, const char *text, size_t n, hn_error *err) {
     json_error_t bad;
     json_t *config = json_loadb(text, n, 0, &bad);
-    if (!config) return hn_fail(err, HN_ERR_INPUT, "tokenizer_config.json", NULL, "line %d, column %d: %s", bad.line, bad.column, bad.text);
+    if (!config)
+        return hn_fail(err, HN_ERR_INPUT, "tokenizer_config.json", NULL, "line %d, column %d: %s", bad.line, bad.column,
+                       bad.text);
     const json_t *found = json_object_get(config, "chat_template");
     for (size_t i = 0; json_is_array(found) && i < json_array_size(found); i++) {
         const json_t *one = json_array_get(found, i);
         const char *name = json_string_value(json_object_get(one, "name"));
         if (name && strcmp(name, "default") == 0) found = json_object_get(one, "template");
     }
-    hn_status st = json_is_string(found) ? keep_template(m, json_string_value(found), json_string_length(found), err) : HN_OK;
+    hn_status st =
+        json_is_string(found) ? keep_template(m, json_string_value(found), json_string_length(found), err) : HN_OK;
     json_decref(config);
     return st;
 }
@@ -125,7 +130,8 @@ static hn_status open_texts(hn_model *m, const char *folder, unsigned flags, hn_
     HN_TRY(read_part(folder, "tokenizer_config.json", TOKENIZER_MAX_BYTES, true, &text, &n, err));
     if (text) {
         hn_status st = template_from_config(m, text, n, err);
-        if (st == HN_OK && m->tokenizer) st = hn_tokenizer_apply_config(m->tokenizer, text, n, "tokenizer_config.json", err);
+        if (st == HN_OK && m->tokenizer)
+            st = hn_tokenizer_apply_config(m->tokenizer, text, n, "tokenizer_config.json", err);
         hn_free(text);
         HN_TRY(st);
     }
@@ -152,12 +158,17 @@ hn_status hn_model_open(const char *path, unsigned flags, hn_model **model, hn_e
     hn_status st = m->path ? HN_OK : hn_fail_memory(err, strlen(path) + 1);
     if (st == HN_OK) {
         bool is_dir = hn_file_is_dir(path), inside = hn_ends_with(path, ".safetensors") || hn_ends_with(path, ".json");
-        if (is_dir) st = open_folder(m, path, flags, err);
-        else if (inside) hn_path_dir(path, folder), st = open_folder(m, folder, flags, err);
-        else st = open_gguf(m, path, flags, err);
+        if (is_dir)
+            st = open_folder(m, path, flags, err);
+        else if (inside)
+            hn_path_dir(path, folder), st = open_folder(m, folder, flags, err);
+        else
+            st = open_gguf(m, path, flags, err);
     }
-    if (st != HN_OK) hn_model_close(m);
-    else *model = m;
+    if (st != HN_OK)
+        hn_model_close(m);
+    else
+        *model = m;
     return st;
 }
 

@@ -15,30 +15,33 @@
 
 enum {
     HN_MODEL_VOCAB_ONLY = 1,
-    HN_MODEL_IDS_ONLY = 2, /* the tokenizer may be missing: hn_model_tokenizer is NULL then, and only token ids can be used */
+    HN_MODEL_IDS_ONLY =
+        2, /* the tokenizer may be missing: hn_model_tokenizer is NULL then, and only token ids can be used */
 };
 
 typedef struct hn_shape {
-    char architecture[32];  /* "llama" */
-    char name[128];         /* general.name, for people */
-    int n_layers, n_embd, n_heads, n_kv_heads, head_size, n_ff, n_vocab, n_context; /* L, C, NH, KV, HS, F, V, trained context */
+    char architecture[32]; /* "llama" */
+    char name[128];        /* general.name, for people */
+    int n_layers, n_embd, n_heads, n_kv_heads, head_size, n_ff, n_vocab,
+        n_context;          /* L, C, NH, KV, HS, F, V, trained context */
     int n_context_original; /* before rotary scaling; n_context where there is none */
     int n_context_max;      /* positions that the rotary scaling covers, >= n_context */
     float norm_eps;
-    bool tied;              /* output matrix = token embedding */
-    bool rope_interleaved;  /* pairs (2i,2i+1), GGUF llama's order; else (i, i+HS/2) */
-    int rope_dims;          /* rotated dimensions of a head */
-    float *rope_frequencies; /* (rope_dims/2): angle per position, scaling (linear, llama3, yarn, longrope factors) included */
+    bool tied;             /* output matrix = token embedding */
+    bool rope_interleaved; /* pairs (2i,2i+1), GGUF llama's order; else (i, i+HS/2) */
+    int rope_dims;         /* rotated dimensions of a head */
+    float *
+        rope_frequencies; /* (rope_dims/2): angle per position, scaling (linear, llama3, yarn, longrope factors) included */
     float *rope_frequencies_short; /* longrope: for contexts within n_context_original; else NULL */
-    float rope_magnitude;   /* factor on cos and sin (yarn's attention factor); 1 as a rule */
+    float rope_magnitude;          /* factor on cos and sin (yarn's attention factor); 1 as a rule */
     int64_t n_parameters;
-    hn_dtype main_dtype;    /* the format of most weights: "Q4_1" */
+    hn_dtype main_dtype; /* the format of most weights: "Q4_1" */
 } hn_shape;
 
 typedef struct hn_layer {
-    const float *attention_norm, *ffn_norm;            /* (C) f32 */
-    hn_matrix q, k, v, o;                              /* (NH*HS,C) (KV*HS,C) (KV*HS,C) (C,NH*HS) */
-    hn_matrix gate, up, down;                          /* (F,C) (F,C) (C,F) */
+    const float *attention_norm, *ffn_norm; /* (C) f32 */
+    hn_matrix q, k, v, o;                   /* (NH*HS,C) (KV*HS,C) (KV*HS,C) (C,NH*HS) */
+    hn_matrix gate, up, down;               /* (F,C) (F,C) (C,F) */
 } hn_layer;
 
 typedef struct hn_weights {
@@ -54,7 +57,8 @@ hn_status hn_model_open(const char *path, unsigned flags, hn_model **model, hn_e
 void hn_model_close(hn_model *model);
 
 const hn_shape *hn_model_shape(const hn_model *model);
-const hn_weights *hn_model_weights(const hn_model *model); /* NULL with HN_MODEL_VOCAB_ONLY; packs are the engine's own copies */
+const hn_weights *
+hn_model_weights(const hn_model *model); /* NULL with HN_MODEL_VOCAB_ONLY; packs are the engine's own copies */
 const hn_tokenizer *hn_model_tokenizer(const hn_model *model);
 /* The chat template's Jinja text (NUL-terminated), or NULL where the model has none. */
 const char *hn_model_chat_template(const hn_model *model);

@@ -16,8 +16,9 @@
 enum { STAMP_MAX = 160, NOTE_MAX = 512 };
 
 static bool stamp(const struct stat *s, char out[STAMP_MAX]) {
-    snprintf(out, STAMP_MAX, "%lld %llu %llu %lld.%09ld %lld.%09ld", (long long)s->st_size, (unsigned long long)s->st_dev,
-             (unsigned long long)s->st_ino, (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
+    snprintf(out, STAMP_MAX, "%lld %llu %llu %lld.%09ld %lld.%09ld", (long long)s->st_size,
+             (unsigned long long)s->st_dev, (unsigned long long)s->st_ino, (long long)s->st_mtim.tv_sec,
+             s->st_mtim.tv_nsec, (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
     return s->st_ctim.tv_sec + 2 <= hn_clock_unix_ms() / 1000;
 }
 
@@ -51,7 +52,8 @@ static void remember(const char *note, const char *stamped, const char hex[HN_SH
     hn_path_dir(note, folder);
     int n = snprintf(text, sizeof text, "%s %s", hex, stamped);
     hn_error ignored; /* a cache: without it everything still works */
-    if (hn_dir_create(folder, &ignored) == HN_OK && hn_file_write_atomic(note, text, (size_t)n, &ignored) != HN_OK) return;
+    if (hn_dir_create(folder, &ignored) == HN_OK && hn_file_write_atomic(note, text, (size_t)n, &ignored) != HN_OK)
+        return;
 }
 
 hn_status hn_model_hash_file(const char *path, char hex[HN_SHA256_HEX], hn_error *err) {

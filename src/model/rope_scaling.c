@@ -10,8 +10,8 @@ bool hn_rope_kind_parse(const char *name, hn_rope_kind *kind) {
     static const struct {
         const char *name;
         hn_rope_kind kind;
-    } kinds[] = {{"none", HN_ROPE_NONE},     {"default", HN_ROPE_NONE},       {"linear", HN_ROPE_LINEAR},
-                 {"yarn", HN_ROPE_YARN},     {"llama3", HN_ROPE_LLAMA3},      {"longrope", HN_ROPE_LONGROPE},
+    } kinds[] = {{"none", HN_ROPE_NONE},  {"default", HN_ROPE_NONE},  {"linear", HN_ROPE_LINEAR},
+                 {"yarn", HN_ROPE_YARN},  {"llama3", HN_ROPE_LLAMA3}, {"longrope", HN_ROPE_LONGROPE},
                  {"su", HN_ROPE_LONGROPE}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(name, kinds[i].name) != 0) continue;
@@ -23,19 +23,26 @@ bool hn_rope_kind_parse(const char *name, hn_rope_kind *kind) {
 
 static hn_status check(const hn_rope_scaling *s, hn_error *err) {
     if (!(isfinite(s->base) && s->base > 1))
-        return hn_fail(err, HN_ERR_INPUT, "rope base", NULL, "the rotary base must be a number above 1, it is %g", s->base);
+        return hn_fail(err, HN_ERR_INPUT, "rope base", NULL, "the rotary base must be a number above 1, it is %g",
+                       s->base);
     if (!(isfinite(s->factor) && s->factor > 0))
-        return hn_fail(err, HN_ERR_INPUT, "rope scaling factor", NULL, "the factor must be a positive number, it is %g", s->factor);
+        return hn_fail(err, HN_ERR_INPUT, "rope scaling factor", NULL, "the factor must be a positive number, it is %g",
+                       s->factor);
     if (!(isfinite(s->attention_factor) && s->attention_factor >= 0))
-        return hn_fail(err, HN_ERR_INPUT, "rope attention factor", NULL, "it must not be negative, it is %g", s->attention_factor);
+        return hn_fail(err, HN_ERR_INPUT, "rope attention factor", NULL, "it must not be negative, it is %g",
+                       s->attention_factor);
     bool bands = s->kind == HN_ROPE_YARN || s->kind == HN_ROPE_LLAMA3;
     if (bands && s->n_context_original < 1)
-        return hn_fail(err, HN_ERR_INPUT, "rope original context length", NULL, "it must be at least 1, it is %d", s->n_context_original);
-    if (s->kind == HN_ROPE_LLAMA3 && !(s->low_freq_factor > 0 && s->high_freq_factor > s->low_freq_factor && isfinite(s->high_freq_factor)))
-        return hn_fail(err, HN_ERR_INPUT, "rope frequency factors", NULL, "0 < low (%g) < high (%g) is needed", s->low_freq_factor,
-                       s->high_freq_factor);
-    if (s->kind == HN_ROPE_YARN && !(s->beta_fast >= 0 && s->beta_slow >= 0 && isfinite(s->beta_fast) && isfinite(s->beta_slow)))
-        return hn_fail(err, HN_ERR_INPUT, "rope beta", NULL, "the betas must not be negative, they are %g and %g", s->beta_fast, s->beta_slow);
+        return hn_fail(err, HN_ERR_INPUT, "rope original context length", NULL, "it must be at least 1, it is %d",
+                       s->n_context_original);
+    if (s->kind == HN_ROPE_LLAMA3 &&
+        !(s->low_freq_factor > 0 && s->high_freq_factor > s->low_freq_factor && isfinite(s->high_freq_factor)))
+        return hn_fail(err, HN_ERR_INPUT, "rope frequency factors", NULL, "0 < low (%g) < high (%g) is needed",
+                       s->low_freq_factor, s->high_freq_factor);
+    if (s->kind == HN_ROPE_YARN &&
+        !(s->beta_fast >= 0 && s->beta_slow >= 0 && isfinite(s->beta_fast) && isfinite(s->beta_slow)))
+        return hn_fail(err, HN_ERR_INPUT, "rope beta", NULL, "the betas must not be negative, they are %g and %g",
+                       s->beta_fast, s->beta_slow);
     if (s->kind == HN_ROPE_LONGROPE && !s->factors)
         return hn_fail(err, HN_ERR_INPUT, "rope scaling", NULL, "longrope without its factors");
     return HN_OK;
@@ -72,12 +79,16 @@ hn_status hn_rope_frequencies(const hn_rope_scaling *s, int dims, float *freq, f
         double plain = pow(s->base, -2.0 * i / dims);
         if (s->factors) {
             if (!(isfinite(s->factors[i]) && s->factors[i] > 0))
-                return hn_fail(err, HN_ERR_INPUT, "rope factors", NULL, "factor %d is %g, it must be positive", i, (double)s->factors[i]);
+                return hn_fail(err, HN_ERR_INPUT, "rope factors", NULL, "factor %d is %g, it must be positive", i,
+                               (double)s->factors[i]);
             plain /= (double)s->factors[i];
         }
-        if (s->kind == HN_ROPE_LINEAR) plain /= s->factor;
-        else if (s->kind == HN_ROPE_YARN) plain = yarn(s, dims, i, plain);
-        else if (s->kind == HN_ROPE_LLAMA3) plain = llama3(s, plain);
+        if (s->kind == HN_ROPE_LINEAR)
+            plain /= s->factor;
+        else if (s->kind == HN_ROPE_YARN)
+            plain = yarn(s, dims, i, plain);
+        else if (s->kind == HN_ROPE_LLAMA3)
+            plain = llama3(s, plain);
         freq[i] = (float)plain;
     }
     double factor = s->attention_factor;

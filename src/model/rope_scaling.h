@@ -18,18 +18,19 @@ typedef enum hn_rope_kind { HN_ROPE_NONE, HN_ROPE_LINEAR, HN_ROPE_YARN, HN_ROPE_
 
 typedef struct hn_rope_scaling {
     hn_rope_kind kind;
-    double base;             /* rope_theta */
-    double factor;           /* how many times longer; 1 as a rule */
-    int n_context_original;  /* tokens before stretching */
+    double base;                 /* rope_theta */
+    double factor;               /* how many times longer; 1 as a rule */
+    int n_context_original;      /* tokens before stretching */
     double beta_fast, beta_slow; /* YARN: turns within the original context between which it blends; 0: 32 and 1 */
-    bool keep_fractions;     /* YARN: the blend's ends are not rounded to whole pairs */
+    bool keep_fractions;         /* YARN: the blend's ends are not rounded to whole pairs */
     double low_freq_factor, high_freq_factor; /* LLAMA3 */
     double attention_factor; /* factor on cos and sin; 0: what the kind says (yarn: 1 + ln(factor)/10) */
     const float *factors;    /* (dims/2) that divide the frequencies; NULL: none */
 } hn_rope_scaling;
 
 /* Fills freq (dims/2) and the factor on cos and sin. HN_ERR_INPUT where a number makes no sense. */
-hn_status hn_rope_frequencies(const hn_rope_scaling *scaling, int dims, float *freq, float *magnitude, hn_error *err) HN_MUST_CHECK;
+hn_status hn_rope_frequencies(const hn_rope_scaling *scaling, int dims, float *freq, float *magnitude,
+                              hn_error *err) HN_MUST_CHECK;
 /* "linear", "yarn", "llama3", "longrope", "none", "default" and their older spellings; false: another name. */
 bool hn_rope_kind_parse(const char *name, hn_rope_kind *kind);
 

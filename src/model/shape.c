@@ -6,12 +6,19 @@
 #include <math.h>
 
 /* No trained model comes near these; with them every product of two sizes fits 63 bits. */
-enum { LAYERS_MAX = 4096, WIDTH_MAX = 1 << 20, HEADS_MAX = 4096, HEAD_SIZE_MAX = 1024, VOCAB_MAX = 1 << 24, CONTEXT_MAX = 1 << 24 };
+enum {
+    LAYERS_MAX = 4096,
+    WIDTH_MAX = 1 << 20,
+    HEADS_MAX = 4096,
+    HEAD_SIZE_MAX = 1024,
+    VOCAB_MAX = 1 << 24,
+    CONTEXT_MAX = 1 << 24
+};
 
 static hn_status in_range(const char *what, int64_t value, int64_t low, int64_t high, hn_error *err) {
     if (value >= low && value <= high) return HN_OK;
-    return hn_fail(err, HN_ERR_INPUT, what, "the file is damaged, or not a model of this kind", "it is %lld, it must be from %lld to %lld",
-                   (long long)value, (long long)low, (long long)high);
+    return hn_fail(err, HN_ERR_INPUT, what, "the file is damaged, or not a model of this kind",
+                   "it is %lld, it must be from %lld to %lld", (long long)value, (long long)low, (long long)high);
 }
 
 hn_status hn_shape_check(const hn_shape *s, hn_error *err) {
@@ -26,20 +33,23 @@ hn_status hn_shape_check(const hn_shape *s, hn_error *err) {
     HN_TRY(in_range("context length", s->n_context, 1, CONTEXT_MAX, err));
     HN_TRY(in_range("heads times head size", (int64_t)s->n_heads * s->head_size, 1, WIDTH_MAX, err));
     if (s->n_heads % s->n_kv_heads)
-        return hn_fail(err, HN_ERR_INPUT, "number of key-value heads", NULL, "%d heads cannot share %d key-value heads evenly", s->n_heads,
-                       s->n_kv_heads);
+        return hn_fail(err, HN_ERR_INPUT, "number of key-value heads", NULL,
+                       "%d heads cannot share %d key-value heads evenly", s->n_heads, s->n_kv_heads);
     if (s->head_size % 2 || s->rope_dims % 2)
-        return hn_fail(err, HN_ERR_INPUT, "head size", NULL, "head size %d and rotated dimensions %d must be even", s->head_size, s->rope_dims);
+        return hn_fail(err, HN_ERR_INPUT, "head size", NULL, "head size %d and rotated dimensions %d must be even",
+                       s->head_size, s->rope_dims);
     if (!s->rope_interleaved && s->rope_dims != s->head_size)
         return hn_fail(err, HN_ERR_UNSUPPORTED, "rotated dimensions", NULL,
-                       "only %d of a head's %d dimensions are rotated, which is not supported in this pair order", s->rope_dims, s->head_size);
+                       "only %d of a head's %d dimensions are rotated, which is not supported in this pair order",
+                       s->rope_dims, s->head_size);
     if (!(isfinite(s->norm_eps) && s->norm_eps > 0 && s->norm_eps < 1))
-        return hn_fail(err, HN_ERR_INPUT, "norm epsilon", NULL, "it is %g, it must be between 0 and 1", (double)s->norm_eps);
+        return hn_fail(err, HN_ERR_INPUT, "norm epsilon", NULL, "it is %g, it must be between 0 and 1",
+                       (double)s->norm_eps);
     return HN_OK;
 }
 
-static hn_status frequencies(const hn_shape *s, hn_rope_scaling scaling, const float *factors, float **freq, float *magnitude,
-                             hn_error *err) {
+static hn_status frequencies(const hn_shape *s, hn_rope_scaling scaling, const float *factors, float **freq,
+                             float *magnitude, hn_error *err) {
     scaling.factors = factors;
     *freq = hn_calloc((size_t)s->rope_dims / 2, sizeof **freq);
     if (!*freq) return hn_fail_memory(err, (size_t)s->rope_dims / 2 * sizeof **freq);
@@ -49,13 +59,15 @@ static hn_status frequencies(const hn_shape *s, hn_rope_scaling scaling, const f
 hn_status hn_shape_set_rope(hn_shape *s, const hn_rope_source *rope, hn_error *err) {
     const hn_rope_scaling *scaling = &rope->scaling;
     bool longrope = scaling->kind == HN_ROPE_LONGROPE;
-    HN_TRY(frequencies(s, *scaling, longrope ? rope->long_factors : rope->factors, &s->rope_frequencies, &s->rope_magnitude, err));
+    HN_TRY(frequencies(s, *scaling, longrope ? rope->long_factors : rope->factors, &s->rope_frequencies,
+                       &s->rope_magnitude, err));
     if (longrope && rope->short_factors) {
         float same;
         HN_TRY(frequencies(s, *scaling, rope->short_factors, &s->rope_frequencies_short, &same, err));
     }
-    s->n_context_original = scaling->n_context_original > 0 && scaling->n_context_original < s->n_context ? scaling->n_context_original
-                                                                                                        : s->n_context;
+    s->n_context_original = scaling->n_context_original > 0 && scaling->n_context_original < s->n_context
+                                ? scaling->n_context_original
+                                : s->n_context;
     s->n_context_max = s->n_context;
     if (scaling->kind == HN_ROPE_LINEAR || scaling->kind == HN_ROPE_YARN || scaling->kind == HN_ROPE_LLAMA3) {
         double covered = floor(s->n_context_original * scaling->factor);

@@ -16,14 +16,15 @@
 
 /* What decides the rotary frequencies, before they are computed. */
 typedef struct hn_rope_source {
-    hn_rope_scaling scaling; /* its `factors` is not used here: below */
+    hn_rope_scaling scaling;                       /* its `factors` is not used here: below */
     float *factors, *long_factors, *short_factors; /* (rope_dims/2) each, owned; NULL: none */
 } hn_rope_source;
 
 /* Fill everything but the rotary frequencies, n_parameters and main_dtype. HN_ERR_UNSUPPORTED: another architecture, or a feature of
  * it that is not computed here; HN_ERR_INPUT: a number that is missing or cannot be. On failure nothing is left to free. */
 hn_status hn_shape_from_gguf(const hn_gguf *gguf, hn_shape *shape, hn_rope_source *rope, hn_error *err) HN_MUST_CHECK;
-hn_status hn_shape_from_config(const char *json, size_t n, hn_shape *shape, hn_rope_source *rope, hn_error *err) HN_MUST_CHECK;
+hn_status hn_shape_from_config(const char *json, size_t n, hn_shape *shape, hn_rope_source *rope,
+                               hn_error *err) HN_MUST_CHECK;
 /* Computes the frequencies and the longest context that they cover. */
 hn_status hn_shape_set_rope(hn_shape *shape, const hn_rope_source *rope, hn_error *err) HN_MUST_CHECK;
 /* The check that both readers end with; for tests. */

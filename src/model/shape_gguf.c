@@ -24,7 +24,9 @@ static hn_status read_int(keys *k, const char *what, int otherwise, int *value, 
         *value = otherwise;
         return HN_OK;
     }
-    if (!v) return hn_fail(err, HN_ERR_INPUT, k->key, "the file is damaged, or made by a converter that left it out", "the metadata has no such key");
+    if (!v)
+        return hn_fail(err, HN_ERR_INPUT, k->key, "the file is damaged, or made by a converter that left it out",
+                       "the metadata has no such key");
     uint32_t low = hn_gguf_u32(k->gguf, k->key, 0), other = hn_gguf_u32(k->gguf, k->key, 1);
     if (low != other)
         return hn_fail(err, v->type == HN_GGUF_ARRAY ? HN_ERR_UNSUPPORTED : HN_ERR_INPUT, k->key, NULL,
@@ -60,7 +62,8 @@ static hn_status read_rope(keys *k, hn_shape *s, hn_rope_scaling *rope, hn_error
         return hn_fail(err, HN_ERR_UNSUPPORTED, key_of(k, "rope.scaling.type"), NULL,
                        "the scaling %s is not supported; none, linear, yarn and longrope are", name);
     if (rope->kind == HN_ROPE_NONE || rope->kind == HN_ROPE_LONGROPE) rope->factor = 1;
-    if (rope->kind == HN_ROPE_YARN && rope->factor > 1) rope->attention_factor *= 0.1 * log(rope->factor) + 1; /* on top of yarn's own */
+    if (rope->kind == HN_ROPE_YARN && rope->factor > 1)
+        rope->attention_factor *= 0.1 * log(rope->factor) + 1; /* on top of yarn's own */
     return HN_OK;
 }
 
@@ -71,11 +74,13 @@ static hn_status refuse_others(keys *k, const hn_shape *s, hn_error *err) {
     if (n_experts > 0) return hn_fail(err, HN_ERR_UNSUPPORTED, k->key, NULL, "mixtures of experts are not supported");
     HN_TRY(read_int(k, "attention.value_length", s->head_size, &value_length, err));
     if (value_length != s->head_size)
-        return hn_fail(err, HN_ERR_UNSUPPORTED, k->key, NULL, "value heads of %d beside key heads of %d are not supported", value_length,
-                       s->head_size);
-    static const char *const scales[] = {"attention.scale", "embedding_scale", "residual_scale", "logit_scale", "attention.sliding_window"};
+        return hn_fail(err, HN_ERR_UNSUPPORTED, k->key, NULL,
+                       "value heads of %d beside key heads of %d are not supported", value_length, s->head_size);
+    static const char *const scales[] = {"attention.scale", "embedding_scale", "residual_scale", "logit_scale",
+                                         "attention.sliding_window"};
     for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
-        if (hn_gguf_find(k->gguf, key_of(k, scales[i]))) return hn_fail(err, HN_ERR_UNSUPPORTED, k->key, NULL, "this key is not supported");
+        if (hn_gguf_find(k->gguf, key_of(k, scales[i])))
+            return hn_fail(err, HN_ERR_UNSUPPORTED, k->key, NULL, "this key is not supported");
     return HN_OK;
 }
 
@@ -108,11 +113,13 @@ hn_status hn_shape_from_gguf(const hn_gguf *gguf, hn_shape *s, hn_rope_source *r
     hn_str name = hn_gguf_str(gguf, "general.architecture"), title = hn_gguf_str(gguf, "general.name");
     if (!name.data) return hn_fail(err, HN_ERR_INPUT, "general.architecture", NULL, "the metadata has no such text");
     snprintf(s->architecture, sizeof s->architecture, "%.*s", (int)(name.len < 32 ? name.len : 31), name.data);
-    snprintf(s->name, sizeof s->name, "%.*s", (int)(title.len < sizeof s->name ? title.len : sizeof s->name - 1), title.data ? title.data : "");
+    snprintf(s->name, sizeof s->name, "%.*s", (int)(title.len < sizeof s->name ? title.len : sizeof s->name - 1),
+             title.data ? title.data : "");
     const hn_architecture *a = hn_architecture_find(s->architecture);
     if (!a)
-        return hn_fail(err, HN_ERR_UNSUPPORTED, "general.architecture", NULL, "models of the family \"%s\" are not supported; these are: %s",
-                       s->architecture, hn_architecture_list());
+        return hn_fail(err, HN_ERR_UNSUPPORTED, "general.architecture", NULL,
+                       "models of the family \"%s\" are not supported; these are: %s", s->architecture,
+                       hn_architecture_list());
     s->rope_interleaved = a->gguf_interleaved;
     keys k = {.gguf = gguf, .architecture = s->architecture};
     return read_shape(&k, s, rope, err);

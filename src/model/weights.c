@@ -19,7 +19,8 @@ typedef struct loader {
 static const char *shape_text(const int64_t *dims, int n_dims, char text[96]) {
     size_t used = 1;
     text[0] = '(';
-    for (int i = 0; i < n_dims && i < 4; i++) used += (size_t)snprintf(text + used, 96 - used, "%s%" PRId64, i ? "," : "", dims[i]);
+    for (int i = 0; i < n_dims && i < 4; i++)
+        used += (size_t)snprintf(text + used, 96 - used, "%s%" PRId64, i ? "," : "", dims[i]);
     snprintf(text + used, 96 - used, n_dims > 4 ? ",..)" : ")");
     return text;
 }
@@ -34,25 +35,28 @@ static hn_status check_view(loader *l, const hn_tensor_rule *rule, const char *n
                        "the tensor's shape is %s, the metadata makes it %s", shape_text(v->dims, v->n_dims, has),
                        shape_text(want, n_dims, needs));
     if (v->dtype == HN_DTYPE_NONE || !hn_dtype_of(v->dtype).name)
-        return hn_fail(l->err, HN_ERR_UNSUPPORTED, name, NULL, "the tensor's type %s is not a weight format", v->dtype_name);
+        return hn_fail(l->err, HN_ERR_UNSUPPORTED, name, NULL, "the tensor's type %s is not a weight format",
+                       v->dtype_name);
     size_t row = 0, total = 0;
     if (!hn_dtype_bytes(v->dtype, (uint64_t)(n_dims == 1 ? want[0] : want[1]), &row) ||
         !hn_mul_size(row, n_dims == 1 ? 1 : (size_t)want[0], &total) || total != v->size_bytes)
-        return hn_fail(l->err, HN_ERR_INPUT, name, NULL, "the tensor has %zu bytes, its shape %s in %s needs %zu", v->size_bytes,
-                       shape_text(want, n_dims, needs), hn_dtype_of(v->dtype).name, total);
+        return hn_fail(l->err, HN_ERR_INPUT, name, NULL, "the tensor has %zu bytes, its shape %s in %s needs %zu",
+                       v->size_bytes, shape_text(want, n_dims, needs), hn_dtype_of(v->dtype).name, total);
     l->shape->n_parameters += want[0] * (n_dims == 1 ? 1 : want[1]);
     l->bytes_of[(unsigned)v->dtype & 255] += (int64_t)v->size_bytes;
     return HN_OK;
 }
 
 /* *found false: absent and optional. */
-static hn_status find(loader *l, const hn_tensor_rule *rule, int layer, hn_tensor_view *v, bool *found, char name[HN_TENSOR_NAME_MAX]) {
+static hn_status find(loader *l, const hn_tensor_rule *rule, int layer, hn_tensor_view *v, bool *found,
+                      char name[HN_TENSOR_NAME_MAX]) {
     *found = false;
     if (!(l->source->gguf ? rule->gguf : rule->hf)) return HN_OK;
     hn_tensor_name(l->architecture, rule, l->source->gguf, layer, name);
     *found = l->source->find(l->source->file, name, v);
     if (!*found && !rule->optional)
-        return hn_fail(l->err, HN_ERR_INPUT, name, "fetch the file again: it is not whole", "the file has no such tensor");
+        return hn_fail(l->err, HN_ERR_INPUT, name, "fetch the file again: it is not whole",
+                       "the file has no such tensor");
     return *found ? check_view(l, rule, name, v) : HN_OK;
 }
 
@@ -60,7 +64,8 @@ static hn_status find(loader *l, const hn_tensor_rule *rule, int layer, hn_tenso
 static hn_status to_floats(float *out, const hn_tensor_view *v, size_t n, const char *name, hn_error *err) {
     const unsigned char *bytes = v->data;
     if (v->dtype != HN_DTYPE_F32 && v->dtype != HN_DTYPE_F16 && v->dtype != HN_DTYPE_BF16)
-        return hn_fail(err, HN_ERR_UNSUPPORTED, name, NULL, "the tensor's type is %s; F32, F16 or BF16 is needed", v->dtype_name);
+        return hn_fail(err, HN_ERR_UNSUPPORTED, name, NULL, "the tensor's type is %s; F32, F16 or BF16 is needed",
+                       v->dtype_name);
     if (v->dtype == HN_DTYPE_F32) {
         memcpy(out, bytes, n * sizeof *out);
         return HN_OK;
@@ -72,7 +77,8 @@ static hn_status to_floats(float *out, const hn_tensor_view *v, size_t n, const 
     return HN_OK;
 }
 
-static hn_status load_vector(loader *l, const hn_tensor_rule *rule, const hn_tensor_view *v, const char *name, const float **out) {
+static hn_status load_vector(loader *l, const hn_tensor_rule *rule, const hn_tensor_view *v, const char *name,
+                             const float **out) {
     size_t n = (size_t)hn_dimension_size(l->shape, rule->n_out);
     float *values = hn_arena_calloc(l->arena, n, sizeof *values);
     if (!values) return hn_fail_memory(l->err, n * sizeof *values);
@@ -88,7 +94,9 @@ static hn_status load_matrix(loader *l, const hn_tensor_rule *rule, const hn_ten
         if (!copy) return hn_fail_memory(l->err, v->size_bytes);
         data = memcpy(copy, v->data, v->size_bytes);
     }
-    *m = (hn_matrix){.dtype = v->dtype, .n_out = hn_dimension_size(l->shape, rule->n_out), .n_in = hn_dimension_size(l->shape, rule->n_in),
+    *m = (hn_matrix){.dtype = v->dtype,
+                     .n_out = hn_dimension_size(l->shape, rule->n_out),
+                     .n_in = hn_dimension_size(l->shape, rule->n_in),
                      .data = data};
     return HN_OK;
 }
@@ -127,15 +135,19 @@ static hn_str after_prefix(hn_str name, const char *pattern, int n_layers) {
     const char *number = strstr(pattern, "%d");
     size_t before = (size_t)(number - pattern), at = before, value = 0;
     if (name.len < before || memcmp(name.data, pattern, before) != 0) return (hn_str){0};
-    while (at < name.len && at < before + 6 && name.data[at] >= '0' && name.data[at] <= '9') value = value * 10 + (size_t)(name.data[at++] - '0');
+    while (at < name.len && at < before + 6 && name.data[at] >= '0' && name.data[at] <= '9')
+        value = value * 10 + (size_t)(name.data[at++] - '0');
     size_t rest = strlen(number + 2);
-    if (at == before || value >= (size_t)n_layers || name.len - at < rest || memcmp(name.data + at, number + 2, rest) != 0) return (hn_str){0};
+    if (at == before || value >= (size_t)n_layers || name.len - at < rest ||
+        memcmp(name.data + at, number + 2, rest) != 0)
+        return (hn_str){0};
     return (hn_str){name.data + at + rest, name.len - at - rest};
 }
 
 static bool is_known(const loader *l, hn_str name) {
     static const char *const harmless[] = {"attn_rot_embd.weight", "self_attn.rotary_emb.inv_freq"};
-    hn_str suffix = after_prefix(name, l->source->gguf ? l->architecture->gguf_layer : l->architecture->hf_layer, l->shape->n_layers);
+    hn_str suffix = after_prefix(name, l->source->gguf ? l->architecture->gguf_layer : l->architecture->hf_layer,
+                                 l->shape->n_layers);
     for (int i = 0; i < l->architecture->n_tensors; i++) {
         const hn_tensor_rule *rule = &l->architecture->tensors[i];
         const char *text = l->source->gguf ? rule->gguf : rule->hf;
@@ -153,7 +165,8 @@ static hn_status refuse_unknown(loader *l) {
         char shown[HN_TENSOR_NAME_MAX];
         snprintf(shown, sizeof shown, "%.*s", (int)(name.len < sizeof shown ? name.len : sizeof shown - 1), name.data);
         return hn_fail(l->err, HN_ERR_UNSUPPORTED, shown, "a variant of the family that is not supported",
-                       "the model has a tensor that the family %s with %d layers does not have", l->architecture->name, l->shape->n_layers);
+                       "the model has a tensor that the family %s with %d layers does not have", l->architecture->name,
+                       l->shape->n_layers);
     }
 }
 
@@ -166,7 +179,8 @@ static hn_status load_all(loader *l, hn_weights *w) {
         for (int layer = 0; layer < times; layer++) HN_TRY(load_one(l, w, rule, layer));
     }
     if (!l->shape->tied && !w->output.data)
-        return hn_fail(l->err, HN_ERR_INPUT, "lm_head.weight", NULL, "the file has no output matrix, and the metadata does not say that it is tied");
+        return hn_fail(l->err, HN_ERR_INPUT, "lm_head.weight", NULL,
+                       "the file has no output matrix, and the metadata does not say that it is tied");
     if (l->shape->tied) w->output = w->embedding;
     HN_TRY(refuse_unknown(l));
     int most = HN_DTYPE_F32;
@@ -176,8 +190,8 @@ static hn_status load_all(loader *l, hn_weights *w) {
     return HN_OK;
 }
 
-hn_status hn_weight_store_load(const hn_tensor_source *source, const hn_architecture *a, hn_shape *shape, hn_weight_store *store,
-                               hn_error *err) {
+hn_status hn_weight_store_load(const hn_tensor_source *source, const hn_architecture *a, hn_shape *shape,
+                               hn_weight_store *store, hn_error *err) {
     *store = (hn_weight_store){.arena = hn_arena_create(0)};
     if (!store->arena) return hn_fail_memory(err, 64 << 10);
     shape->n_parameters = 0;
@@ -192,8 +206,8 @@ void hn_weight_store_free(hn_weight_store *store) {
     *store = (hn_weight_store){0};
 }
 
-hn_status hn_weights_read_vector(const hn_tensor_source *source, const hn_architecture *a, hn_tensor_role role, const hn_shape *shape,
-                                 float **values, hn_error *err) {
+hn_status hn_weights_read_vector(const hn_tensor_source *source, const hn_architecture *a, hn_tensor_role role,
+                                 const hn_shape *shape, float **values, hn_error *err) {
     hn_shape counted = *shape;
     loader l = {.source = source, .architecture = a, .shape = &counted, .err = err};
     *values = NULL;

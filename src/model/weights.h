@@ -16,7 +16,7 @@
 
 /* One tensor of either kind of file: sizes slowest first. */
 typedef struct hn_tensor_view {
-    hn_dtype dtype;         /* HN_DTYPE_NONE: not a weight format */
+    hn_dtype dtype; /* HN_DTYPE_NONE: not a weight format */
     const char *dtype_name;
     int n_dims;
     int64_t dims[HN_SAFETENSORS_DIMS];
@@ -35,7 +35,7 @@ typedef struct hn_tensor_source {
 typedef struct hn_tensor_folder hn_tensor_folder;
 hn_status hn_tensor_folder_open(const char *folder, hn_tensor_folder **out, hn_error *err) HN_MUST_CHECK;
 void hn_tensor_folder_close(hn_tensor_folder *folder);
-size_t hn_tensor_folder_count(const hn_tensor_folder *folder);              /* files */
+size_t hn_tensor_folder_count(const hn_tensor_folder *folder);               /* files */
 const char *hn_tensor_folder_path(const hn_tensor_folder *folder, size_t i); /* the i-th file's path */
 
 hn_tensor_source hn_tensor_source_gguf(const hn_gguf *gguf);
@@ -48,12 +48,12 @@ typedef struct hn_weight_store {
 
 /* HN_ERR_INPUT: a tensor is missing or has another shape than the metadata says (both are named); HN_ERR_UNSUPPORTED: a type that is no
  * weight format, or a tensor that this family does not have. On failure nothing is left to free. */
-hn_status hn_weight_store_load(const hn_tensor_source *source, const hn_architecture *a, hn_shape *shape, hn_weight_store *store,
-                               hn_error *err) HN_MUST_CHECK;
+hn_status hn_weight_store_load(const hn_tensor_source *source, const hn_architecture *a, hn_shape *shape,
+                               hn_weight_store *store, hn_error *err) HN_MUST_CHECK;
 void hn_weight_store_free(hn_weight_store *store);
 
 /* The optional one-dimensional tensor of a role as f32 (n values, free with hn_free); NULL where the file has none. */
-hn_status hn_weights_read_vector(const hn_tensor_source *source, const hn_architecture *a, hn_tensor_role role, const hn_shape *shape,
-                                 float **values, hn_error *err) HN_MUST_CHECK;
+hn_status hn_weights_read_vector(const hn_tensor_source *source, const hn_architecture *a, hn_tensor_role role,
+                                 const hn_shape *shape, float **values, hn_error *err) HN_MUST_CHECK;
 
 #endif

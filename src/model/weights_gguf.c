@@ -5,7 +5,10 @@ static bool find(const void *file, const char *name, hn_tensor_view *view) {
     const hn_gguf_tensor *t = hn_gguf_tensor_find(file, name);
     if (!t) return false;
     hn_dtype_info info = hn_dtype_of(t->dtype);
-    *view = (hn_tensor_view){.dtype = t->dtype, .dtype_name = info.name ? info.name : "unknown", .n_dims = t->n_dims, .data = t->data,
+    *view = (hn_tensor_view){.dtype = t->dtype,
+                             .dtype_name = info.name ? info.name : "unknown",
+                             .n_dims = t->n_dims,
+                             .data = t->data,
                              .size_bytes = t->size_bytes};
     for (int i = 0; i < t->n_dims; i++) view->dims[i] = t->dims[t->n_dims - 1 - i];
     return true;

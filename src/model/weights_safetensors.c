@@ -16,7 +16,8 @@ struct hn_tensor_folder {
 
 static hn_status add_file(hn_tensor_folder *f, const char *folder, const char *name, hn_error *err) {
     char path[HN_PATH_MAX];
-    if (f->n_files >= FILES_MAX) return hn_fail(err, HN_ERR_LIMIT, folder, NULL, "the model has more than %d files", FILES_MAX);
+    if (f->n_files >= FILES_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, folder, NULL, "the model has more than %d files", FILES_MAX);
     HN_TRY(hn_path_join(path, folder, name, err));
     if (!hn_grow((void **)&f->files, &f->capacity_files, f->n_files + 1, sizeof *f->files) ||
         !hn_grow((void **)&f->paths, &f->capacity_paths, f->n_files + 1, sizeof *f->paths))
@@ -24,8 +25,10 @@ static hn_status add_file(hn_tensor_folder *f, const char *folder, const char *n
     char *copy = hn_strdup(path);
     if (!copy) return hn_fail_memory(err, strlen(path) + 1);
     hn_status st = hn_safetensors_open(path, &f->files[f->n_files], err);
-    if (st != HN_OK) hn_free(copy);
-    else f->paths[f->n_files++] = copy;
+    if (st != HN_OK)
+        hn_free(copy);
+    else
+        f->paths[f->n_files++] = copy;
     return st;
 }
 
@@ -43,7 +46,8 @@ static hn_status add_parts(hn_tensor_folder *f, const char *folder, const json_t
     json_object_foreach(map, tensor, part) {
         const char *name = json_string_value(part);
         if (!name || strchr(name, '/') || strcmp(name, "..") == 0 || !*name)
-            return hn_fail(err, HN_ERR_INPUT, tensor, NULL, "the index does not name a file in the model's folder for the tensor");
+            return hn_fail(err, HN_ERR_INPUT, tensor, NULL,
+                           "the index does not name a file in the model's folder for the tensor");
         if (!has_file(f, name)) HN_TRY(add_file(f, folder, name, err));
     }
     return HN_OK;
@@ -68,7 +72,8 @@ static hn_status open_files(hn_tensor_folder *f, const char *folder, hn_error *e
     HN_TRY(hn_path_join(index, folder, "model.safetensors.index.json", err));
     if (hn_file_exists(single)) return add_file(f, folder, "model.safetensors", err);
     if (hn_file_exists(index)) return read_index(f, folder, index, err);
-    return hn_fail(err, HN_ERR_NOT_FOUND, folder, "put model.safetensors (or its parts with model.safetensors.index.json) there",
+    return hn_fail(err, HN_ERR_NOT_FOUND, folder,
+                   "put model.safetensors (or its parts with model.safetensors.index.json) there",
                    "the folder has no weights");
 }
 
@@ -77,8 +82,10 @@ hn_status hn_tensor_folder_open(const char *folder, hn_tensor_folder **out, hn_e
     hn_tensor_folder *f = hn_calloc(1, sizeof *f);
     if (!f) return hn_fail_memory(err, sizeof *f);
     hn_status st = open_files(f, folder, err);
-    if (st != HN_OK) hn_tensor_folder_close(f);
-    else *out = f;
+    if (st != HN_OK)
+        hn_tensor_folder_close(f);
+    else
+        *out = f;
     return st;
 }
 
@@ -101,7 +108,11 @@ static bool find(const void *file, const char *name, hn_tensor_view *view) {
     const hn_safetensor *t = NULL;
     for (size_t i = 0; i < f->n_files && !t; i++) t = hn_safetensors_find(f->files[i], name);
     if (!t) return false;
-    *view = (hn_tensor_view){.dtype = t->dtype, .dtype_name = t->dtype_name, .n_dims = t->n_dims, .data = t->data, .size_bytes = t->size_bytes};
+    *view = (hn_tensor_view){.dtype = t->dtype,
+                             .dtype_name = t->dtype_name,
+                             .n_dims = t->n_dims,
+                             .data = t->data,
+                             .size_bytes = t->size_bytes};
     memcpy(view->dims, t->dims, sizeof view->dims);
     return true;
 }

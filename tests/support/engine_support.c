@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,24 @@ hn_engine *hn_test_engine(const hn_model *model, const char *isa, int n_threads)
 const char *hn_test_isa(const char *table_name) {
     if (strcmp(table_name, "avx512bf16") == 0) return "avx512";
     return strcmp(table_name, "avx512") == 0 ? "avx512f32" : table_name;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { IS_SANITIZED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { IS_SANITIZED = 1 };
+#else
+enum { IS_SANITIZED = 0 };
+#endif
+#else
+enum { IS_SANITIZED = 0 };
+#endif
+
+bool hn_test_big_model(char path[HN_PATH_MAX]) {
+    if (!IS_SANITIZED) return hn_test_model(path);
+    fprintf(stderr, "skipped: the real model is too slow under a sanitizer; the tiny one runs the same code\n");
+    return false;
 }
 
 json_t *hn_test_json(const char *name) {
@@ -79,7 +98,12 @@ float *hn_test_next_logprobs(hn_engine *e, const int32_t *ids, int n) {
     assert_true(out && targets);
     for (int i = 0; i < n; i++) targets[i] = i + 1 < n ? ids[i + 1] : -1;
     hn_test_ok(hn_sequence_create(e, &s, &err), &err);
-    hn_step_item item = {.sequence = s, .tokens = ids, .n_tokens = n, .want = HN_WANT_LOGPROBS, .targets = targets, .target_logprobs = out};
+    hn_step_item item = {.sequence = s,
+                         .tokens = ids,
+                         .n_tokens = n,
+                         .want = HN_WANT_LOGPROBS,
+                         .targets = targets,
+                         .target_logprobs = out};
     hn_test_ok(hn_engine_step(e, &item, 1, &err), &err);
     hn_sequence_free(s);
     hn_free(targets);

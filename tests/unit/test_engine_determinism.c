@@ -14,16 +14,16 @@ enum { N_LABELS = 12, MAX_VOCAB = 65536 };
 
 /* What every way of computing must reproduce. */
 typedef struct request {
-    int n;            /* prompt tokens */
+    int n; /* prompt tokens */
     int32_t *ids;
     int V;
-    float *logits;    /* (V) after the prompt */
-    float *logprobs;  /* (n) of each next prompt token */
+    float *logits;   /* (V) after the prompt */
+    float *logprobs; /* (n) of each next prompt token */
     hn_label_trie *trie;
     hn_label_ids labels[N_LABELS];
     int32_t label_ids[N_LABELS][8];
     double totals[N_LABELS];
-    float *nodes;     /* (n_nodes) */
+    float *nodes; /* (n_nodes) */
 } request;
 
 static void run(hn_engine *e, hn_step_item *items, size_t n) {
@@ -72,7 +72,12 @@ static request make_request(hn_engine *e, int n, uint64_t seed) {
     r.logprobs = hn_test_next_logprobs(e, r.ids, n);
     make_labels(&r, &rng);
     hn_sequence *s = fresh(e);
-    hn_step_item item = {.sequence = s, .tokens = r.ids, .n_tokens = n, .want = HN_WANT_LABELS, .labels = r.trie, .label_logprobs = r.totals,
+    hn_step_item item = {.sequence = s,
+                         .tokens = r.ids,
+                         .n_tokens = n,
+                         .want = HN_WANT_LABELS,
+                         .labels = r.trie,
+                         .label_logprobs = r.totals,
                          .label_token_logprobs = r.nodes};
     run(e, &item, 1);
     hn_sequence_free(s);
@@ -98,7 +103,11 @@ static void check_chains(hn_engine *e, const request *r) {
         float logprobs[8];
         tokens[0] = r->ids[r->n - 1];
         memcpy(tokens + 1, r->label_ids[i], (size_t)(n - 1) * sizeof *tokens);
-        hn_step_item item = {.sequence = s, .tokens = tokens, .n_tokens = n, .want = HN_WANT_LOGPROBS, .targets = r->label_ids[i],
+        hn_step_item item = {.sequence = s,
+                             .tokens = tokens,
+                             .n_tokens = n,
+                             .want = HN_WANT_LOGPROBS,
+                             .targets = r->label_ids[i],
                              .target_logprobs = logprobs};
         run(e, &item, 1);
         double total = 0;
@@ -123,15 +132,24 @@ static void check_batch(hn_engine *e, const request *r) {
     size_t n = 0;
     for (int i = 0; i < STRANGERS; i++) {
         for (int k = 0; k < 97; k++) strange[i][k] = (int32_t)hn_rng_below(&rng, (uint64_t)r->V);
-        if (i == 2) items[n++] = (hn_step_item){.tokens = r->ids, .n_tokens = r->n, .want = HN_WANT_LOGITS, .logits = logits};
-        items[n++] = (hn_step_item){.tokens = strange[i], .n_tokens = 17 + 20 * i, .want = i % 2 ? HN_WANT_LABELS : HN_WANT_NOTHING,
-                                    .labels = r->trie, .label_logprobs = other_totals[i]};
+        if (i == 2)
+            items[n++] = (hn_step_item){.tokens = r->ids, .n_tokens = r->n, .want = HN_WANT_LOGITS, .logits = logits};
+        items[n++] = (hn_step_item){.tokens = strange[i],
+                                    .n_tokens = 17 + 20 * i,
+                                    .want = i % 2 ? HN_WANT_LABELS : HN_WANT_NOTHING,
+                                    .labels = r->trie,
+                                    .label_logprobs = other_totals[i]};
         if (i == 3)
-            items[n++] = (hn_step_item){.tokens = r->ids, .n_tokens = r->n, .want = HN_WANT_LABELS, .labels = r->trie, .label_logprobs = totals,
+            items[n++] = (hn_step_item){.tokens = r->ids,
+                                        .n_tokens = r->n,
+                                        .want = HN_WANT_LABELS,
+                                        .labels = r->trie,
+                                        .label_logprobs = totals,
                                         .label_token_logprobs = nodes};
     }
     for (int i = 0; i < r->n; i++) targets[i] = i + 1 < r->n ? r->ids[i + 1] : -1;
-    items[n++] = (hn_step_item){.tokens = r->ids, .n_tokens = r->n, .want = HN_WANT_LOGPROBS, .targets = targets, .target_logprobs = logprobs};
+    items[n++] = (hn_step_item){
+        .tokens = r->ids, .n_tokens = r->n, .want = HN_WANT_LOGPROBS, .targets = targets, .target_logprobs = logprobs};
     for (size_t i = 0; i < n; i++) items[i].sequence = fresh(e);
     run(e, items, n);
     same("logits in a batch", logits, r->logits, (size_t)r->V * sizeof *logits);
@@ -154,15 +172,24 @@ static void check_prefix(hn_engine *e, const request *r, int cut) {
     run(e, &item, 1);
     hn_sequence *a = fork_at(base, cut);
     int32_t other[3] = {1, 2, 3};
-    hn_step_item on[2] = {{.sequence = base, .tokens = other, .n_tokens = 3}, {.sequence = a, .tokens = r->ids + cut, .n_tokens = r->n - cut,
-                          .want = HN_WANT_LOGITS, .logits = logits}};
+    hn_step_item on[2] = {
+        {.sequence = base, .tokens = other, .n_tokens = 3},
+        {.sequence = a, .tokens = r->ids + cut, .n_tokens = r->n - cut, .want = HN_WANT_LOGITS, .logits = logits}};
     run(e, on, 2); /* both write into the block that they share */
     same("logits after a shared prefix", logits, r->logits, (size_t)r->V * sizeof *logits);
     hn_sequence *b = fork_at(base, cut - 1);
     hn_sequence_truncate(a, cut - 1);
-    hn_step_item again[2] = {{.sequence = b, .tokens = r->ids + cut - 1, .n_tokens = r->n - cut + 1, .want = HN_WANT_LABELS, .labels = r->trie,
+    hn_step_item again[2] = {{.sequence = b,
+                              .tokens = r->ids + cut - 1,
+                              .n_tokens = r->n - cut + 1,
+                              .want = HN_WANT_LABELS,
+                              .labels = r->trie,
                               .label_logprobs = totals},
-                             {.sequence = a, .tokens = r->ids + cut - 1, .n_tokens = r->n - cut + 1, .want = HN_WANT_LOGITS, .logits = logits}};
+                             {.sequence = a,
+                              .tokens = r->ids + cut - 1,
+                              .n_tokens = r->n - cut + 1,
+                              .want = HN_WANT_LOGITS,
+                              .logits = logits}};
     run(e, again, 2);
     same("labels after a shared prefix", totals, r->totals, sizeof totals);
     same("logits after a truncation", logits, r->logits, (size_t)r->V * sizeof *logits);
@@ -191,7 +218,8 @@ static void check_one_by_one(hn_engine *e, const request *r) {
     float *logits = hn_calloc((size_t)r->V, sizeof *logits);
     hn_sequence *s = fresh(e);
     for (int i = 0; i < r->n; i++) {
-        hn_step_item item = {.sequence = s, .tokens = r->ids + i, .n_tokens = 1, .want = HN_WANT_LOGITS, .logits = logits};
+        hn_step_item item = {
+            .sequence = s, .tokens = r->ids + i, .n_tokens = 1, .want = HN_WANT_LOGITS, .logits = logits};
         run(e, &item, 1);
     }
     same("logits token by token", logits, r->logits, (size_t)r->V * sizeof *logits);
@@ -233,7 +261,8 @@ static void check_model(const char *path, bool only_ref, const int *lengths, int
         hn_engine *low;
         hn_engine_options options = {.n_threads = 2, .isa = isa, .pack = HN_PACK_LOW};
         hn_test_ok(hn_engine_create(m, &options, &low, &err), &err);
-        bool is_last = hn_kernels_available(i + 1) == NULL; /* the default; the others' bits come from the same engine code */
+        bool is_last =
+            hn_kernels_available(i + 1) == NULL; /* the default; the others' bits come from the same engine code */
         for (int k = 0; k < (is_last || getenv("HONE_TEST_FULL") || only_ref ? n_lengths : 1); k++) {
             request r = make_request(one, lengths[k], (uint64_t)k + 7);
             if (r.V < 1000) check_engine(one, &r); /* on the big model one thread gave the reference already */
@@ -269,7 +298,7 @@ static void fast_kernels_are_deterministic_on_smollm2(void **state) {
     (void)state;
     char path[HN_PATH_MAX];
     static const int lengths[] = {45, 7, 130};
-    if (!hn_test_model(path)) skip();
+    if (!hn_test_big_model(path)) skip();
     check_model(path, false, lengths, 3);
 }
 
@@ -297,8 +326,18 @@ static void big_tries_are_cut_without_a_trace(void **state) {
     for (int i = 0; i < 40; i++) prompt[i] = 3 * i;
     hn_sequence *s = fresh(e), *s2 = fresh(e);
     static double second[N];
-    hn_step_item items[2] = {{.sequence = s, .tokens = prompt, .n_tokens = 40, .want = HN_WANT_LABELS, .labels = trie, .label_logprobs = totals},
-                             {.sequence = s2, .tokens = prompt, .n_tokens = 40, .want = HN_WANT_LABELS, .labels = trie, .label_logprobs = second}};
+    hn_step_item items[2] = {{.sequence = s,
+                              .tokens = prompt,
+                              .n_tokens = 40,
+                              .want = HN_WANT_LABELS,
+                              .labels = trie,
+                              .label_logprobs = totals},
+                             {.sequence = s2,
+                              .tokens = prompt,
+                              .n_tokens = 40,
+                              .want = HN_WANT_LABELS,
+                              .labels = trie,
+                              .label_logprobs = second}};
     run(e, items, 2);
     same("the second case of a batch of big tries", second, totals, sizeof totals);
     assert_int_equal(hn_sequence_length(s), 40);
@@ -307,7 +346,11 @@ static void big_tries_are_cut_without_a_trace(void **state) {
         int32_t tokens[DEPTH] = {prompt[39]};
         float logprobs[DEPTH];
         memcpy(tokens + 1, ids[i], (DEPTH - 1) * sizeof *tokens);
-        hn_step_item item = {.sequence = chain, .tokens = tokens, .n_tokens = DEPTH, .want = HN_WANT_LOGPROBS, .targets = ids[i],
+        hn_step_item item = {.sequence = chain,
+                             .tokens = tokens,
+                             .n_tokens = DEPTH,
+                             .want = HN_WANT_LOGPROBS,
+                             .targets = ids[i],
                              .target_logprobs = logprobs};
         run(e, &item, 1);
         double total = 0;

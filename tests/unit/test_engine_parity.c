@@ -33,7 +33,8 @@ static void check_rms(hn_engine *e) {
         hn_free(ids.ids);
     }
     pooled = sqrt(pooled / (double)n_pooled);
-    print_message("%s: rms %.4f over %zu tokens, worst prompt %.4f\n", hn_engine_numeric_path(e), pooled, n_pooled, worst);
+    print_message("%s: rms %.4f over %zu tokens, worst prompt %.4f\n", hn_engine_numeric_path(e), pooled, n_pooled,
+                  worst);
     if (!(pooled <= rms_pooled_max)) fail_msg("rms %.4f over all tokens", pooled);
     json_decref(rows);
 }
@@ -44,7 +45,8 @@ static void check_argmax(hn_engine *e) {
     int n_clear = 0, n_other = 0;
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i), *gaps = json_object_get(row, "gap");
-        hn_test_ids prompt = hn_test_id_list(json_object_get(row, "prompt_ids")), tokens = hn_test_id_list(json_object_get(row, "tokens"));
+        hn_test_ids prompt = hn_test_id_list(json_object_get(row, "prompt_ids")),
+                    tokens = hn_test_id_list(json_object_get(row, "tokens"));
         int n = prompt.n + tokens.n;
         int32_t *ids = hn_calloc((size_t)n, sizeof *ids);
         hn_token_logprob *top = hn_calloc((size_t)n, sizeof *top);
@@ -53,11 +55,14 @@ static void check_argmax(hn_engine *e) {
         memcpy(ids, prompt.ids, (size_t)prompt.n * sizeof *ids);
         memcpy(ids + prompt.n, tokens.ids, (size_t)tokens.n * sizeof *ids);
         hn_test_ok(hn_sequence_create(e, &s, &err), &err);
-        hn_step_item item = {.sequence = s, .tokens = ids, .n_tokens = n, .want = HN_WANT_LOGPROBS, .n_top = 1, .top = top};
+        hn_step_item item = {
+            .sequence = s, .tokens = ids, .n_tokens = n, .want = HN_WANT_LOGPROBS, .n_top = 1, .top = top};
         hn_test_ok(hn_engine_step(e, &item, 1, &err), &err);
         for (int t = 0; t < tokens.n; t++) {
-            bool same = top[prompt.n + t - 1].id == tokens.ids[t], clear = json_number_value(json_array_get(gaps, (size_t)t)) > clear_gap;
-            if (clear && !same) fail_msg("case %zu, step %d: token %d, expected %d", i, t, top[prompt.n + t - 1].id, tokens.ids[t]);
+            bool same = top[prompt.n + t - 1].id == tokens.ids[t],
+                 clear = json_number_value(json_array_get(gaps, (size_t)t)) > clear_gap;
+            if (clear && !same)
+                fail_msg("case %zu, step %d: token %d, expected %d", i, t, top[prompt.n + t - 1].id, tokens.ids[t]);
             n_clear += clear;
             n_other += !same;
         }
@@ -82,7 +87,11 @@ static void check_labels(hn_engine *e) {
         hn_test_ids prompt = hn_test_id_list(json_object_get(row, "prompt_ids"));
         hn_label_trie *trie = hn_test_trie(labels);
         hn_test_ok(hn_sequence_create(e, &s, &err), &err);
-        hn_step_item item = {.sequence = s, .tokens = prompt.ids, .n_tokens = prompt.n, .want = HN_WANT_LABELS, .labels = trie,
+        hn_step_item item = {.sequence = s,
+                             .tokens = prompt.ids,
+                             .n_tokens = prompt.n,
+                             .want = HN_WANT_LABELS,
+                             .labels = trie,
                              .label_logprobs = totals};
         hn_test_ok(hn_engine_step(e, &item, 1, &err), &err);
         size_t best = 0;
@@ -91,19 +100,21 @@ static void check_labels(hn_engine *e) {
             if (d > worst) worst = d;
             if (totals[l] > totals[best]) best = l;
         }
-        assert_string_equal(json_string_value(json_object_get(json_array_get(labels, best), "label")), json_string_value(json_object_get(row, "best")));
+        assert_string_equal(json_string_value(json_object_get(json_array_get(labels, best), "label")),
+                            json_string_value(json_object_get(row, "best")));
         hn_sequence_free(s);
         hn_label_trie_free(trie);
         hn_free(prompt.ids);
     }
-    print_message("best label equal on all %zu cases, largest difference of a total %.3f\n", json_array_size(rows), worst);
+    print_message("best label equal on all %zu cases, largest difference of a total %.3f\n", json_array_size(rows),
+                  worst);
     json_decref(rows);
 }
 
 static void the_fast_path_stays_near_f32(void **state) {
     (void)state;
     char path[HN_PATH_MAX];
-    if (!hn_test_shared("goldens/smollm2/logits.jsonl", path) || !hn_test_model(path)) skip();
+    if (!hn_test_shared("goldens/smollm2/logits.jsonl", path) || !hn_test_big_model(path)) skip();
     hn_model *m = hn_test_model_open(path, 0);
     for (int i = -1; i < 0 || hn_kernels_available(i); i++) {
         const char *name = i < 0 ? NULL : hn_kernels_available(i)->name;

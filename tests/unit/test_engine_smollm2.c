@@ -20,7 +20,7 @@ static int setup(void **state) {
     static fixture f;
     char path[HN_PATH_MAX];
     f.full = getenv("HONE_TEST_FULL") != NULL;
-    if (hn_test_model(path) && hn_test_shared("goldens/smollm2/logits.jsonl", path) && hn_test_model(path)) {
+    if (hn_test_big_model(path) && hn_test_shared("goldens/smollm2/logits.jsonl", path) && hn_test_big_model(path)) {
         f.model = hn_test_model_open(path, 0);
         f.engine = hn_test_engine(f.model, "ref", 2);
     }
@@ -36,7 +36,8 @@ static int teardown(void **state) {
 }
 
 static void near_or_fail(const char *what, const char *name, int t, double got, double expected, double tolerance) {
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%s of %s at %d: %.7f, expected %.7f", what, name, t, got, expected);
+    if (!(fabs(got - expected) <= tolerance))
+        fail_msg("%s of %s at %d: %.7f, expected %.7f", what, name, t, got, expected);
 }
 
 /* The golden's top-20 lists at some positions: same log-probabilities, and their log-sum-exp agrees through them. */
@@ -47,7 +48,8 @@ static void check_top(hn_engine *e, const json_t *row, const char *name, const h
     hn_token_logprob *top = hn_calloc((size_t)ids->n * TOP, sizeof *top);
     assert_non_null(top);
     hn_test_ok(hn_sequence_create(e, &s, &err), &err);
-    hn_step_item item = {.sequence = s, .tokens = ids->ids, .n_tokens = ids->n, .want = HN_WANT_LOGPROBS, .n_top = TOP, .top = top};
+    hn_step_item item = {
+        .sequence = s, .tokens = ids->ids, .n_tokens = ids->n, .want = HN_WANT_LOGPROBS, .n_top = TOP, .top = top};
     hn_test_ok(hn_engine_step(e, &item, 1, &err), &err);
     const json_t *lists = json_object_get(row, "top");
     for (size_t i = 0; i < json_array_size(lists); i++) {
@@ -73,7 +75,8 @@ static void logprobs_are_the_references(void **state) {
         if (f->full || ids.n <= 100) {
             float *got = hn_test_next_logprobs(f->engine, ids.ids, ids.n);
             for (int t = 0; t + 1 < ids.n; t++)
-                near_or_fail("log-probability", name, t, (double)got[t], json_number_value(json_array_get(expected, (size_t)t)), logprob_tolerance);
+                near_or_fail("log-probability", name, t, (double)got[t],
+                             json_number_value(json_array_get(expected, (size_t)t)), logprob_tolerance);
             hn_free(got);
             check_top(f->engine, row, name, &ids);
         }
@@ -91,11 +94,13 @@ static void greedy_tokens_are_the_references(void **state) {
     json_t *rows = hn_test_jsonl("goldens/smollm2/greedy.jsonl");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i), *gaps = json_object_get(row, "gap");
-        hn_test_ids prompt = hn_test_id_list(json_object_get(row, "prompt_ids")), tokens = hn_test_id_list(json_object_get(row, "tokens"));
+        hn_test_ids prompt = hn_test_id_list(json_object_get(row, "prompt_ids")),
+                    tokens = hn_test_id_list(json_object_get(row, "tokens"));
         hn_error err = {0};
         hn_sequence *s;
         hn_test_ok(hn_sequence_create(f->engine, &s, &err), &err);
-        hn_step_item item = {.sequence = s, .tokens = prompt.ids, .n_tokens = prompt.n, .want = HN_WANT_LOGITS, .logits = logits};
+        hn_step_item item = {
+            .sequence = s, .tokens = prompt.ids, .n_tokens = prompt.n, .want = HN_WANT_LOGITS, .logits = logits};
         int n = f->full ? tokens.n : tokens.n < 8 ? tokens.n : 8;
         for (int t = 0; t < n; t++) {
             hn_test_ok(hn_engine_step(f->engine, &item, 1, &err), &err);
@@ -136,8 +141,13 @@ static void label_totals_are_the_references(void **state) {
         node_logprobs[n] = hn_calloc((size_t)tries[n]->n_nodes, sizeof(float));
         hn_sequence *s;
         hn_test_ok(hn_sequence_create(f->engine, &s, &err), &err);
-        items[n] = (hn_step_item){.sequence = s, .tokens = prompts[n].ids, .n_tokens = prompts[n].n, .want = HN_WANT_LABELS, .labels = tries[n],
-                                  .label_logprobs = totals[n], .label_token_logprobs = node_logprobs[n]};
+        items[n] = (hn_step_item){.sequence = s,
+                                  .tokens = prompts[n].ids,
+                                  .n_tokens = prompts[n].n,
+                                  .want = HN_WANT_LABELS,
+                                  .labels = tries[n],
+                                  .label_logprobs = totals[n],
+                                  .label_token_logprobs = node_logprobs[n]};
         n++;
     }
     hn_test_ok(hn_engine_step(f->engine, items, n, &err), &err);
@@ -150,7 +160,8 @@ static void label_totals_are_the_references(void **state) {
             near_or_fail("label total", name, (int)l, totals[at][l], hn_test_number(label, "logprob"), label_tolerance);
             int node = tries[at]->end_node[l];
             for (size_t t = json_array_size(each); t-- > 0; node = tries[at]->parent[node])
-                near_or_fail("label token", name, (int)t, (double)node_logprobs[at][node], json_number_value(json_array_get(each, t)), logprob_tolerance);
+                near_or_fail("label token", name, (int)t, (double)node_logprobs[at][node],
+                             json_number_value(json_array_get(each, t)), logprob_tolerance);
             assert_int_equal(node, -1);
         }
         hn_sequence_free(items[at].sequence);

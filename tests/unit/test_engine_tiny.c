@@ -36,7 +36,8 @@ static double logits_error(hn_engine *e, const json_t *forward, const char *logi
     for (size_t i = 0; i < json_array_size(sequences); i++) {
         const json_t *one = json_array_get(sequences, i);
         hn_test_ids ids = hn_test_id_list(json_object_get(one, "ids"));
-        const float *expected = (const float *)(const void *)(logits_bytes + json_integer_value(json_object_get(one, "byte_offset")));
+        const float *expected =
+            (const float *)(const void *)(logits_bytes + json_integer_value(json_object_get(one, "byte_offset")));
         for (int t = 0; t < ids.n; t++) {
             float *logits = hn_test_logits(e, ids.ids, t + 1);
             for (int v = 0; v < V; v++) {
@@ -56,9 +57,11 @@ static void check_greedy(hn_engine *e, const json_t *greedy) {
     hn_sequence *s;
     float logits[512];
     assert_int_equal(V, 512);
-    hn_test_ids prompt = hn_test_id_list(json_object_get(greedy, "prompt_ids")), tokens = hn_test_id_list(json_object_get(greedy, "tokens"));
+    hn_test_ids prompt = hn_test_id_list(json_object_get(greedy, "prompt_ids")),
+                tokens = hn_test_id_list(json_object_get(greedy, "tokens"));
     hn_test_ok(hn_sequence_create(e, &s, &err), &err);
-    hn_step_item item = {.sequence = s, .tokens = prompt.ids, .n_tokens = prompt.n, .want = HN_WANT_LOGITS, .logits = logits};
+    hn_step_item item = {
+        .sequence = s, .tokens = prompt.ids, .n_tokens = prompt.n, .want = HN_WANT_LOGITS, .logits = logits};
     for (int i = 0; i < tokens.n; i++) {
         hn_test_ok(hn_engine_step(e, &item, 1, &err), &err);
         assert_int_equal(hn_test_argmax(logits, V), tokens.ids[i]);

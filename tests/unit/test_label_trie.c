@@ -63,7 +63,8 @@ static void random_sets_hold(void **state) {
             for (int k = 0; k < length; k++) ids[n][k] = (int32_t)hn_rng_below(&rng, 3);
             bool is_new = true;
             for (int k = 0; k < n; k++)
-                if (labels[k].n == length && memcmp(ids[k], ids[n], (size_t)length * sizeof(int32_t)) == 0) is_new = false;
+                if (labels[k].n == length && memcmp(ids[k], ids[n], (size_t)length * sizeof(int32_t)) == 0)
+                    is_new = false;
             if (is_new) labels[n] = (hn_label_ids){ids[n], length}, n++;
         }
         hn_label_trie *t = make(labels, n);

@@ -72,8 +72,10 @@ static void hash_is_the_files_and_is_remembered(void **state) {
     char notes[HN_PATH_MAX];
     hn_test_ok(hn_path_join(notes, cache, ".hashes", &err), &err);
     assert_true(hn_file_is_dir(notes));
-    if (old) setenv("HONE_MODELS", kept, 1);
-    else unsetenv("HONE_MODELS");
+    if (old)
+        setenv("HONE_MODELS", kept, 1);
+    else
+        unsetenv("HONE_MODELS");
     hn_test_folder_remove(cache);
 }
 
@@ -86,14 +88,22 @@ static void rope_kinds_follow_their_papers(void **state) {
     for (int i = 0; i < 32; i++) assert_true(fabs((double)freq[i] / (pow(10000, -i / 32.0) / 4) - 1) < 1e-6);
     assert_true(magnitude == 1);
 
-    hn_rope_scaling llama3 = {.kind = HN_ROPE_LLAMA3, .base = 500000, .factor = 8, .n_context_original = 8192, .low_freq_factor = 1, .high_freq_factor = 4};
+    hn_rope_scaling llama3 = {.kind = HN_ROPE_LLAMA3,
+                              .base = 500000,
+                              .factor = 8,
+                              .n_context_original = 8192,
+                              .low_freq_factor = 1,
+                              .high_freq_factor = 4};
     hn_test_ok(hn_rope_frequencies(&llama3, 64, freq, &magnitude, &err), &err);
     for (int i = 0; i < 32; i++) {
         double plain = pow(500000, -i / 32.0), wave = 2 * 3.14159265358979 / plain, expected;
         double smooth = (8192 / wave - 1) / 3;
-        if (wave > 8192) expected = plain / 8;
-        else if (wave < 2048) expected = plain;
-        else expected = (1 - smooth) * plain / 8 + smooth * plain;
+        if (wave > 8192)
+            expected = plain / 8;
+        else if (wave < 2048)
+            expected = plain;
+        else
+            expected = (1 - smooth) * plain / 8 + smooth * plain;
         assert_true(fabs((double)freq[i] / expected - 1) < 1e-6);
     }
 
@@ -110,7 +120,8 @@ static void rope_kinds_follow_their_papers(void **state) {
 
     float factors[32];
     for (int i = 0; i < 32; i++) factors[i] = 1 + (float)i;
-    hn_rope_scaling longrope = {.kind = HN_ROPE_LONGROPE, .base = 10000, .factor = 1, .factors = factors, .attention_factor = 1.19};
+    hn_rope_scaling longrope = {
+        .kind = HN_ROPE_LONGROPE, .base = 10000, .factor = 1, .factors = factors, .attention_factor = 1.19};
     hn_test_ok(hn_rope_frequencies(&longrope, 64, freq, &magnitude, &err), &err);
     for (int i = 0; i < 32; i++) assert_true(fabs((double)freq[i] * (1 + i) / pow(10000, -i / 32.0) - 1) < 1e-6);
     assert_true(magnitude == 1.19f);
@@ -119,8 +130,9 @@ static void rope_kinds_follow_their_papers(void **state) {
     assert_int_equal(hn_rope_frequencies(&longrope, 64, freq, &magnitude, &err), HN_ERR_INPUT);
 }
 
-#define CONFIG_HEAD                                                                                                                        \
-    "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":160,\"num_attention_heads\":4,\"num_hidden_layers\":2,"            \
+#define CONFIG_HEAD                                                                                                    \
+    "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":160,\"num_attention_heads\":4,\"num_hidden_"   \
+    "layers\":2,"                                                                                                      \
     "\"vocab_size\":512,\"max_position_embeddings\":128"
 
 static hn_status from_config(const char *more, hn_shape *s, hn_error *err) {
@@ -139,7 +151,10 @@ static void config_json_in_its_spellings(void **state) {
     (void)state;
     hn_shape s;
     hn_error err = {0};
-    hn_test_ok(from_config(",\"rope_theta\":500000,\"num_key_value_heads\":null,\"head_dim\":null,\"rope_scaling\":null", &s, &err), &err);
+    hn_test_ok(
+        from_config(",\"rope_theta\":500000,\"num_key_value_heads\":null,\"head_dim\":null,\"rope_scaling\":null", &s,
+                    &err),
+        &err);
     assert_int_equal(s.n_kv_heads, 4);
     assert_int_equal(s.head_size, 16);
     assert_true(fabs((double)s.rope_frequencies[1] - pow(500000, -1 / 8.0)) < 1e-7);
@@ -148,16 +163,25 @@ static void config_json_in_its_spellings(void **state) {
     assert_int_equal(s.n_context_max, 512);
     assert_true(fabs((double)s.rope_frequencies[0] - 0.25) < 1e-7);
     hn_shape_free(&s);
-    hn_test_ok(from_config(",\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
-                           "\"original_max_position_embeddings\":64,\"rope_theta\":10000}", &s, &err), &err);
+    hn_test_ok(
+        from_config(
+            ",\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+            "\"original_max_position_embeddings\":64,\"rope_theta\":10000}",
+            &s, &err),
+        &err);
     assert_int_equal(s.n_context_original, 64);
     assert_int_equal(s.n_context_max, 512);
     hn_shape_free(&s);
-    hn_test_ok(from_config(",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,\"original_max_position_embeddings\":64}", &s, &err), &err);
+    hn_test_ok(from_config(",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,\"original_max_position_embeddings\":64}",
+                           &s, &err),
+               &err);
     assert_true(fabs((double)s.rope_magnitude - (1 + 0.1 * log(2))) < 1e-6);
     hn_shape_free(&s);
-    hn_test_ok(from_config(",\"rope_scaling\":{\"type\":\"longrope\",\"original_max_position_embeddings\":32,\"long_factor\":[2,2,2,2,2,2,2,2],"
-                           "\"short_factor\":[1,1,1,1,1,1,1,1]}", &s, &err), &err);
+    hn_test_ok(from_config(",\"rope_scaling\":{\"type\":\"longrope\",\"original_max_position_embeddings\":32,\"long_"
+                           "factor\":[2,2,2,2,2,2,2,2],"
+                           "\"short_factor\":[1,1,1,1,1,1,1,1]}",
+                           &s, &err),
+               &err);
     assert_true(s.rope_frequencies[0] == 0.5f && s.rope_frequencies_short[0] == 1);
     assert_true(fabs((double)s.rope_magnitude - sqrt(1 + log(4) / log(32))) < 1e-6);
     hn_shape_free(&s);
@@ -257,7 +281,8 @@ static void damaged_gguf_files_never_crash(void **state) {
     hn_test_folder(folder);
     hn_test_ok(hn_path_join(path, folder, "damaged.gguf", &err), &err);
     bool full = getenv("HONE_TEST_FULL") != NULL;
-    for (size_t cut = 0; cut < header; cut += full ? 1 : 37) assert_int_not_equal(try_bytes(path, bytes, cut, &err), HN_OK);
+    for (size_t cut = 0; cut < header; cut += full ? 1 : 37)
+        assert_int_not_equal(try_bytes(path, bytes, cut, &err), HN_OK);
     assert_int_not_equal(try_bytes(path, bytes, n - 40, &err), HN_OK);
     hn_rng_seed(&rng, 4, 0);
     int n_working = 0, n_flips = full ? 4000 : 250;
@@ -277,8 +302,8 @@ static void damaged_gguf_files_never_crash(void **state) {
 static void damaged_safetensors_are_refused(void **state) {
     (void)state;
     static const char *const headers[] = {
-        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}",           /* too few bytes */
-        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,16]}}",          /* past the end */
+        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}",  /* too few bytes */
+        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,16]}}", /* past the end */
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}",
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}",
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}",
@@ -289,8 +314,9 @@ static void damaged_safetensors_are_refused(void **state) {
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[2]}}",
         "{\"t\":{\"shape\":[2],\"data_offsets\":[0,8]}}",
         "{\"t\":7}",
-        "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",           /* bytes that belong to none */
-        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+        "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", /* bytes that belong to none */
+        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"F32\",\"shape\":[1],"
+        "\"data_offsets\":[4,8]}}",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         unsigned char bytes[512] = {0};
@@ -337,7 +363,8 @@ static void wrong_tensors_are_named(void **state) {
     assert_int_equal(hn_weight_store_load(&source, hn_architecture_find("llama"), &s, &store, &err), HN_ERR_INPUT);
     assert_string_equal(err.where, "blk.2.attn_norm.weight");
     s.n_layers = 1; /* then layer 1's tensors belong to nothing */
-    assert_int_equal(hn_weight_store_load(&source, hn_architecture_find("llama"), &s, &store, &err), HN_ERR_UNSUPPORTED);
+    assert_int_equal(hn_weight_store_load(&source, hn_architecture_find("llama"), &s, &store, &err),
+                     HN_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.where, "blk.1."));
     hn_gguf_close(g);
 }
@@ -370,11 +397,12 @@ static void paths_that_are_no_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf_and_safetensors_agree), cmocka_unit_test(hash_is_the_files_and_is_remembered),
+        cmocka_unit_test(gguf_and_safetensors_agree),     cmocka_unit_test(hash_is_the_files_and_is_remembered),
         cmocka_unit_test(rope_kinds_follow_their_papers), cmocka_unit_test(config_json_in_its_spellings),
-        cmocka_unit_test(bad_configs_are_refused), cmocka_unit_test(other_families_name_what_is_supported),
+        cmocka_unit_test(bad_configs_are_refused),        cmocka_unit_test(other_families_name_what_is_supported),
         cmocka_unit_test(damaged_gguf_files_never_crash), cmocka_unit_test(damaged_safetensors_are_refused),
-        cmocka_unit_test(wrong_tensors_are_named), cmocka_unit_test(another_tiny_llama_works), cmocka_unit_test(paths_that_are_no_model),
+        cmocka_unit_test(wrong_tensors_are_named),        cmocka_unit_test(another_tiny_llama_works),
+        cmocka_unit_test(paths_that_are_no_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

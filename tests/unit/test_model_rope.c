@@ -62,8 +62,8 @@ static void put_keys(hn_buf *b, const rope_keys *k) {
 }
 
 static uint64_t count_keys(const rope_keys *k) {
-    return 6u + (k->type != NULL) + (k->factor > 0) + (k->old_factor > 0) + (k->attn_factor > 0) + (k->beta_fast > 0) + (k->beta_slow > 0) +
-           (k->original > 0);
+    return 6u + (k->type != NULL) + (k->factor > 0) + (k->old_factor > 0) + (k->attn_factor > 0) + (k->beta_fast > 0) +
+           (k->beta_slow > 0) + (k->original > 0);
 }
 
 static void write_file(hn_buf *b, const rope_keys *k) {
@@ -124,7 +124,8 @@ static hn_shape read_shape(const rope_keys *k) {
 static double plain(int i) { return pow(10000, -i / 8.0); }
 
 static void expect(const float *freq, int i, double expected) {
-    if (!(fabs((double)freq[i] / expected - 1) < 1e-6)) fail_msg("pair %d turns by %.9g, expected %.9g", i, (double)freq[i], expected);
+    if (!(fabs((double)freq[i] / expected - 1) < 1e-6))
+        fail_msg("pair %d turns by %.9g, expected %.9g", i, (double)freq[i], expected);
 }
 
 static void no_scaling(void **state) {
@@ -182,7 +183,10 @@ static void yarn_blends_and_scales_its_magnitude(void **state) {
 
 static void longrope_has_two_sets(void **state) {
     (void)state;
-    hn_shape s = read_shape(&(rope_keys){.type = "longrope", .original = 64, .attn_factor = 1.19f, .tensor = "rope_factors_long.weight",
+    hn_shape s = read_shape(&(rope_keys){.type = "longrope",
+                                         .original = 64,
+                                         .attn_factor = 1.19f,
+                                         .tensor = "rope_factors_long.weight",
                                          .tensor2 = "rope_factors_short.weight"});
     for (int i = 0; i < 8; i++) {
         expect(s.rope_frequencies, i, plain(i) / (1 + 0.5 * i));
@@ -197,7 +201,9 @@ static void other_scalings_are_refused(void **state) {
     const struct {
         rope_keys keys;
         hn_status status;
-    } cases[] = {{{.type = "su"}, HN_ERR_INPUT}, {{.type = "dynamic"}, HN_ERR_UNSUPPORTED}, {{.type = "longrope"}, HN_ERR_INPUT},
+    } cases[] = {{{.type = "su"}, HN_ERR_INPUT},
+                 {{.type = "dynamic"}, HN_ERR_UNSUPPORTED},
+                 {{.type = "longrope"}, HN_ERR_INPUT},
                  {{.type = "yarn", .factor = INFINITY}, HN_ERR_INPUT}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         hn_error err = {0};

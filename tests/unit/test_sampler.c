@@ -33,8 +33,10 @@ static void check_distribution(hn_sampling how, const double *weights, const int
     for (int i = 0; i < V; i++) total += weights[i];
     for (int i = 0; i < V; i++) {
         double expected = DRAWS * weights[i] / total;
-        if (weights[i] == 0) assert_int_equal(counts[i], 0);
-        else chi2 += (counts[i] - expected) * (counts[i] - expected) / expected, n_kept++;
+        if (weights[i] == 0)
+            assert_int_equal(counts[i], 0);
+        else
+            chi2 += (counts[i] - expected) * (counts[i] - expected) / expected, n_kept++;
     }
     if (!(chi2 <= limit[n_kept - 1])) fail_msg("chi-square %.1f with %d values kept", chi2, n_kept);
 }
@@ -121,7 +123,8 @@ static void penalty_counts_each_recent_token_once(void **state) {
     weights_of(w, 1);
     w[2] = weight(2.0 / 1.5, 1);
     w[1] = weight(-0.5 * 1.5, 1); /* 4 lies outside of the window of 6 */
-    check_distribution((hn_sampling){.temperature = 1, .repetition_penalty = 1.5f, .repetition_window = 6}, w, history, 7);
+    check_distribution((hn_sampling){.temperature = 1, .repetition_penalty = 1.5f, .repetition_window = 6}, w, history,
+                       7);
     weights_of(w, 1);
     check_distribution((hn_sampling){.temperature = 1, .repetition_penalty = 1.0f}, w, history, 7);
 }
@@ -141,7 +144,8 @@ static void temperature_zero_takes_the_largest(void **state) {
     hn_logit_bias bias[] = {{3, 1.5f}};
     float tied[4] = {0, 2, 1, 2}, none[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY}, bad[4] = {NAN, 1, NAN, 0};
     hn_sampler *plain = make(&(hn_sampling){0}, 4), *biased = make(&(hn_sampling){.bias = bias, .n_bias = 1}, 4);
-    hn_sampler *penal = make(&(hn_sampling){.repetition_penalty = 3}, 4), *warm = make(&(hn_sampling){.temperature = 1}, 4);
+    hn_sampler *penal = make(&(hn_sampling){.repetition_penalty = 3}, 4),
+               *warm = make(&(hn_sampling){.temperature = 1}, 4);
     int32_t one = 1;
     assert_int_equal(hn_sampler_pick(plain, tied, NULL, 0), 1);
     assert_int_equal(hn_sampler_pick(biased, tied, NULL, 0), 3);
@@ -186,7 +190,8 @@ static void large_vocabularies_keep_the_right_set(void **state) {
 
 static void a_seed_repeats(void **state) {
     (void)state;
-    hn_sampler *a = make(&(hn_sampling){.temperature = 1, .seed = 7}, V), *b = make(&(hn_sampling){.temperature = 1, .seed = 7}, V);
+    hn_sampler *a = make(&(hn_sampling){.temperature = 1, .seed = 7}, V),
+               *b = make(&(hn_sampling){.temperature = 1, .seed = 7}, V);
     hn_sampler *c = make(&(hn_sampling){.temperature = 1, .seed = 8}, V);
     int different = 0;
     for (int i = 0; i < 200; i++) {
@@ -203,8 +208,15 @@ static void a_seed_repeats(void **state) {
 static void bad_settings_are_refused(void **state) {
     (void)state;
     hn_logit_bias outside = {V, 1}, nan_bias = {1, NAN};
-    const hn_sampling bad[] = {{.temperature = -1}, {.temperature = NAN}, {.top_k = -1}, {.top_p = 1.5f}, {.min_p = -0.1f},
-                               {.repetition_penalty = -1}, {.repetition_window = -1}, {.bias = &outside, .n_bias = 1}, {.bias = &nan_bias, .n_bias = 1}};
+    const hn_sampling bad[] = {{.temperature = -1},
+                               {.temperature = NAN},
+                               {.top_k = -1},
+                               {.top_p = 1.5f},
+                               {.min_p = -0.1f},
+                               {.repetition_penalty = -1},
+                               {.repetition_window = -1},
+                               {.bias = &outside, .n_bias = 1},
+                               {.bias = &nan_bias, .n_bias = 1}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hn_sampler *s;
         hn_error err = {0};
@@ -229,10 +241,17 @@ static void running_out_of_memory_is_a_status(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(temperature_alone), cmocka_unit_test(top_k_alone), cmocka_unit_test(top_p_alone), cmocka_unit_test(min_p_alone),
-        cmocka_unit_test(filters_follow_each_other), cmocka_unit_test(penalty_counts_each_recent_token_once),
-        cmocka_unit_test(bias_is_added_first), cmocka_unit_test(temperature_zero_takes_the_largest),
-        cmocka_unit_test(large_vocabularies_keep_the_right_set), cmocka_unit_test(a_seed_repeats), cmocka_unit_test(bad_settings_are_refused),
+        cmocka_unit_test(temperature_alone),
+        cmocka_unit_test(top_k_alone),
+        cmocka_unit_test(top_p_alone),
+        cmocka_unit_test(min_p_alone),
+        cmocka_unit_test(filters_follow_each_other),
+        cmocka_unit_test(penalty_counts_each_recent_token_once),
+        cmocka_unit_test(bias_is_added_first),
+        cmocka_unit_test(temperature_zero_takes_the_largest),
+        cmocka_unit_test(large_vocabularies_keep_the_right_set),
+        cmocka_unit_test(a_seed_repeats),
+        cmocka_unit_test(bad_settings_are_refused),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,7 +147,9 @@ static void print_power(hn_cli *cli, const hn_scope_report *r) {
     if (isfinite(r->detectable))
         hn_output_print(cli->out, "Two prompts that disagree on %.0f %% of the cases can be told apart from about %.0f points on;\n",
                         100 * HN_SCOPE_DISCORDANCE, 100 * r->detectable);
-    if (isfinite(r->detectable) && isfinite(r->cases_needed))
+    else
+        hn_output_print(cli->out, "They are too few to tell two prompts apart that disagree on %.0f %% of them;\n", 100 * HN_SCOPE_DISCORDANCE);
+    if (isfinite(r->cases_needed))
         hn_output_print(cli->out, "for the %.1f points that matter here it would take about %s dev cases.\n",
                         100 * r->scope->smallest_difference, hn_format_count((int64_t)ceil(r->cases_needed), count));
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/inference.h"
 #include "cli/project_cli.h"
 #include "lifecycle/eval/eval.h"
 #include "lifecycle/iterate/advice.h"
@@ -142,7 +143,8 @@ static hn_status open_all(evaluations *e, hn_error *err) {
     e->setup = (hn_eval_setup){.project = e->p.project, .dataset = e->p.dataset, .store = e->p.store, .split = split,
                                .limit = (size_t)hn_cli_int(cli, "limit"), .no_cache = hn_cli_flag(cli, "no-cache")};
     HN_TRY(measure_baselines(e, err));
-    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"), .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0};
+    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"), .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
+                                .context = (int)hn_cli_int(cli, "context")};
     HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
     e->setup.provider = e->provider;
     return HN_OK;
@@ -318,12 +320,10 @@ static hn_status run(hn_cli *cli, hn_error *err) {
 }
 
 static const hn_option options[] = {
-    {.name = "model", .letter = 'm', .kind = HN_OPTION_STRING, .value = "MODEL", .help = "catalogue name or path; else hone.yaml's `model:`"},
+    HN_MODEL_OPTIONS,
     {.name = "split", .kind = HN_OPTION_CHOICE, .value = "dev|test|train", .otherwise = "dev", .help = "the cases to answer; each look at test is counted"},
     {.name = "limit", .kind = HN_OPTION_INT, .value = "N", .otherwise = "0", .low = 0, .high = 1e9, .help = "the first N cases of the split's fixed random order; 0: all"},
     {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "compute every answer again, as a new run"},
-    {.name = "threads", .kind = HN_OPTION_INT, .value = "N", .otherwise = "0", .low = 0, .high = 1024, .help = "0: one for each CPU"},
-    {.name = "memory", .kind = HN_OPTION_CHOICE, .value = "full|low", .otherwise = "full", .help = "low: no repacked copy of the weights; slower"},
     {0}};
 
 const hn_command hn_cmd_eval = {

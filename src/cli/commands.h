@@ -9,12 +9,16 @@
 #include "cli/command.h"
 
 extern const hn_command hn_cmd_complete;
+extern const hn_command hn_cmd_compare;
+extern const hn_command hn_cmd_eval;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_init;
+extern const hn_command hn_cmd_log;
 extern const hn_command hn_cmd_pull;
 extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_score;
+extern const hn_command hn_cmd_show;
 extern const hn_command hn_cmd_tokens;
 extern const hn_command hn_cmd_version;
 

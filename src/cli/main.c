@@ -11,6 +11,10 @@
 static const hn_command_entry entries[] = {
     {"A project, from its data on", &hn_cmd_init},
     {NULL, &hn_cmd_scope},
+    {NULL, &hn_cmd_eval},
+    {NULL, &hn_cmd_compare},
+    {NULL, &hn_cmd_log},
+    {NULL, &hn_cmd_show},
     {"Prompts as the model sees them", &hn_cmd_tokens},
     {NULL, &hn_cmd_render},
     {"Models and inference, with or without a project", &hn_cmd_complete},

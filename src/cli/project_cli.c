@@ -30,9 +30,7 @@ void hn_cli_project_close(hn_cli_project *p) {
 hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options, hn_provider **provider,
                                hn_error *err) {
     char path[HN_PATH_MAX];
-    const char *wanted = name ? name : p->scope->model;
-    if (!wanted)
-        return hn_fail(err, HN_ERR_USAGE, "model", "give one with -m smollm2, or write `model: smollm2` into hone.yaml", "no model is named");
+    const char *wanted = name ? name : p->scope->model ? p->scope->model : "smollm2";
     HN_TRY(hn_model_resolve(wanted, path, err));
     hn_local_options own = *options;
     const hn_catalogue_entry *entry = hn_catalogue_find(wanted);

@@ -28,7 +28,7 @@ typedef struct hn_cli_project {
 hn_status hn_cli_project_open(unsigned parts, hn_cli_project *p, hn_error *err) HN_MUST_CHECK;
 void hn_cli_project_close(hn_cli_project *p);
 
-/* The model called `name` (a catalogue name or path), or where NULL the one that hone.yaml names. */
+/* The model called `name` (a catalogue name or path), or where NULL the one that hone.yaml names, or smollm2. */
 hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
                                hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 

@@ -28,6 +28,7 @@ typedef struct evaluations {
     hn_eval_setup setup;
     hn_progress progress;
     bool prior_shown;
+    size_t memory_bytes; /* of the model alone, before any case */
 } evaluations;
 
 /* ---- which prompts ---- */
@@ -147,6 +148,9 @@ static hn_status open_all(evaluations *e, hn_error *err) {
                                 .context = (int)hn_cli_int(cli, "context")};
     HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
     e->setup.provider = e->provider;
+    hn_provider_info info;
+    HN_TRY(hn_provider_info_get(e->provider, &info, err));
+    e->memory_bytes = info.memory_bytes;
     return HN_OK;
 }
 
@@ -217,11 +221,24 @@ static void print_limit(evaluations *e, const char *what, double value, double l
                     value, unit, limit, kept ? "kept" : "broken", hn_output_style(e->cli->out, HN_STYLE_NONE));
 }
 
+/* What answering one case at a time takes: the evaluation itself holds many at once. */
+static double memory_for_one(evaluations *e, const hn_prediction_list *list) {
+    hn_provider_info info;
+    hn_error unused;
+    int64_t longest = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        int64_t n = list->rows[i].prompt_tokens + list->rows[i].completion_tokens;
+        if (n > longest) longest = n;
+    }
+    if (hn_provider_info_get(e->provider, &info, &unused) != HN_OK || !info.model) return (double)NAN;
+    const hn_shape *shape = hn_model_shape(info.model);
+    double per_token = 2.0 * sizeof(uint16_t) * shape->n_layers * shape->n_kv_heads * shape->head_size;
+    return (double)e->memory_bytes + per_token * (double)longest;
+}
+
 static void print_goals(evaluations *e, size_t best) {
     const hn_scope *scope = e->p.scope;
     const hn_report *r = &e->results[best].report;
-    hn_provider_info info;
-    hn_error unused;
     bool macro = strcmp(scope->metric, "macro_f1") == 0;
     hn_estimate reached = macro ? r->macro_f1 : r->accuracy;
     if (isfinite(scope->target_value)) {
@@ -232,8 +249,7 @@ static void print_goals(evaluations *e, size_t best) {
         hn_output_print(e->cli->out, "target: %s of %.0f %%: %s (%.1f %%)\n", scope->metric, 100 * scope->target_value, verdict, 100 * reached.value);
     }
     print_limit(e, "latency: 95 % of answers within", r->latency_p95_ms, scope->limit_latency_ms, "ms");
-    if (hn_provider_info_get(e->provider, &info, &unused) == HN_OK)
-        print_limit(e, "memory:", (double)info.memory_bytes / 1e6, scope->limit_memory_mb, "MB");
+    print_limit(e, "memory: model and one case take", memory_for_one(e, &e->results[best].predictions) / 1e6, scope->limit_memory_mb, "MB");
 }
 
 static void print_troubles(evaluations *e) {

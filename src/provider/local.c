@@ -150,7 +150,6 @@ static hn_status admit(hn_local *p, hn_local_request *r, bool *waits, hn_error *
         HN_TRY(hn_sequence_create(p->engine, &r->sequence, err));
     r->cached = from ? (int)shared : 0;
     r->state = HN_LOCAL_PREFILL;
-    if (r->started == 0) r->started = hn_clock_seconds();
     return HN_OK;
 }
 
@@ -305,14 +304,32 @@ static void run_alone(hn_local *p) {
     }
 }
 
+static size_t rows_of(const hn_step_item *item) {
+    return (size_t)item->n_tokens + (item->want == HN_WANT_LABELS ? (size_t)item->labels->n_nodes : 0);
+}
+
+/* Each request's part of a step's time. Reading prompts costs by the token, so that is shared out; a token that is written takes as long as
+ * the step does. */
+static void charge(hn_local *p, double seconds) {
+    size_t n_rows = 0;
+    for (size_t i = 0; i < p->n_items; i++) n_rows += rows_of(&p->items[i]);
+    for (size_t i = 0; i < p->n_items; i++) {
+        hn_local_request *r = p->item_requests[i];
+        if (r->state == HN_LOCAL_DECODE) r->decode_seconds += seconds;
+        else r->prefill_seconds += seconds * (double)rows_of(&p->items[i]) / (double)n_rows;
+    }
+}
+
 static void run_items(hn_local *p) {
     hn_error err = {0};
+    double began = hn_clock_seconds();
     hn_status st = hn_engine_step(p->engine, p->items, p->n_items, &err);
     while (st == HN_ERR_MEMORY && hn_local_prefix_drop(p)) st = hn_engine_step(p->engine, p->items, p->n_items, &err);
     if (st != HN_OK) {
         run_alone(p);
         return;
     }
+    charge(p, hn_clock_seconds() - began);
     for (size_t i = 0; i < p->n_items; i++) take_output(p, p->item_requests[i], &p->items[i]);
 }
 

@@ -87,7 +87,6 @@ hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_
     int32_t n_vocab = hn_model_shape(p->model)->n_vocab;
     float logprob = NAN;
     *done = true;
-    if (r->first_token == 0) r->first_token = hn_clock_seconds();
     int32_t id = hn_sampler_pick(r->sampler, r->logits, hn_sequence_tokens(r->sequence),
                                  (size_t)hn_sequence_length(r->sequence));
     double lse = r->want_logprobs ? log_sum_exp(r->logits, n_vocab) : 0;
@@ -126,10 +125,8 @@ static hn_output_token *collect_tokens(const hn_local *p, const hn_local_request
 }
 
 static hn_timing timing_of(const hn_local_request *r) {
-    double now = hn_clock_seconds(), started = r->started > 0 ? r->started : now;
-    double first = r->first_token > 0 ? r->first_token : now;
-    return (hn_timing){(started - r->submitted) * 1e3, (first - started) * 1e3,
-                       r->first_token > 0 ? (now - first) * 1e3 : 0};
+    double waited = hn_clock_seconds() - r->submitted - r->prefill_seconds - r->decode_seconds;
+    return (hn_timing){(waited > 0 ? waited : 0) * 1e3, r->prefill_seconds * 1e3, r->decode_seconds * 1e3};
 }
 
 void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_error *err) {

@@ -70,6 +70,8 @@ typedef struct hn_usage {
     int prompt_tokens, cached_prompt_tokens, completion_tokens;
 } hn_usage;
 
+/* A request's own part of the work: of a step that reads prompts its share by tokens, of one that writes the whole. queue_ms is all the other
+ * time since it was submitted, so batching does not make an answer look slow. */
 typedef struct hn_timing {
     double queue_ms, prefill_ms, decode_ms;
 } hn_timing;

@@ -7,8 +7,9 @@
 void hn_advice_worst_pair(const hn_report *report, hn_buf *out) {
     hn_confused_pair pair;
     if (!report->n_labels || !hn_confusion_worst_pair(&report->confusion, &pair)) return;
-    hn_buf_appendf(out, "%s and %s (%llu times %s for %s, %llu times the reverse)", report->labels[pair.a], report->labels[pair.b],
-                   (unsigned long long)pair.a_as_b, report->labels[pair.b], report->labels[pair.a], (unsigned long long)pair.b_as_a);
+    const char *name_a = report->labels[pair.a], *name_b = report->labels[pair.b];
+    hn_buf_appendf(out, "%s and %s (%s taken for %s %llux, %s for %s %llux)", name_a, name_b, name_a, name_b,
+                   (unsigned long long)pair.a_as_b, name_b, name_a, (unsigned long long)pair.b_as_a);
 }
 
 static bool uses(const hn_run *run, const char *key, const char *value) {

@@ -2,10 +2,10 @@
  *
  *     build/bench_kernels [ISA] [THREADS] [FORMAT]         e.g. avx512 2 Q4_1
  *
- * Prints, per matrix shape and number of rows M, GFLOP/s with the share of the arithmetic peak and GB/s of packed weights with
- * the share of the memory's bandwidth; then attention, row operations and packing. Both limits are measured here: the first by
- * a loop of multiply-adds on registers, the second by reading a large buffer. Each figure is the best of several rounds;
- * weights rotate through enough copies that they come from memory, not from a cache. */
+ * Prints, per matrix shape and number of rows M, GFLOP/s with the share of the arithmetic peak and GB/s of packed
+ * weights with the share of the memory's bandwidth; then attention, row operations and packing. Both limits are
+ * measured here: the first by a loop of multiply-adds on registers, the second by reading a large buffer. Each figure
+ * is the best of several rounds; weights rotate through enough copies that they come from memory, not from a cache. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -19,7 +19,18 @@
 #include <immintrin.h>
 #endif
 
-enum { C = 576, KV_SIZE = 192, F = 1536, V = 49152, HS = 64, NH = 9, KV = 3, ROUNDS = 7, STREAM_BYTES = 512 << 20, COPIES_BYTES = 192 << 20 };
+enum {
+    C = 576,
+    KV_SIZE = 192,
+    F = 1536,
+    V = 49152,
+    HS = 64,
+    NH = 9,
+    KV = 3,
+    ROUNDS = 7,
+    STREAM_BYTES = 512 << 20,
+    COPIES_BYTES = 192 << 20
+};
 
 typedef struct bench {
     const hn_kernels *k;
@@ -180,8 +191,9 @@ static void bench_shape(const bench *b, const char *name, hn_dtype dtype, int N,
                 if (took < best) best = took;
             }
             double gflops = flop / best * 1e-9, gbps = weight_bytes / best * 1e-9;
-            printf("  M %3d %9.1f us %7.1f GFLOP/s %3.0f %% of peak  %6.1f GB/s %3.0f %% of bandwidth\n", Ms[i], best * 1e6, gflops,
-                   b->peak_gflops > 0 ? 100 * gflops / b->peak_gflops : 0, gbps, 100 * gbps / b->stream_gbps);
+            printf("  M %3d %9.1f us %7.1f GFLOP/s %3.0f %% of peak  %6.1f GB/s %3.0f %% of bandwidth\n", Ms[i],
+                   best * 1e6, gflops, b->peak_gflops > 0 ? 100 * gflops / b->peak_gflops : 0, gbps,
+                   100 * gbps / b->stream_gbps);
         }
     }
     for (int c = 0; c < n_copies; c++) hn_matrix_release(&w[c]);
@@ -200,7 +212,11 @@ static void bench_attention(const bench *b, int n_rows, int first) {
     bool ready = blocks && q && out && scratch;
     for (int i = 0; ready && i < 2 * n_blocks; i++) ready = (blocks[i] = hn_calloc(1, block)) != NULL;
     if (ready) {
-        hn_attention_run run = {.q = q, .out = out, .n_rows = n_rows, .first = first, .k_blocks = (const void *const *)blocks,
+        hn_attention_run run = {.q = q,
+                                .out = out,
+                                .n_rows = n_rows,
+                                .first = first,
+                                .k_blocks = (const void *const *)blocks,
                                 .v_blocks = (const void *const *)(blocks + n_blocks)};
         double best = 1e9, pairs = (double)n_rows * first + (double)n_rows * (n_rows + 1) / 2;
         for (int round = 0; round < ROUNDS; round++) {
@@ -209,7 +225,8 @@ static void bench_attention(const bench *b, int n_rows, int first) {
             double took = hn_clock_seconds() - start;
             if (took < best) best = took;
         }
-        printf("attention rows %4d first %4d %9.1f us %7.1f GFLOP/s\n", n_rows, first, best * 1e6, pairs * NH * HS * 4 / best * 1e-9);
+        printf("attention rows %4d first %4d %9.1f us %7.1f GFLOP/s\n", n_rows, first, best * 1e6,
+               pairs * NH * HS * 4 / best * 1e-9);
     }
     for (int i = 0; blocks && i < 2 * n_blocks; i++) hn_free(blocks[i]);
     hn_free(blocks), hn_free(q), hn_free(out), hn_free(scratch);
@@ -234,8 +251,8 @@ static void bench_rows(const bench *b) {
             for (int i = 0; i < 4; i++)
                 if (t[i + 1] - t[i] < best[i]) best[i] = t[i + 1] - t[i];
         }
-        printf("one thread, 512 rows: rmsnorm %.0f us, swiglu %.0f us, rope %.0f us; logsumexp of %d %.0f us\n", best[0] * 1e6, best[1] * 1e6,
-               best[2] * 1e6, V, best[3] * 1e6);
+        printf("one thread, 512 rows: rmsnorm %.0f us, swiglu %.0f us, rope %.0f us; logsumexp of %d %.0f us\n",
+               best[0] * 1e6, best[1] * 1e6, best[2] * 1e6, V, best[3] * 1e6);
     }
     hn_free(x), hn_free(y);
 }
@@ -252,14 +269,16 @@ int main(int argc, char **argv) {
     bench b = {0};
     int64_t n_threads = 0;
     if (argc > 2) (void)hn_parse_int64(argv[2], &n_threads);
-    if (hn_kernels_choose(argc > 1 ? argv[1] : NULL, &b.k, &err) != HN_OK || hn_pool_create((int)n_threads, &b.pool, &err) != HN_OK) {
+    if (hn_kernels_choose(argc > 1 ? argv[1] : NULL, &b.k, &err) != HN_OK ||
+        hn_pool_create((int)n_threads, &b.pool, &err) != HN_OK) {
         fprintf(stderr, "%s: %s\n", err.message, err.hint);
         return 2;
     }
     hn_dtype dtype = dtype_named(argc > 3 ? argv[3] : "Q4_1");
     b.peak_gflops = measure_peak(&b);
     b.stream_gbps = measure_stream(&b);
-    printf("%s (%s), %d threads, peak %.0f GFLOP/s, stream %.1f GB/s\n", b.k->name, b.k->arithmetic, hn_pool_size(b.pool), b.peak_gflops, b.stream_gbps);
+    printf("%s (%s), %d threads, peak %.0f GFLOP/s, stream %.1f GB/s\n", b.k->name, b.k->arithmetic,
+           hn_pool_size(b.pool), b.peak_gflops, b.stream_gbps);
     bench_shape(&b, "k, v", dtype, KV_SIZE, C);
     bench_shape(&b, "q, o", dtype, C, C);
     bench_shape(&b, "gate", dtype, F, C);

@@ -1,15 +1,15 @@
 /* The thread pool and the count of CPUs; see thread.h.
  *
- * A job is cut into one share a thread, and whoever is free claims the next share: one word holds the job's number and the
- * number of shares claimed. Usually every thread runs one. On a busy machine, where a worker has lost its CPU to another
- * process, the caller runs the worker's share as well instead of waiting for a time slice: that keeps two loaded processes from
- * slowing each other down far below half speed.
+ * A job is cut into one share a thread, and whoever is free claims the next share: one word holds the job's number and
+ * the number of shares claimed. Usually every thread runs one. On a busy machine, where a worker has lost its CPU to
+ * another process, the caller runs the worker's share as well instead of waiting for a time slice: that keeps two
+ * loaded processes from slowing each other down far below half speed.
  *
- * A thread that finds nothing to do for SPIN_SECONDS takes the lock, counts itself as parked and waits on a condition. Who
- * announces a job (or finishes its last share) looks at the parked count afterwards; both sides do so in sequentially
- * consistent order, so either the waker sees the sleeper or the sleeper sees the news: no wake-up is lost, and an awake pool
- * never touches the lock. Surprise: with more threads than CPUs nobody spins, since the spinner would hold the CPU that the
- * other needs. */
+ * A thread that finds nothing to do for SPIN_SECONDS takes the lock, counts itself as parked and waits on a condition.
+ * Who announces a job (or finishes its last share) looks at the parked count afterwards; both sides do so in
+ * sequentially consistent order, so either the waker sees the sleeper or the sleeper sees the news: no wake-up is lost,
+ * and an awake pool never touches the lock. Surprise: with more threads than CPUs nobody spins, since the spinner would
+ * hold the CPU that the other needs. */
 #include "base/thread.h"
 
 #include "base/alloc.h"
@@ -54,7 +54,8 @@ static bool has_work(hn_pool *pool) {
     return (int)(claims & CLAIM_MASK) < pool->n_threads || atomic_load(&pool->stop);
 }
 
-/* Runs shares of the present job until none is left. A share that was claimed keeps the job, and with it fn and arg, in place. */
+/* Runs shares of the present job until none is left. A share that was claimed keeps the job, and with it fn and arg, in
+ * place. */
 static void run_shares(hn_pool *pool) {
     uint64_t claims = atomic_load_explicit(&pool->claims, memory_order_acquire);
     for (;;) {
@@ -210,8 +211,10 @@ static int quota_of_group(const char *group) {
 static int quota_version1(void) {
     char line[64];
     long long quota, period;
-    if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) || sscanf(line, "%lld", &quota) != 1) return 0;
-    if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line) || sscanf(line, "%lld", &period) != 1) return 0;
+    if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) || sscanf(line, "%lld", &quota) != 1)
+        return 0;
+    if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line) || sscanf(line, "%lld", &period) != 1)
+        return 0;
     if (quota <= 0 || period <= 0 || quota / period >= THREADS_MAX) return 0;
     return (int)((quota + period - 1) / period);
 }

@@ -2,15 +2,16 @@
  *
  *     hn_pool *pool;
  *     HN_TRY(hn_pool_create(2, &pool, &err));              // 0: one per CPU this process may use
- *     hn_pool_run(pool, work, &job);                       // work(&job, share, n_threads), once for each share; returns when all are done
+ *     hn_pool_run(pool, work, &job);                       // work(&job, share, n_threads) for each share; returns
+ *                                                          // when all are done
  *     hn_pool_free(pool);
  *
- * Workers spin for some microseconds after a job (a fork-join then costs about 0.1 us), then park, so an idle pool uses no CPU.
- * How work is divided must never change a result's bits: divide by rows or columns, never inside a sum.
- * `thread` is the number of a share of the work, 0 .. n_threads-1: usually one runs on each thread, but where a worker has lost its
- * CPU another thread runs its share, one after the other. Two shares of one number never run at once, so scratch memory may belong to
- * a share; thread-local state may not.
- * Threading: one hn_pool_run at a time; not from inside a job. */
+ * Workers spin for some microseconds after a job (a fork-join then costs about 0.1 us), then park, so an idle pool uses
+ * no CPU. How work is divided must never change a result's bits: divide by rows or columns, never inside a sum.
+ * `thread` is the number of a share of the work, 0 .. n_threads-1: usually one runs on each thread, but where a worker
+ * has lost its CPU another thread runs its share, one after the other. Two shares of one number never run at once, so
+ * scratch memory may belong to a share; thread-local state may not. Threading: one hn_pool_run at a time; not from
+ * inside a job. */
 #ifndef HN_BASE_THREAD_H
 #define HN_BASE_THREAD_H
 

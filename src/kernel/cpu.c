@@ -1,5 +1,5 @@
-/* What this CPU and operating system can run; see tables.h. A set counts only where all of its parts are there: a virtual
- * machine may hide one, and without the system's consent (XCR0) the wide registers trap. */
+/* What this CPU and operating system can run; see tables.h. A set counts only where all of its parts are there: a
+ * virtual machine may hide one, and without the system's consent (XCR0) the wide registers trap. */
 #include "kernel/tables.h"
 
 #if defined(__x86_64__)

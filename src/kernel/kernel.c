@@ -1,4 +1,5 @@
-/* The choice of a kernel table; see kernel.h. Tables stand from the plainest to the fastest, so the best is the last that runs. */
+/* The choice of a kernel table; see kernel.h. Tables stand from the plainest to the fastest, so the best is the last
+ * that runs. */
 #include "kernel/kernel.h"
 
 #include "kernel/tables.h"
@@ -9,7 +10,7 @@
 
 static const struct {
     const hn_kernels *table;
-    unsigned needs; /* CPU features */
+    unsigned needs;  /* CPU features */
     const char *isa; /* what HONE_ISA calls it; of several with one name the last that runs is taken */
 } entries[] = {
     {&hn_kernels_ref, 0, "ref"},

@@ -1,6 +1,6 @@
-/* Matrix products: shapes, packs, scratch memory and the division of work; see kernel.h and matmul.h. The arithmetic itself
- * is in ref/, avx2/, avx512/ and neon/.
- * Surprise: with few rows every thread converts all of x for itself, since converting 8 rows costs less than meeting twice. */
+/* Matrix products: shapes, packs, scratch memory and the division of work; see kernel.h and matmul.h. The arithmetic
+ * itself is in ref/, avx2/, avx512/ and neon/. Surprise: with few rows every thread converts all of x for itself, since
+ * converting 8 rows costs less than meeting twice. */
 #include "kernel/matmul.h"
 
 #include "base/alloc.h"
@@ -17,8 +17,10 @@ static size_t panel_count(const hn_matmul_ops *ops, const hn_matrix *w) {
 }
 
 static void run(hn_pool *pool, hn_pool_fn *fn, void *arg) {
-    if (pool) hn_pool_run(pool, fn, arg);
-    else fn(arg, 0, 1);
+    if (pool)
+        hn_pool_run(pool, fn, arg);
+    else
+        fn(arg, 0, 1);
 }
 
 static hn_status check_shape(const hn_matrix *w, hn_error *err) {
@@ -32,10 +34,11 @@ static hn_status check_shape(const hn_matrix *w, hn_error *err) {
                        "a weight matrix of %lld x %lld cannot be used", (long long)w->n_out, (long long)w->n_in);
     if (!hn_dtype_bytes(w->dtype, (uint64_t)w->n_in, &row_bytes))
         return hn_fail(err, HN_ERR_INPUT, "matrix", "use a format with smaller blocks, such as Q8_0 or F16",
-                       "rows of %lld values are not whole %s blocks of %zu", (long long)w->n_in, info.name, info.block_values);
+                       "rows of %lld values are not whole %s blocks of %zu", (long long)w->n_in, info.name,
+                       info.block_values);
     if (!hn_mul_size(row_bytes, (size_t)w->n_out, &all_bytes))
-        return hn_fail(err, HN_ERR_LIMIT, "matrix", NULL, "a weight matrix of %lld x %lld is too large", (long long)w->n_out,
-                       (long long)w->n_in);
+        return hn_fail(err, HN_ERR_LIMIT, "matrix", NULL, "a weight matrix of %lld x %lld is too large",
+                       (long long)w->n_out, (long long)w->n_in);
     return HN_OK;
 }
 
@@ -133,8 +136,12 @@ void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, c
     if (M <= 0) return;
     product_job job = {
         .ops = k->matmul,
-        .product = {.y = y, .x = x, .y_stride = y_stride ? y_stride : w->n_out, .x_stride = x_stride ? x_stride : w->n_in,
-                    .M = M, .w = w},
+        .product = {.y = y,
+                    .x = x,
+                    .y_stride = y_stride ? y_stride : w->n_out,
+                    .x_stride = x_stride ? x_stride : w->n_in,
+                    .M = M,
+                    .w = w},
         .layout = layout_of(k, w, M),
     };
     char *memory = line_of(scratch);
@@ -157,15 +164,16 @@ typedef struct attention_job {
 
 static void attention_share(void *arg, int thread, int n_threads) {
     attention_job *job = arg;
-    job->k->attention(job->runs, job->n_runs, job->shape, job->scratch + (size_t)thread * job->thread_bytes, thread, n_threads);
+    job->k->attention(job->runs, job->n_runs, job->shape, job->scratch + (size_t)thread * job->thread_bytes, thread,
+                      n_threads);
 }
 
 size_t hn_attention_scratch_bytes(const hn_kernels *k, const hn_attention_shape *shape, int n_threads) {
     return round_to_line(k->attention_thread_bytes(shape)) * (size_t)n_threads + ALIGN;
 }
 
-void hn_attention(const hn_kernels *k, hn_pool *pool, const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape,
-                  void *scratch) {
+void hn_attention(const hn_kernels *k, hn_pool *pool, const hn_attention_run *runs, int n_runs,
+                  const hn_attention_shape *shape, void *scratch) {
     attention_job job = {k, runs, n_runs, shape, line_of(scratch), round_to_line(k->attention_thread_bytes(shape))};
     run(pool, attention_share, &job);
 }

@@ -1,9 +1,9 @@
 /* Inside the kernels: what matmul.c asks of an instruction set for y (M,N) = x (M,K) W^T.
  *
- * The N outputs are cut into panels of `panel_columns`. A panel's weights can be packed (its K weights of each output laid
- * out as the inner loop reads them); HN_PACK_KEEP keeps all panels one after another, HN_PACK_LOW packs one panel at a time
- * into a thread's scratch. Threads divide the panels, never the sum over K, so each output is one chain of additions in one
- * order whatever M and the number of threads are.
+ * The N outputs are cut into panels of `panel_columns`. A panel's weights can be packed (its K weights of each output
+ * laid out as the inner loop reads them); HN_PACK_KEEP keeps all panels one after another, HN_PACK_LOW packs one panel
+ * at a time into a thread's scratch. Threads divide the panels, never the sum over K, so each output is one chain of
+ * additions in one order whatever M and the number of threads are.
  *
  *     const hn_matmul_ops *ops = k->matmul;
  *     size_t bytes = ops->panel_bytes(w->dtype, w->n_in);   // 0: this table reads the file's bytes as they are

@@ -1,6 +1,6 @@
 /* The part of cmocka that the kernel and thread tests use, small enough to be linked statically for another processor.
- * tools/test-neon compiles tests/unit/test_thread.c and test_kernel_*.c with it. A failed check prints its place and ends the
- * program with status 1.
+ * tools/test-neon compiles tests/unit/test_thread.c and test_kernel_*.c with it. A failed check prints its place and
+ * ends the program with status 1.
  *
  *     const struct CMUnitTest tests[] = {cmocka_unit_test(rows_match)};
  *     return cmocka_run_group_tests(tests, NULL, NULL);
@@ -18,7 +18,8 @@ struct CMUnitTest {
     void (*run)(void **state);
 };
 
-#define cmocka_unit_test(function) {#function, function}
+#define cmocka_unit_test(function)                                                                                     \
+    { #function, function }
 
 #define fail_msg(...) (printf("%s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), printf("\n"), exit(1))
 #define assert_true(condition) ((condition) ? (void)0 : (void)fail_msg("%s", #condition))

@@ -1,5 +1,6 @@
-/* Attention of every table: close to a plain softmax in f64 over the stored keys and values; the bits of a row depend neither
- * on the chunk that it is in, nor on other runs, nor on threads; a path in a tree gives the bits of a plain chain. */
+/* Attention of every table: close to a plain softmax in f64 over the stored keys and values; the bits of a row depend
+ * neither on the chunk that it is in, nor on other runs, nor on threads; a path in a tree gives the bits of a plain
+ * chain. */
 #include "kernel/kernel.h"
 
 #include "base/alloc.h"
@@ -12,9 +13,9 @@
 enum { POSITIONS = 141, BLOCKS = (POSITIONS + HN_KV_BLOCK - 1) / HN_KV_BLOCK };
 
 static const hn_attention_shape shapes[] = {
-    {9, 3, 64, 0.125f, HN_KV_F16}, {9, 3, 64, 0.125f, HN_KV_F32}, {4, 2, 16, 0.25f, HN_KV_F32},  {4, 4, 24, 0.2f, HN_KV_F16},
-    {5, 1, 80, 0.11f, HN_KV_F16},  {8, 2, 128, 0.09f, HN_KV_F16}, {3, 3, 30, 0.18f, HN_KV_F32}, {14, 2, 64, 0.125f, HN_KV_F16},
-    {1, 1, 2, 0.7f, HN_KV_F32},
+    {9, 3, 64, 0.125f, HN_KV_F16}, {9, 3, 64, 0.125f, HN_KV_F32},  {4, 2, 16, 0.25f, HN_KV_F32},
+    {4, 4, 24, 0.2f, HN_KV_F16},   {5, 1, 80, 0.11f, HN_KV_F16},   {8, 2, 128, 0.09f, HN_KV_F16},
+    {3, 3, 30, 0.18f, HN_KV_F32},  {14, 2, 64, 0.125f, HN_KV_F16}, {1, 1, 2, 0.7f, HN_KV_F32},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -31,7 +32,8 @@ static size_t number_bytes(hn_kv_type type) { return type == HN_KV_F16 ? 2 : 4; 
 
 static sequence sequence_create(const hn_kernels *k, const hn_attention_shape *shape, int n_stored) {
     sequence q = {.s = *shape};
-    size_t nq = POSITIONS * q_row(shape), nk = POSITIONS * kv_row(shape), block = HN_KV_BLOCK * kv_row(shape) * number_bytes(shape->kv_type);
+    size_t nq = POSITIONS * q_row(shape), nk = POSITIONS * kv_row(shape),
+           block = HN_KV_BLOCK * kv_row(shape) * number_bytes(shape->kv_type);
     q.q = hn_alloc(nq * sizeof(float)), q.k = hn_alloc(nk * sizeof(float)), q.v = hn_alloc(nk * sizeof(float));
     random_fill(q.q, nq, 21), random_fill(q.k, nk, 22), random_fill(q.v, nk, 23);
     for (size_t i = 0; i < nq; i++) q.q[i] *= 6; /* sharp enough that the running maximum moves */
@@ -40,8 +42,9 @@ static sequence sequence_create(const hn_kernels *k, const hn_attention_shape *s
         memset(q.k_blocks[b], 0xFF, block), memset(q.v_blocks[b], 0xFF, block);
     }
     for (int p = 0; p < n_stored; p++)
-        k->kv_store(q.k_blocks[p / HN_KV_BLOCK], q.v_blocks[p / HN_KV_BLOCK], q.k + (size_t)p * kv_row(shape), q.v + (size_t)p * kv_row(shape),
-                    p % HN_KV_BLOCK, shape->n_kv_heads, shape->head_size, shape->kv_type);
+        k->kv_store(q.k_blocks[p / HN_KV_BLOCK], q.v_blocks[p / HN_KV_BLOCK], q.k + (size_t)p * kv_row(shape),
+                    q.v + (size_t)p * kv_row(shape), p % HN_KV_BLOCK, shape->n_kv_heads, shape->head_size,
+                    shape->kv_type);
     return q;
 }
 
@@ -51,11 +54,16 @@ static void sequence_free(sequence *q) {
 }
 
 static hn_attention_run run_of(const sequence *q, float *out, int first, int n_rows) {
-    return (hn_attention_run){.q = q->q + (size_t)first * q_row(&q->s), .out = out, .n_rows = n_rows, .first = first,
-                              .k_blocks = (const void *const *)q->k_blocks, .v_blocks = (const void *const *)q->v_blocks};
+    return (hn_attention_run){.q = q->q + (size_t)first * q_row(&q->s),
+                              .out = out,
+                              .n_rows = n_rows,
+                              .first = first,
+                              .k_blocks = (const void *const *)q->k_blocks,
+                              .v_blocks = (const void *const *)q->v_blocks};
 }
 
-static void attend(const hn_kernels *k, hn_pool *pool, const hn_attention_run *runs, int n_runs, const hn_attention_shape *s) {
+static void attend(const hn_kernels *k, hn_pool *pool, const hn_attention_run *runs, int n_runs,
+                   const hn_attention_shape *s) {
     size_t scratch_bytes = hn_attention_scratch_bytes(k, s, pool ? hn_pool_size(pool) : 1);
     void *scratch = hn_alloc(scratch_bytes);
     memset(scratch, 0xFF, scratch_bytes);
@@ -63,7 +71,9 @@ static void attend(const hn_kernels *k, hn_pool *pool, const hn_attention_run *r
     hn_free(scratch);
 }
 
-static double stored(float x, hn_kv_type type) { return type == HN_KV_F16 ? (double)hn_f16_to_f32(hn_f32_to_f16(x)) : (double)x; }
+static double stored(float x, hn_kv_type type) {
+    return type == HN_KV_F16 ? (double)hn_f16_to_f32(hn_f32_to_f16(x)) : (double)x;
+}
 
 /* out (HS) of one head of the row at `position`, by definition. */
 static void softmax_f64(double *out, const sequence *q, int position, int head) {
@@ -73,7 +83,8 @@ static void softmax_f64(double *out, const sequence *q, int position, int head) 
     double score[POSITIONS], largest = -INFINITY, sum = 0;
     for (int p = 0; p <= position; p++) {
         score[p] = 0;
-        for (size_t i = 0; i < HS; i++) score[p] += (double)query[i] * stored(q->k[(size_t)p * kv_row(s) + kv + i], s->kv_type);
+        for (size_t i = 0; i < HS; i++)
+            score[p] += (double)query[i] * stored(q->k[(size_t)p * kv_row(s) + kv + i], s->kv_type);
         score[p] *= (double)s->scale;
         largest = fmax(largest, score[p]);
     }
@@ -93,21 +104,23 @@ static void check_against_f64(const sequence *q, const float *out) {
             softmax_f64(expected, q, p, h);
             for (int i = 0; i < q->s.head_size; i++) {
                 double value = out[(size_t)p * q_row(&q->s) + (size_t)(h * q->s.head_size + i)];
-                if (!(fabs(value - expected[i]) < 4e-6)) fail_msg("position %d head %d dim %d: %g is not %g", p, h, i, value, expected[i]);
+                if (!(fabs(value - expected[i]) < 4e-6))
+                    fail_msg("position %d head %d dim %d: %g is not %g", p, h, i, value, expected[i]);
             }
         }
     }
 }
 
 /* Cuts the sequence into chunks of `size` rows; each chunk's keys are stored only when it runs, as an engine does. */
-static void check_chunks(const hn_kernels *k, hn_pool *pool, const hn_attention_shape *s, const float *whole, int size) {
+static void check_chunks(const hn_kernels *k, hn_pool *pool, const hn_attention_shape *s, const float *whole,
+                         int size) {
     sequence q = sequence_create(k, s, 0);
     guarded out = guarded_create(POSITIONS * q_row(s));
     for (int from = 0; from < POSITIONS; from += size) {
         int n = POSITIONS - from < size ? POSITIONS - from : size;
         for (int p = from; p < from + n; p++)
-            k->kv_store(q.k_blocks[p / HN_KV_BLOCK], q.v_blocks[p / HN_KV_BLOCK], q.k + (size_t)p * kv_row(s), q.v + (size_t)p * kv_row(s),
-                        p % HN_KV_BLOCK, s->n_kv_heads, s->head_size, s->kv_type);
+            k->kv_store(q.k_blocks[p / HN_KV_BLOCK], q.v_blocks[p / HN_KV_BLOCK], q.k + (size_t)p * kv_row(s),
+                        q.v + (size_t)p * kv_row(s), p % HN_KV_BLOCK, s->n_kv_heads, s->head_size, s->kv_type);
         hn_attention_run run = run_of(&q, out.data + (size_t)from * q_row(s), from, n);
         attend(k, pool, &run, 1, s);
     }
@@ -128,7 +141,8 @@ static void rows_match_f64_and_do_not_depend_on_chunks(void **state) {
             attend(k, NULL, &run, 1, &shapes[i]);
             guarded_check(&whole);
             check_against_f64(&q, whole.data);
-            for (size_t c = 0; c < sizeof sizes / sizeof *sizes; c++) check_chunks(k, c % 2 ? *state : NULL, &shapes[i], whole.data, sizes[c]);
+            for (size_t c = 0; c < sizeof sizes / sizeof *sizes; c++)
+                check_chunks(k, c % 2 ? *state : NULL, &shapes[i], whole.data, sizes[c]);
             guarded_free(&whole);
             sequence_free(&q);
         }
@@ -142,10 +156,12 @@ static void several_runs_in_one_call_with_strides(void **state) {
     for (int t = 0; (k = hn_kernels_available(t)); t++) {
         sequence q = sequence_create(k, s, POSITIONS);
         size_t row = q_row(s), stride = row + STRIDE_GAP;
-        guarded plain = guarded_create(POSITIONS * row), wide_q = guarded_create(POSITIONS * stride), wide = guarded_create(POSITIONS * stride);
+        guarded plain = guarded_create(POSITIONS * row), wide_q = guarded_create(POSITIONS * stride),
+                wide = guarded_create(POSITIONS * stride);
         hn_attention_run run = run_of(&q, plain.data, 0, POSITIONS), cut[4];
         attend(k, NULL, &run, 1, s);
-        for (int p = 0; p < POSITIONS; p++) memcpy(wide_q.data + (size_t)p * stride, q.q + (size_t)p * row, row * sizeof(float));
+        for (int p = 0; p < POSITIONS; p++)
+            memcpy(wide_q.data + (size_t)p * stride, q.q + (size_t)p * row, row * sizeof(float));
         static const int starts[] = {0, 1, 40, 140, POSITIONS};
         for (int i = 0; i < 4; i++) {
             int first = starts[3 - i], n = starts[4 - i] - first;
@@ -188,7 +204,8 @@ static void check_tree(const hn_kernels *k, hn_pool *pool, const hn_attention_sh
     tree.q = q.data, tree.slots = slots, tree.slot_start = slot_start, tree.tail_k = tail_k, tree.tail_v = tail_v;
     attend(k, pool, &tree, 1, s);
     guarded_check(&out);
-    for (int r = 0; r < ROWS; r++) assert_true(bits_equal(out.data + (size_t)r * row, expected.data + (size_t)(r / PATHS) * row, row));
+    for (int r = 0; r < ROWS; r++)
+        assert_true(bits_equal(out.data + (size_t)r * row, expected.data + (size_t)(r / PATHS) * row, row));
     hn_free(tail_k), hn_free(tail_v);
     guarded_free(&expected), guarded_free(&q), guarded_free(&out);
     sequence_free(&chain), sequence_free(&prefix);
@@ -199,7 +216,8 @@ static void a_tree_has_the_bits_of_its_chains(void **state) {
     const hn_kernels *k;
     for (int t = 0; (k = hn_kernels_available(t)); t++)
         for (int i = 0; i < N_SHAPES; i++)
-            for (size_t f = 0; f < sizeof firsts / sizeof *firsts; f++) check_tree(k, f % 2 ? *state : NULL, &shapes[i], firsts[f]);
+            for (size_t f = 0; f < sizeof firsts / sizeof *firsts; f++)
+                check_tree(k, f % 2 ? *state : NULL, &shapes[i], firsts[f]);
 }
 
 static void stores_are_exact_and_stay_in_their_slot(void **state) {
@@ -208,7 +226,8 @@ static void stores_are_exact_and_stay_in_their_slot(void **state) {
     for (int t = 0; (k = hn_kernels_available(t)); t++) {
         for (int i = 0; i < N_SHAPES; i++) {
             const hn_attention_shape *s = &shapes[i];
-            size_t n = HN_KV_BLOCK * kv_row(s) * number_bytes(s->kv_type), tail = 3 * kv_row(s) * number_bytes(s->kv_type);
+            size_t n = HN_KV_BLOCK * kv_row(s) * number_bytes(s->kv_type),
+                   tail = 3 * kv_row(s) * number_bytes(s->kv_type);
             unsigned char *a = hn_alloc(2 * n + tail), *b = hn_alloc(2 * n + tail);
             memset(a, 0xAA, 2 * n + tail), memset(b, 0xAA, 2 * n + tail);
             float *x = hn_alloc(2 * kv_row(s) * sizeof(float));

@@ -1,5 +1,5 @@
-/* Dequantisation is exact, in every table: bytes that the reference quantiser wrote, and random blocks of each format whose
- * values a public implementation (gguf-py 0.19) gave. */
+/* Dequantisation is exact, in every table: bytes that the reference quantiser wrote, and random blocks of each format
+ * whose values a public implementation (gguf-py 0.19) gave. */
 #include "kernel/kernel.h"
 
 #include "base/alloc.h"

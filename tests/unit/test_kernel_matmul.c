@@ -1,5 +1,5 @@
-/* Matrix products of every table: close to an f64 oracle on the same rounded inputs, nothing read or written outside, and a
- * row's bits independent of the number of rows, of chunks, of threads and of the pack mode. */
+/* Matrix products of every table: close to an f64 oracle on the same rounded inputs, nothing read or written outside,
+ * and a row's bits independent of the number of rows, of chunks, of threads and of the pack mode. */
 #include "kernel/kernel.h"
 
 #include "base/alloc.h"
@@ -18,15 +18,14 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {HN_DTYPE_F32, 1, 1},     {HN_DTYPE_F32, 33, 3},    {HN_DTYPE_F32, 17, 65},    {HN_DTYPE_F32, 100, 192},
-    {HN_DTYPE_F16, 5, 17},    {HN_DTYPE_F16, 64, 100},  {HN_DTYPE_BF16, 31, 33},   {HN_DTYPE_BF16, 48, 576},
+    {HN_DTYPE_F32, 1, 1},     {HN_DTYPE_F32, 33, 3},     {HN_DTYPE_F32, 17, 65},   {HN_DTYPE_F32, 100, 192},
+    {HN_DTYPE_F16, 5, 17},    {HN_DTYPE_F16, 64, 100},   {HN_DTYPE_BF16, 31, 33},  {HN_DTYPE_BF16, 48, 576},
     {HN_DTYPE_BF16, 16, 1},   {HN_DTYPE_Q4_1, 192, 576}, {HN_DTYPE_Q4_1, 37, 96},  {HN_DTYPE_Q4_1, 129, 1536},
-    {HN_DTYPE_Q4_0, 65, 160}, {HN_DTYPE_Q5_0, 33, 64},  {HN_DTYPE_Q5_1, 15, 32},   {HN_DTYPE_Q8_0, 100, 224},
-    {HN_DTYPE_Q8_0, 32, 576}, {HN_DTYPE_Q2_K, 17, 256}, {HN_DTYPE_Q3_K, 33, 512},  {HN_DTYPE_Q4_K, 40, 768},
+    {HN_DTYPE_Q4_0, 65, 160}, {HN_DTYPE_Q5_0, 33, 64},   {HN_DTYPE_Q5_1, 15, 32},  {HN_DTYPE_Q8_0, 100, 224},
+    {HN_DTYPE_Q8_0, 32, 576}, {HN_DTYPE_Q2_K, 17, 256},  {HN_DTYPE_Q3_K, 33, 512}, {HN_DTYPE_Q4_K, 40, 768},
     {HN_DTYPE_Q5_K, 31, 256}, {HN_DTYPE_Q6_K, 16, 256},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
-
 
 static hn_matrix matrix_of(const shape *s, const void *data) {
     return (hn_matrix){.dtype = s->dtype, .n_out = s->N, .n_in = s->K, .data = data};
@@ -48,7 +47,8 @@ static guarded multiply(const hn_kernels *k, hn_pool *pool, const hn_matrix *w, 
 static bool has_bf16_products(const hn_kernels *k) { return strcmp(k->name, "avx512bf16") == 0; }
 
 /* What the table multiplies with: weights other than F32 may be rounded to bf16, rows only where products are bf16. */
-static void check_against_f64(const hn_kernels *k, const shape *s, const void *data, const float *x, const float *y, int M) {
+static void check_against_f64(const hn_kernels *k, const shape *s, const void *data, const float *x, const float *y,
+                              int M) {
     bool round_w = strcmp(k->name, "ref") != 0 && s->dtype != HN_DTYPE_F32, round_x = has_bf16_products(k) && round_w;
     const hn_kernels *ref = hn_kernels_available(0);
     hn_matrix w = matrix_of(s, data);
@@ -65,8 +65,8 @@ static void check_against_f64(const hn_kernels *k, const shape *s, const void *d
             }
             double difference = fabs(sum - (double)y[m * s->N + n]);
             if (!(difference <= size * 0x1.0p-21 + 1e-30))
-                fail_msg("%s %s N %d K %d row %d column %d: %g is not %g", k->name, hn_dtype_of(s->dtype).name, s->N, s->K, m, n,
-                         (double)y[m * s->N + n], sum);
+                fail_msg("%s %s N %d K %d row %d column %d: %g is not %g", k->name, hn_dtype_of(s->dtype).name, s->N,
+                         s->K, m, n, (double)y[m * s->N + n], sum);
         }
     }
     hn_free(row);
@@ -115,7 +115,8 @@ static void strides_leave_the_gaps_alone(void **state) {
         unsigned char *data = random_weights(s.dtype, (size_t)s.N, (size_t)s.K, 3);
         hn_matrix w = matrix_of(&s, data);
         hn_test_ok(hn_matrix_prepare(&w, k, HN_PACK_KEEP, *state, &err), &err);
-        guarded x = guarded_create(M * X_STRIDE), y = guarded_create(M * Y_STRIDE), dense = guarded_create((size_t)(M * s.K));
+        guarded x = guarded_create(M * X_STRIDE), y = guarded_create(M * Y_STRIDE),
+                dense = guarded_create((size_t)(M * s.K));
         random_fill(dense.data, dense.n, 9);
         for (int m = 0; m < M; m++) memcpy(x.data + m * X_STRIDE, dense.data + m * s.K, (size_t)s.K * sizeof(float));
         void *scratch = hn_alloc(hn_matmul_scratch_bytes(k, &w, M, 2));
@@ -147,7 +148,8 @@ static void a_vocabulary_of_outputs_and_512_rows(void **state) {
             random_fill(x.data, x.n, 2);
             guarded all = multiply(k, *state, &w, x.data, M[i]), one = multiply(k, *state, &w, x.data + 8 * s[i].K, 1);
             assert_true(bits_equal(one.data, all.data + 8 * (size_t)s[i].N, one.n));
-            check_against_f64(k, &(shape){s[i].dtype, s[i].N < 2000 ? s[i].N : 2000, s[i].K}, data, x.data, all.data, 1);
+            check_against_f64(k, &(shape){s[i].dtype, s[i].N < 2000 ? s[i].N : 2000, s[i].K}, data, x.data, all.data,
+                              1);
             guarded_free(&x), guarded_free(&all), guarded_free(&one);
             hn_matrix_release(&w);
             hn_free(data);
@@ -183,10 +185,14 @@ static void impossible_matrices_are_errors(void **state) {
     (void)state;
     static const float data[64];
     static const hn_matrix bad[] = {
-        {.dtype = HN_DTYPE_NONE, .n_out = 1, .n_in = 1, .data = data},   {.dtype = (hn_dtype)4, .n_out = 1, .n_in = 32, .data = data},
-        {.dtype = HN_DTYPE_F32, .n_out = 0, .n_in = 1, .data = data},    {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = -1, .data = data},
-        {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = 1},                  {.dtype = HN_DTYPE_Q8_0, .n_out = 1, .n_in = 33, .data = data},
-        {.dtype = HN_DTYPE_Q4_K, .n_out = 1, .n_in = 32, .data = data},  {.dtype = HN_DTYPE_F32, .n_out = INT64_MAX, .n_in = 2, .data = data},
+        {.dtype = HN_DTYPE_NONE, .n_out = 1, .n_in = 1, .data = data},
+        {.dtype = (hn_dtype)4, .n_out = 1, .n_in = 32, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = 0, .n_in = 1, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = -1, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = 1, .n_in = 1},
+        {.dtype = HN_DTYPE_Q8_0, .n_out = 1, .n_in = 33, .data = data},
+        {.dtype = HN_DTYPE_Q4_K, .n_out = 1, .n_in = 32, .data = data},
+        {.dtype = HN_DTYPE_F32, .n_out = INT64_MAX, .n_in = 2, .data = data},
     };
     hn_error err = {0};
     const hn_kernels *k;
@@ -236,12 +242,9 @@ static int stop_pool(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_shape_on_every_table),
-        cmocka_unit_test(strides_leave_the_gaps_alone),
-        cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows),
-        cmocka_unit_test(rows_are_looked_up_exactly),
-        cmocka_unit_test(impossible_matrices_are_errors),
-        cmocka_unit_test(the_environment_chooses_a_table),
+        cmocka_unit_test(every_shape_on_every_table),           cmocka_unit_test(strides_leave_the_gaps_alone),
+        cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows), cmocka_unit_test(rows_are_looked_up_exactly),
+        cmocka_unit_test(impossible_matrices_are_errors),       cmocka_unit_test(the_environment_chooses_a_table),
     };
     return cmocka_run_group_tests(tests, start_pool, stop_pool);
 }

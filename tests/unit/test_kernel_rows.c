@@ -1,5 +1,5 @@
-/* Row operations of every table (rmsnorm, RoPE, SwiGLU, addition, logsumexp) against f64, at odd sizes, inside NaN borders;
- * a row alone has the bits that it has among others. */
+/* Row operations of every table (rmsnorm, RoPE, SwiGLU, addition, logsumexp) against f64, at odd sizes, inside NaN
+ * borders; a row alone has the bits that it has among others. */
 #include "kernel/kernel.h"
 
 #include "kernel_cases.h"
@@ -12,7 +12,8 @@ static const int widths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 576, 15
 enum { N_WIDTHS = sizeof widths / sizeof *widths, ROWS = 5 };
 
 static void check_close(double value, double expected, double relative, double absolute) {
-    if (!(fabs(value - expected) <= fabs(expected) * relative + absolute)) fail_msg("%.9g is not %.9g", value, expected);
+    if (!(fabs(value - expected) <= fabs(expected) * relative + absolute))
+        fail_msg("%.9g is not %.9g", value, expected);
 }
 
 static void rmsnorm_matches(void **state) {
@@ -22,7 +23,8 @@ static void rmsnorm_matches(void **state) {
         for (int i = 0; i < N_WIDTHS; i++) {
             int C = widths[i];
             size_t n = (size_t)(ROWS * C);
-            guarded x = guarded_create(n), y = guarded_create(n), one = guarded_create((size_t)C), weight = guarded_create((size_t)C);
+            guarded x = guarded_create(n), y = guarded_create(n), one = guarded_create((size_t)C),
+                    weight = guarded_create((size_t)C);
             random_fill(x.data, n, 1);
             random_fill(weight.data, (size_t)C, 2);
             k->rmsnorm(y.data, x.data, weight.data, ROWS, C, 1e-5f);
@@ -53,7 +55,8 @@ static void rope_matches(void **state) {
             int HS = sizes[i / 2], half = HS / 2, stride = HEADS * HS + GAP;
             bool interleaved = i % 2;
             size_t n = (size_t)(ROWS * stride);
-            guarded x = guarded_create(n), before = guarded_create(n), cs = guarded_create((size_t)(ROWS * half)), sn = guarded_create(cs.n);
+            guarded x = guarded_create(n), before = guarded_create(n), cs = guarded_create((size_t)(ROWS * half)),
+                    sn = guarded_create(cs.n);
             random_fill(cs.data, cs.n, 3);
             random_fill(sn.data, sn.n, 4);
             for (int r = 0; r < ROWS; r++) random_fill(x.data + r * stride, (size_t)(HEADS * HS), (uint32_t)r);
@@ -68,7 +71,8 @@ static void rope_matches(void **state) {
                     check_close(x.data[b], u * s + v * c, 0, 3e-7);
                 }
                 for (int g = 0; g < GAP; g++) assert_true(isnan(x.data[r * stride + HEADS * HS + g]));
-                k->rope(before.data + r * stride, stride, cs.data + r * half, sn.data + r * half, 1, HEADS, HS, interleaved);
+                k->rope(before.data + r * stride, stride, cs.data + r * half, sn.data + r * half, 1, HEADS, HS,
+                        interleaved);
                 assert_true(bits_equal(before.data + r * stride, x.data + r * stride, (size_t)(HEADS * HS)));
             }
             guarded_check(&x);
@@ -86,10 +90,12 @@ static void swiglu_matches(void **state) {
     for (int t = 0; (k = hn_kernels_available(t)); t++) {
         for (int i = 0; i < N_WIDTHS; i++) {
             int F = widths[i], stride = 2 * F + GAP;
-            guarded in = guarded_create((size_t)(ROWS * stride)), y = guarded_create((size_t)(ROWS * F)), one = guarded_create((size_t)F);
+            guarded in = guarded_create((size_t)(ROWS * stride)), y = guarded_create((size_t)(ROWS * F)),
+                    one = guarded_create((size_t)F);
             for (int r = 0; r < ROWS; r++) random_fill(in.data + r * stride, (size_t)(2 * F), (uint32_t)(r + 1));
             for (int r = 0; r < ROWS; r++)
-                for (int f = 0; f < F; f++) in.data[r * stride + f] *= r == 4 ? 200 : 10; /* far past where exp overflows */
+                for (int f = 0; f < F; f++)
+                    in.data[r * stride + f] *= r == 4 ? 200 : 10; /* far past where exp overflows */
             k->swiglu(y.data, in.data, in.data + F, ROWS, F, stride);
             for (int r = 0; r < ROWS; r++) {
                 const float *row = in.data + r * stride;
@@ -168,8 +174,9 @@ static void exp_is_accurate_everywhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm_matches),      cmocka_unit_test(rope_matches),     cmocka_unit_test(swiglu_matches),
-        cmocka_unit_test(addition_is_exact),    cmocka_unit_test(logsumexp_matches), cmocka_unit_test(exp_is_accurate_everywhere),
+        cmocka_unit_test(rmsnorm_matches),   cmocka_unit_test(rope_matches),
+        cmocka_unit_test(swiglu_matches),    cmocka_unit_test(addition_is_exact),
+        cmocka_unit_test(logsumexp_matches), cmocka_unit_test(exp_is_accurate_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The thread pool: every thread runs every job exactly once, jobs see what came before, shares cover everything once. */
+/* The thread pool: every thread runs every job exactly once, jobs see what came before, shares cover everything once.
+ * */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/thread.h"
@@ -9,7 +10,7 @@
 #include <time.h>
 
 typedef struct counts {
-    int runs[64];     /* one per thread, written by it alone */
+    int runs[64]; /* one per thread, written by it alone */
     int n_threads[64];
     const int *input; /* plain memory that the caller writes between jobs */
     int seen[64];

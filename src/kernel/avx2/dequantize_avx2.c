@@ -1,5 +1,5 @@
-/* Dequantisation and packing with AVX2 of the formats that models are mostly kept in; the rest is the reference's. Exact for
- * the reasons given in avx512/dequantize_avx512.c. */
+/* Dequantisation and packing with AVX2 of the formats that models are mostly kept in; the rest is the reference's.
+ * Exact for the reasons given in avx512/dequantize_avx512.c. */
 #include "kernel/avx2/avx2.h"
 
 #include "kernel/ref/ref.h"
@@ -18,7 +18,8 @@ static float f16_at(const byte *p) {
 /* 16 quants in bytes; y (16) = q d + m, as one product and one sum that needs no rounding before it. */
 static void store_scaled(float *y, __m128i q, float d, float m) {
     __m256 scale = _mm256_set1_ps(d), minimum = _mm256_set1_ps(m);
-    __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(q)), b = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(q, 8)));
+    __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(q)),
+           b = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(q, 8)));
     _mm256_storeu_ps(y, _mm256_fmadd_ps(a, scale, minimum));
     _mm256_storeu_ps(y + 8, _mm256_fmadd_ps(b, scale, minimum));
 }
@@ -38,7 +39,8 @@ static void nibbles(__m128i *low, __m128i *high, const byte *qs) {
 
 /* 16 where bit i of `bits` is set, in byte i. */
 static __m128i sixteen_where(uint32_t bits) {
-    __m128i spread = _mm_shuffle_epi8(_mm_cvtsi32_si128((int)bits), _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+    __m128i spread =
+        _mm_shuffle_epi8(_mm_cvtsi32_si128((int)bits), _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
     __m128i bit = _mm_set1_epi64x((long long)0x8040201008040201ull);
     return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(spread, bit), bit), _mm_set1_epi8(16));
 }
@@ -126,7 +128,8 @@ static __m256i rounded(__m256 x) {
 
 /* 16 floats as 8 pairs of bf16: dword i holds values 2i and 2i+1. */
 static __m256i round_pairs(const float *x) {
-    __m256i low = _mm256_srli_epi32(rounded(_mm256_loadu_ps(x)), 16), high = _mm256_srli_epi32(rounded(_mm256_loadu_ps(x + 8)), 16);
+    __m256i low = _mm256_srli_epi32(rounded(_mm256_loadu_ps(x)), 16),
+            high = _mm256_srli_epi32(rounded(_mm256_loadu_ps(x + 8)), 16);
     return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
 }
 
@@ -161,7 +164,9 @@ static void pack_chunk(uint16_t *panel, const hn_matrix *w, int64_t first, int64
     int64_t padded = (n + 31) / 32 * 32;
     for (int i = 0; i < 8; i++) {
         int64_t filled = first + i < w->n_out ? n : 0;
-        if (filled) hn_avx2_dequantize(values[i], (const char *)w->data + (size_t)(first + i) * row_bytes + offset, w->dtype, (size_t)n);
+        if (filled)
+            hn_avx2_dequantize(values[i], (const char *)w->data + (size_t)(first + i) * row_bytes + offset, w->dtype,
+                               (size_t)n);
         memset(values[i] + filled, 0, (size_t)(padded - filled) * sizeof(float));
     }
     for (int64_t k = 0; k < padded; k += 16) {
@@ -175,6 +180,7 @@ static void pack_chunk(uint16_t *panel, const hn_matrix *w, int64_t first, int64
 void hn_avx2_pack_bf16(void *panel, const hn_matrix *w, int64_t first) {
     for (int64_t k = 0; k < w->n_in; k += CHUNK) {
         int64_t n = w->n_in - k < CHUNK ? w->n_in - k : CHUNK;
-        for (int half = 0; half < 2; half++) pack_chunk((uint16_t *)panel + k * COLUMNS + 16 * half, w, first + 8 * half, k, n);
+        for (int half = 0; half < 2; half++)
+            pack_chunk((uint16_t *)panel + k * COLUMNS + 16 * half, w, first + 8 * half, k, n);
     }
 }

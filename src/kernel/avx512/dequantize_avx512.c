@@ -1,6 +1,6 @@
-/* Dequantisation with AVX-512 of the formats that models are mostly kept in; the rest is the reference's. Exact like the
- * reference: a scale has 11 bits and a quant at most 8, so scale * quant needs no rounding and one fused multiply-add gives
- * the bits of a product and a sum. */
+/* Dequantisation with AVX-512 of the formats that models are mostly kept in; the rest is the reference's. Exact like
+ * the reference: a scale has 11 bits and a quant at most 8, so scale * quant needs no rounding and one fused
+ * multiply-add gives the bits of a product and a sum. */
 #include "kernel/avx512/avx512.h"
 
 #include "kernel/ref/ref.h"
@@ -78,13 +78,16 @@ static void q8_0(float *y, const byte *b) {
 
 static void plain_f16(float *dst, const uint16_t *src, size_t n) {
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) _mm512_storeu_ps(dst + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(src + i))));
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_ps(dst + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(src + i))));
     if (i == n) return;
     __mmask16 rest = (__mmask16)((1u << (n - i)) - 1);
     _mm512_mask_storeu_ps(dst + i, rest, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(rest, src + i)));
 }
 
-static __m512 widen_bf16(__m256i bits) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16)); }
+static __m512 widen_bf16(__m256i bits) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
 
 static void plain_bf16(float *dst, const uint16_t *src, size_t n) {
     size_t i = 0;

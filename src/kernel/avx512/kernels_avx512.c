@@ -3,10 +3,10 @@
 #include "kernel/tables.h"
 
 #define ROW_KERNELS                                                                                                    \
-    .dequantize = hn_avx512_dequantize, .rmsnorm = hn_avx512_rmsnorm, .rope = hn_avx512_rope, .swiglu = hn_avx512_swiglu, \
-    .add = hn_avx512_add, .kv_store = hn_avx512_kv_store, .kv_store_tail = hn_avx512_kv_store_tail,                    \
-    .attention = hn_avx512_attention, .attention_thread_bytes = hn_avx512_attention_thread_bytes,                      \
-    .logsumexp = hn_avx512_logsumexp
+    .dequantize = hn_avx512_dequantize, .rmsnorm = hn_avx512_rmsnorm, .rope = hn_avx512_rope,                          \
+    .swiglu = hn_avx512_swiglu, .add = hn_avx512_add, .kv_store = hn_avx512_kv_store,                                  \
+    .kv_store_tail = hn_avx512_kv_store_tail, .attention = hn_avx512_attention,                                        \
+    .attention_thread_bytes = hn_avx512_attention_thread_bytes, .logsumexp = hn_avx512_logsumexp
 
 const hn_kernels hn_kernels_avx512 = {
     .name = "avx512",

@@ -1,20 +1,26 @@
-/* Matrix products with VDPBF16PS: bf16 weights and rows, f32 sums; see kernel/matmul.h. Weights of F32 files go through the
- * f32 products of matmul_f32_avx512.c instead.
+/* Matrix products with VDPBF16PS: bf16 weights and rows, f32 sums; see kernel/matmul.h. Weights of F32 files go through
+ * the f32 products of matmul_f32_avx512.c instead.
  *
- * A panel holds 32 outputs as (Kp/2, 32, 2) bf16: for each pair of inputs, both weights of 32 outputs, two registers. One
- * instruction adds both products of a pair to 16 outputs. So an output is one chain over the pairs of K from the first to
- * the last, in every kernel size below: a row has the same bits alone (decode) and among 512 (prefill). K is padded with
- * zeros to Kp, a multiple of 32.
+ * A panel holds 32 outputs as (Kp/2, 32, 2) bf16: for each pair of inputs, both weights of 32 outputs, two registers.
+ * One instruction adds both products of a pair to 16 outputs. So an output is one chain over the pairs of K from the
+ * first to the last, in every kernel size below: a row has the same bits alone (decode) and among 512 (prefill). K is
+ * padded with zeros to Kp, a multiple of 32.
  *
  * Rows are converted once per product to bf16, row-major. Tall products walk tiles of 12 rows x 1 panel (24 sums in
- * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide latency. */
+ * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide
+ * latency. */
 #include "kernel/avx512/avx512.h"
 #include "kernel/avx512/quant_bf16.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-enum { COLUMNS = 32, TILE_ROWS = 12, SHORT_ROWS = 6, ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */ };
+enum {
+    COLUMNS = 32,
+    TILE_ROWS = 12,
+    SHORT_ROWS = 6,
+    ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */
+};
 
 typedef uint16_t bf16;
 
@@ -22,9 +28,11 @@ static int64_t padded(int64_t K) { return (K + 31) / 32 * 32; }
 static size_t bf16_panel_bytes(int64_t K) { return (size_t)padded(K) * COLUMNS * sizeof(bf16); }
 static int64_t input_stride(int64_t K) { return padded(K) + ROW_PADDING; }
 
-/* y of `rows` rows and `panels` panels (both constants after inlining) over all of K. `masks` has one per 16 outputs. */
-__attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel,
-                                                       int64_t panel_stride, int64_t Kp, const __mmask16 *masks, int rows, int panels) {
+/* y of `rows` rows and `panels` panels (both constants after inlining) over all of K. `masks` has one per 16 outputs.
+ * */
+__attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride,
+                                                       const bf16 *panel, int64_t panel_stride, int64_t Kp,
+                                                       const __mmask16 *masks, int rows, int panels) {
     __m512 sum[TILE_ROWS][8];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
@@ -55,18 +63,35 @@ __attribute__((always_inline)) static inline void tile(float *y, int64_t y_strid
                                        int64_t panel_stride, int64_t Kp, const __mmask16 *masks) {                     \
         tile(y, y_stride, x, x_stride, panel, panel_stride, Kp, masks, rows, panels);                                  \
     }
-TILE_FUNCTION(1, 1) TILE_FUNCTION(2, 1) TILE_FUNCTION(3, 1) TILE_FUNCTION(4, 1) TILE_FUNCTION(5, 1) TILE_FUNCTION(6, 1)
-TILE_FUNCTION(7, 1) TILE_FUNCTION(8, 1) TILE_FUNCTION(9, 1) TILE_FUNCTION(10, 1) TILE_FUNCTION(11, 1) TILE_FUNCTION(12, 1)
-TILE_FUNCTION(1, 4) TILE_FUNCTION(2, 4) TILE_FUNCTION(3, 2) TILE_FUNCTION(4, 2) TILE_FUNCTION(5, 2) TILE_FUNCTION(6, 2)
+TILE_FUNCTION(1, 1)
+TILE_FUNCTION(2, 1)
+TILE_FUNCTION(3, 1)
+TILE_FUNCTION(4, 1)
+TILE_FUNCTION(5, 1)
+TILE_FUNCTION(6, 1)
+TILE_FUNCTION(7, 1)
+TILE_FUNCTION(8, 1)
+TILE_FUNCTION(9, 1)
+TILE_FUNCTION(10, 1)
+TILE_FUNCTION(11, 1)
+TILE_FUNCTION(12, 1)
+TILE_FUNCTION(1, 4)
+TILE_FUNCTION(2, 4)
+TILE_FUNCTION(3, 2)
+TILE_FUNCTION(4, 2)
+TILE_FUNCTION(5, 2)
+TILE_FUNCTION(6, 2)
 
 typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const bf16 *, int64_t, int64_t, const __mmask16 *);
-static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,     tile_1_1, tile_2_1, tile_3_1, tile_4_1,  tile_5_1, tile_6_1,
-                                                  tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1};
+static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,      tile_1_1,  tile_2_1, tile_3_1, tile_4_1,
+                                                  tile_5_1,  tile_6_1,  tile_7_1, tile_8_1, tile_9_1,
+                                                  tile_10_1, tile_11_1, tile_12_1};
 /* For M rows in all: as many panels at once as the registers hold. */
 static const struct {
     tile_fn *run;
     int panels;
-} several_panels[SHORT_ROWS + 1] = {{0}, {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2}, {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
+} several_panels[SHORT_ROWS + 1] = {{0},           {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2},
+                                    {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
 
 static void masks_of(__mmask16 *masks, int n, int64_t columns_left) {
     for (int i = 0; i < n; i++) {
@@ -82,19 +107,30 @@ static void all_rows(const hn_product *p, const bf16 *panel, int64_t first_colum
     masks_of(masks, 2, p->w->n_out - first_column);
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t rows = (p->M - row + n_tiles - i - 1) / (n_tiles - i);
-        one_panel[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride, x_stride, panel, 0,
-                        padded(p->w->n_in), masks);
+        one_panel[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride,
+                        x_stride, panel, 0, padded(p->w->n_in), masks);
         row += rows;
     }
 }
 
-/* The bf16 panel `i`: from the pack, or unpacked into this thread's scratch. */
-static const bf16 *find_panel(const hn_product *p, size_t i) {
+/* The quantised panel `i`: from the pack, or made from the file's bytes behind this thread's bf16 panel. */
+static const void *quant_panel(const hn_product *p, size_t i) {
     const hn_matrix *w = p->w;
-    if (!w->pack) hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
-    else if (hn_avx512_quant_has(w->dtype))
-        hn_avx512_quant_unpack(p->scratch, (const char *)w->pack + i * hn_avx512_quant_panel_bytes(w->dtype, w->n_in), w->dtype, w->n_in);
-    else return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
+    if (w->pack) return (const char *)w->pack + i * hn_avx512_quant_panel_bytes(w->dtype, w->n_in);
+    void *panel = (char *)p->scratch + bf16_panel_bytes(w->n_in);
+    hn_avx512_quant_pack(panel, w, (int64_t)i * COLUMNS);
+    return panel;
+}
+
+/* The bf16 panel `i`: from the pack, or unpacked into this thread's scratch. */
+static const bf16 *bf16_panel(const hn_product *p, size_t i) {
+    const hn_matrix *w = p->w;
+    bool quantised = hn_avx512_quant_has(w->dtype);
+    if (w->pack && !quantised) return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
+    if (quantised)
+        hn_avx512_quant_unpack(p->scratch, quant_panel(p, i), w->dtype, w->n_in);
+    else
+        hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
     return p->scratch;
 }
 
@@ -104,7 +140,7 @@ static void rows_by_quants(const hn_product *p, size_t panel_from, size_t panel_
     hn_quant_product q = {.x = p->input, .y_stride = p->y_stride, .x_stride = input_stride(w->n_in), .K = w->n_in};
     for (size_t i = panel_from; i < panel_to; i++) {
         q.y = p->y + i * COLUMNS;
-        q.panel = (const char *)w->pack + i * hn_avx512_quant_panel_bytes(w->dtype, w->n_in);
+        q.panel = quant_panel(p, i);
         q.columns = w->n_out - (int64_t)i * COLUMNS;
         hn_avx512_quant_multiply(&q, w->dtype, (int)p->M);
     }
@@ -119,24 +155,25 @@ static size_t rows_by_several(const hn_product *p, size_t panel_from, size_t pan
         int64_t column = (int64_t)i * COLUMNS;
         masks_of(masks, 8, w->n_out - column);
         several_panels[p->M].run(p->y + column, p->y_stride, p->input, input_stride(w->n_in),
-                                 (const bf16 *)((const char *)w->pack + i * panel_bytes), (int64_t)(panel_bytes / sizeof(bf16)),
-                                 padded(w->n_in), masks);
+                                 (const bf16 *)((const char *)w->pack + i * panel_bytes),
+                                 (int64_t)(panel_bytes / sizeof(bf16)), padded(w->n_in), masks);
     }
     return i;
 }
 
 static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
     size_t i = panel_from;
-    bool quantised = p->w->pack && hn_avx512_quant_has(p->w->dtype);
+    bool quantised = hn_avx512_quant_has(p->w->dtype);
     if (quantised && p->M <= HN_QUANT_ROWS) {
         rows_by_quants(p, i, panel_to);
         return;
     }
     if (!quantised && p->w->pack && p->M <= SHORT_ROWS) i = rows_by_several(p, i, panel_to);
-    for (; i < panel_to; i++) all_rows(p, find_panel(p, i), (int64_t)i * COLUMNS);
+    for (; i < panel_to; i++) all_rows(p, bf16_panel(p, i), (int64_t)i * COLUMNS);
 }
 
-static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from, int64_t to) {
+static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from,
+                    int64_t to) {
     (void)dtype;
     int64_t Kp = padded(K);
     for (int64_t m = from; m < to; m++) {
@@ -144,7 +181,8 @@ static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtyp
         bf16 *out = (bf16 *)input + m * input_stride(K);
         for (int64_t k = 0; k < Kp; k += 32) {
             __m512 low, high;
-            if (k + 32 <= K) low = _mm512_loadu_ps(row + k), high = _mm512_loadu_ps(row + k + 16);
+            if (k + 32 <= K)
+                low = _mm512_loadu_ps(row + k), high = _mm512_loadu_ps(row + k + 16);
             else {
                 __mmask16 masks[2];
                 masks_of(masks, 2, K - k);
@@ -167,18 +205,24 @@ static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
 
 static size_t thread_bytes(hn_dtype dtype, int64_t K, hn_pack mode) {
     if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.thread_bytes(dtype, K, mode);
-    return mode == HN_PACK_LOW || hn_avx512_quant_has(dtype) ? bf16_panel_bytes(K) : 0;
+    if (hn_avx512_quant_has(dtype)) return bf16_panel_bytes(K) + hn_avx512_quant_panel_bytes(dtype, K);
+    return mode == HN_PACK_LOW ? bf16_panel_bytes(K) : 0;
 }
 
 static void pack_panel(void *panel, const hn_matrix *w, int64_t first) {
-    if (w->dtype == HN_DTYPE_F32) hn_avx512_matmul_f32.pack_panel(panel, w, first);
-    else if (hn_avx512_quant_has(w->dtype)) hn_avx512_quant_pack(panel, w, first);
-    else hn_avx512_pack_bf16(panel, w, first);
+    if (w->dtype == HN_DTYPE_F32)
+        hn_avx512_matmul_f32.pack_panel(panel, w, first);
+    else if (hn_avx512_quant_has(w->dtype))
+        hn_avx512_quant_pack(panel, w, first);
+    else
+        hn_avx512_pack_bf16(panel, w, first);
 }
 
 static void multiply_any(const hn_product *p, size_t panel_from, size_t panel_to) {
-    if (p->w->dtype == HN_DTYPE_F32) hn_avx512_matmul_f32.multiply(p, panel_from, panel_to);
-    else multiply(p, panel_from, panel_to);
+    if (p->w->dtype == HN_DTYPE_F32)
+        hn_avx512_matmul_f32.multiply(p, panel_from, panel_to);
+    else
+        multiply(p, panel_from, panel_to);
 }
 
 const hn_matmul_ops hn_avx512_matmul_bf16 = {

@@ -1,7 +1,8 @@
 /* Packing weights as bf16 pairs for the products of avx512/; the layout is described in matmul_bf16.c.
  *
- * 16 outputs are dequantised some inputs at a time into f32, rounded to bf16 (to nearest even, NaN stays NaN) and turned over as
- * 16 x 16 pairs. Only plain AVX-512 is used, so that both the f32 and the bf16 products can read the pack. */
+ * 16 outputs are dequantised some inputs at a time into f32, rounded to bf16 (to nearest even, NaN stays NaN) and
+ * turned over as 16 x 16 pairs. Only plain AVX-512 is used, so that both the f32 and the bf16 products can read the
+ * pack. */
 #include "kernel/avx512/avx512.h"
 
 #include <immintrin.h>
@@ -54,7 +55,8 @@ static void transpose(__m512i r[16]) {
 
 enum { CHUNK = 256 }; /* inputs dequantised at a time: one block of the largest formats */
 
-/* Outputs first .. first+15 of inputs from .. from+n-1 (n <= CHUNK), as pairs into every second register of the panel. */
+/* Outputs first .. first+15 of inputs from .. from+n-1 (n <= CHUNK), as pairs into every second register of the panel.
+ * */
 static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t from, int64_t n) {
     _Alignas(64) float values[16][CHUNK];
     hn_dtype_info info = hn_dtype_of(w->dtype);
@@ -63,9 +65,13 @@ static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t f
     for (int i = 0; i < 16; i++) {
         int64_t rest = padded(n) - n;
         bool exists = first + i < w->n_out;
-        if (exists) hn_avx512_dequantize(values[i], (const char *)w->data + (size_t)(first + i) * row_bytes + offset, w->dtype, (size_t)n);
-        if (!exists) memset(values[i], 0, (size_t)padded(n) * sizeof(float));
-        else if (rest) memset(values[i] + n, 0, (size_t)rest * sizeof(float));
+        if (exists)
+            hn_avx512_dequantize(values[i], (const char *)w->data + (size_t)(first + i) * row_bytes + offset, w->dtype,
+                                 (size_t)n);
+        if (!exists)
+            memset(values[i], 0, (size_t)padded(n) * sizeof(float));
+        else if (rest)
+            memset(values[i] + n, 0, (size_t)rest * sizeof(float));
     }
     for (int64_t k = 0; k < n; k += 32) {
         __m512i r[16];
@@ -78,6 +84,7 @@ static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t f
 void hn_avx512_pack_bf16(void *panel, const hn_matrix *w, int64_t first) {
     for (int64_t k = 0; k < w->n_in; k += CHUNK) {
         int64_t n = w->n_in - k < CHUNK ? w->n_in - k : CHUNK;
-        for (int half = 0; half < 2; half++) pack_chunk((bf16 *)panel + k * COLUMNS + 32 * half, w, first + 16 * half, k, n);
+        for (int half = 0; half < 2; half++)
+            pack_chunk((bf16 *)panel + k * COLUMNS + 32 * half, w, first + 16 * half, k, n);
     }
 }

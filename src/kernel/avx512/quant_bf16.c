@@ -1,16 +1,19 @@
-/* Panels that keep 4- and 8-bit weights as small as the file has them (Q4_1, Q8_0), for the bf16 products of matmul_bf16.c.
+/* Panels that keep 4- and 8-bit weights as small as the file has them (Q4_1, Q8_0), for the bf16 products of
+ * matmul_bf16.c.
  *
- * Decoding reads every weight once per token, so it is bound by memory: here a weight is 5 or 8.5 bits instead of 16. The quants
- * become bf16 in registers, exactly the numbers that a bf16 pack would hold (dequantised in f32, rounded to nearest even), and
- * enter the same chains of additions: a row has the same bits whichever way it goes.
+ * Decoding reads every weight once per token, so it is bound by memory: here a weight is 5 or 8.5 bits instead of 16.
+ * The quants become bf16 in registers, exactly the numbers that a bf16 pack would hold (dequantised in f32, rounded to
+ * nearest even), and enter the same chains of additions: a row has the same bits whichever way it goes.
  *
- * VCVTNE2PS2BF16 joins two registers of f32 end to end, and VDPBF16PS adds neighbours: so register "low" holds both inputs of a
- * pair for outputs 0..7 of 16, one beside the other, and register "high" those of outputs 8..15. A panel block, 32 outputs by 32
- * inputs, is two halves of 16 outputs, then their scales:
+ * VCVTNE2PS2BF16 joins two registers of f32 end to end, and VDPBF16PS adds neighbours: so register "low" holds both
+ * inputs of a pair for outputs 0..7 of 16, one beside the other, and register "high" those of outputs 8..15. A panel
+ * block, 32 outputs by 32 inputs, is two halves of 16 outputs, then their scales:
  *
- *     Q4_1  half: 4 registers of 16 dwords; dword l of register z has eight quants of four bits, of which numbers 2p and 2p+1 are
- *           input 8z + 2p + l%2 of outputs l/2 and 8 + l/2. Then f16: scales of 32 outputs, minima of 32 outputs. 640 bytes.
- *     Q8_0  half: for each of 16 pairs of inputs, 16 outputs with 2 bytes each. Then f16: scales of 32 outputs. 1,088 bytes. */
+ *     Q4_1  half: 4 registers of 16 dwords; dword l of register z has eight quants of four bits, of which numbers 2p
+ *           and 2p+1 are input 8z + 2p + l%2 of outputs l/2 and 8 + l/2. Then, in f16, the scales of all 32 outputs and
+ *           their minima. 640 bytes.
+ *     Q8_0  half: for each of 16 pairs of inputs, 16 outputs with 2 bytes each. Then, in f16, the scales of all 32
+ *           outputs. 1,088 bytes. */
 #include "kernel/avx512/quant_bf16.h"
 
 #include <immintrin.h>
@@ -37,7 +40,8 @@ size_t hn_avx512_quant_panel_bytes(hn_dtype dtype, int64_t K) { return (size_t)(
 
 /* ---- packing ---- */
 
-/* Outputs r and r + 8 of a half: bytes with the first's quant below the second's, even inputs of each eight before odd ones. */
+/* Outputs r and r + 8 of a half: bytes with the first's quant below the second's, even inputs of each eight before odd
+ * ones. */
 static void pack_q4_rows(byte *half, int r, const byte *first, const byte *second) {
     const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15), low4 = _mm_set1_epi8(15);
     __m128i a = _mm_loadu_si128((const __m128i *)(first + 4)), b = _mm_loadu_si128((const __m128i *)(second + 4));
@@ -80,8 +84,10 @@ static void pack_q8_block(byte *block, const hn_matrix *w, int64_t first, int64_
 void hn_avx512_quant_pack(void *panel, const hn_matrix *w, int64_t first) {
     for (int64_t b = 0; b < w->n_in / 32; b++) {
         byte *block = (byte *)panel + (size_t)b * block_bytes(w->dtype);
-        if (w->dtype == HN_DTYPE_Q4_1) pack_q4_block(block, w, first, b);
-        else pack_q8_block(block, w, first, b);
+        if (w->dtype == HN_DTYPE_Q4_1)
+            pack_q4_block(block, w, first, b);
+        else
+            pack_q8_block(block, w, first, b);
     }
 }
 
@@ -104,12 +110,15 @@ __attribute__((always_inline)) static inline factors factors_of(const byte *bloc
     factors f;
     const byte *scales = block + (q4 ? 2 * Q4_HALF_BYTES : 2 * Q8_HALF_BYTES) + 32 * half;
     twice(&f.scale_low, &f.scale_high, scales);
-    if (q4) twice(&f.minimum_low, &f.minimum_high, scales + 64);
-    else f.minimum_low = f.minimum_high = _mm512_setzero_ps();
+    if (q4)
+        twice(&f.minimum_low, &f.minimum_high, scales + 64);
+    else
+        f.minimum_low = f.minimum_high = _mm512_setzero_ps();
     return f;
 }
 
-/* 0 .. 15 as floats: a permutation looks at the lowest four bits of each dword alone, so it takes a quant out and converts it. */
+/* 0 .. 15 as floats: a permutation looks at the lowest four bits of each dword alone, so it takes a quant out and
+ * converts it. */
 __attribute__((always_inline)) static inline __m512 sixteen(void) {
     return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
@@ -153,10 +162,12 @@ __attribute__((always_inline)) static inline void unpack_block(uint16_t *to, con
 #undef STORE_PAIR
 }
 
-/* Asks for the memory that will be read some blocks from now: also across the end of a panel, where the next one begins. */
+/* Asks for the memory that will be read some blocks from now: also across the end of a panel, where the next one
+ * begins. */
 __attribute__((always_inline)) static inline void fetch_ahead(const byte *block, size_t size) {
     enum { AHEAD = 8 }; /* blocks */
-    for (size_t line = 0; line < size; line += 64) _mm_prefetch((const char *)(block + AHEAD * size + line), _MM_HINT_T0);
+    for (size_t line = 0; line < size; line += 64)
+        _mm_prefetch((const char *)(block + AHEAD * size + line), _MM_HINT_T0);
 }
 
 void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K) {
@@ -173,10 +184,10 @@ void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype d
     }
 }
 
-/* `rows` rows (a constant after inlining) times one panel. A half's chain within a block is long, but the next half's does not
- * wait for it, so even a row alone keeps the units busy. */
-__attribute__((always_inline)) static inline void products(__m512 (*sum)[2], const uint16_t *x, int64_t x_stride, const byte *block,
-                                                           int64_t n_blocks, bool q4, int rows) {
+/* `rows` rows (a constant after inlining) times one panel. A half's chain within a block is long, but the next half's
+ * does not wait for it, so even a row alone keeps the units busy. */
+__attribute__((always_inline)) static inline void products(__m512 (*sum)[2], const uint16_t *x, int64_t x_stride,
+                                                           const byte *block, int64_t n_blocks, bool q4, int rows) {
     const size_t size = q4 ? Q4_BLOCK_BYTES : Q8_BLOCK_BYTES;
     for (int64_t b = 0; b < n_blocks; b++, x += 32, block += size) {
         fetch_ahead(block, size);
@@ -207,7 +218,9 @@ __attribute__((always_inline)) static inline void rows_by_panel(const hn_quant_p
 }
 
 #define ROWS_CASE(q4, rows)                                                                                            \
-    case rows: rows_by_panel(p, q4, rows); break;
+    case rows:                                                                                                         \
+        rows_by_panel(p, q4, rows);                                                                                    \
+        break;
 #define MULTIPLY_FUNCTION(name, q4)                                                                                    \
     static void name(const hn_quant_product *p, int rows) {                                                            \
         switch (rows) {                                                                                                \
@@ -226,6 +239,8 @@ MULTIPLY_FUNCTION(multiply_q4, true)
 MULTIPLY_FUNCTION(multiply_q8, false)
 
 void hn_avx512_quant_multiply(const hn_quant_product *p, hn_dtype dtype, int rows) {
-    if (dtype == HN_DTYPE_Q4_1) multiply_q4(p, rows);
-    else multiply_q8(p, rows);
+    if (dtype == HN_DTYPE_Q4_1)
+        multiply_q4(p, rows);
+    else
+        multiply_q8(p, rows);
 }

@@ -1,9 +1,10 @@
-/* Vectors of 16 floats: what the shared kernel bodies in simd/ are written in, for AVX-512. vec_avx2.h and vec_neon.h give
- * the same names for 8 and 4 floats.
+/* Vectors of 16 floats: what the shared kernel bodies in simd/ are written in, for AVX-512. vec_avx2.h and vec_neon.h
+ * give the same names for 8 and 4 floats.
  *
  *     vf sum = vf_fma(vf_load(x), vf_set1(2), vf_zero());
  *
- * _n loads and stores touch only the first n floats (0 < n <= W); other lanes of a load are 0. Threading: pure functions. */
+ * _n loads and stores touch only the first n floats (0 < n <= W); other lanes of a load are 0. Threading: pure
+ * functions. */
 #ifndef HN_KERNEL_AVX512_VEC_AVX512_H
 #define HN_KERNEL_AVX512_VEC_AVX512_H
 
@@ -25,7 +26,9 @@ static inline void vf_store_f16(uint16_t *p, vf x) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 /* The low and the high halves of 16 pairs of bf16. */
-static inline vf vf_bf16_even(const uint16_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
+static inline vf vf_bf16_even(const uint16_t *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
 static inline vf vf_bf16_odd(const uint16_t *p) {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-65536)));
 }
@@ -52,7 +55,8 @@ static inline float vf_sum(vf x) {
 static inline float vf_largest(vf x) { return _mm512_reduce_max_ps(x); }
 /* Sum in f64: low half plus high half, then pairwise. */
 static inline double vf_sum_f64(vf x) {
-    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
+    return _mm512_reduce_add_pd(
+        _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
 }
 
 #endif

@@ -10,12 +10,15 @@
 
 void hn_neon_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n);
 void hn_neon_rmsnorm(float *y, const float *x, const float *weight, int T, int C, float eps);
-void hn_neon_rope(float *x, int stride, const float *cos, const float *sin, int T, int n_heads, int HS, bool interleaved);
+void hn_neon_rope(float *x, int stride, const float *cos, const float *sin, int T, int n_heads, int HS,
+                  bool interleaved);
 void hn_neon_swiglu(float *y, const float *gate, const float *up, int T, int F, int stride);
 void hn_neon_add(float *y, const float *x, size_t n);
-void hn_neon_kv_store(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS, hn_kv_type type);
+void hn_neon_kv_store(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS,
+                      hn_kv_type type);
 void hn_neon_kv_store_tail(void *tail, const float *x, int row, int n_kv_heads, int HS, hn_kv_type type);
-void hn_neon_attention(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch, int thread, int n_threads);
+void hn_neon_attention(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,
+                       int thread, int n_threads);
 size_t hn_neon_attention_thread_bytes(const hn_attention_shape *shape);
 double hn_neon_logsumexp(const float *x, size_t n, float *max);
 

@@ -28,7 +28,9 @@ static inline void vf_store_n(float *p, vf x, int n) {
 }
 static inline vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 static inline void vf_store_f16(uint16_t *p, vf x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
-static inline vf vf_bf16_even(const uint16_t *p) { return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u16(vld1q_u16(p)), 16)); }
+static inline vf vf_bf16_even(const uint16_t *p) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u16(vld1q_u16(p)), 16));
+}
 static inline vf vf_bf16_odd(const uint16_t *p) {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_u16(vld1q_u16(p)), vdupq_n_u32(0xFFFF0000)));
 }
@@ -44,14 +46,18 @@ static inline vf vf_keep_n(vf x, int n, vf other) {
     return vbslq_f32(vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(n)), x, other);
 }
 static inline vf vf_round(vf x) { return vrndnq_f32(x); }
-static inline vf vf_power2(int32x4_t n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23)); }
+static inline vf vf_power2(int32x4_t n) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
+}
 /* In two factors, since 2^-150 and 2^128 are no floats; the first product is exact. */
 static inline vf vf_scale2(vf x, vf n) {
     int32x4_t all = vcvtq_s32_f32(n), half = vshrq_n_s32(all, 1);
     return vmulq_f32(vmulq_f32(x, vf_power2(half)), vf_power2(vsubq_s32(all, half)));
 }
 
-static inline float vf_sum(vf x) { return (vgetq_lane_f32(x, 0) + vgetq_lane_f32(x, 2)) + (vgetq_lane_f32(x, 1) + vgetq_lane_f32(x, 3)); }
+static inline float vf_sum(vf x) {
+    return (vgetq_lane_f32(x, 0) + vgetq_lane_f32(x, 2)) + (vgetq_lane_f32(x, 1) + vgetq_lane_f32(x, 3));
+}
 static inline float vf_largest(vf x) { return vmaxvq_f32(x); }
 static inline double vf_sum_f64(vf x) {
     float64x2_t a = vaddq_f64(vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x));

@@ -1,8 +1,8 @@
 /* Attention straight from the cache's blocks, and writing into them; see kernel.h.
  *
- * One row and one head at a time, with an online softmax over blocks of 32 absolute positions: for each block the largest
- * score so far replaces the old one, and what was summed before is scaled by exp(old - new). A tree row reads positions
- * from `first` on through its path; the block arithmetic is the same, hence so are the bits. */
+ * One row and one head at a time, with an online softmax over blocks of 32 absolute positions: for each block the
+ * largest score so far replaces the old one, and what was summed before is scaled by exp(old - new). A tree row reads
+ * positions from `first` on through its path; the block arithmetic is the same, hence so are the bits. */
 #include "kernel/ref/ref.h"
 
 #include <math.h>
@@ -15,11 +15,14 @@ static float load(const void *numbers, size_t i, hn_kv_type type) {
 }
 
 static void store(void *numbers, size_t i, float x, hn_kv_type type) {
-    if (type == HN_KV_F32) ((float *)numbers)[i] = x;
-    else ((uint16_t *)numbers)[i] = hn_f32_to_f16(x);
+    if (type == HN_KV_F32)
+        ((float *)numbers)[i] = x;
+    else
+        ((uint16_t *)numbers)[i] = hn_f32_to_f16(x);
 }
 
-void hn_ref_kv_store(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS, hn_kv_type type) {
+void hn_ref_kv_store(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS,
+                     hn_kv_type type) {
     for (int h = 0; h < n_kv_heads; h++) {
         for (int i = 0; i < HS; i++) {
             size_t from = (size_t)h * (size_t)HS + (size_t)i;
@@ -35,7 +38,8 @@ void hn_ref_kv_store_tail(void *tail, const float *x, int row, int n_kv_heads, i
 }
 
 /* The keys (HS,32) and values (32,HS) of one kv head in block `b` as f32, for row `t` that sees `n_seen` positions. */
-static void gather(float *k, float *v, const hn_attention_run *run, const hn_attention_shape *s, int t, int kv_head, int b, int n_seen) {
+static void gather(float *k, float *v, const hn_attention_run *run, const hn_attention_shape *s, int t, int kv_head,
+                   int b, int n_seen) {
     size_t HS = (size_t)s->head_size, KV = (size_t)s->n_kv_heads;
     for (int j = 0; j < BLOCK && b * BLOCK + j < n_seen; j++) {
         int position = b * BLOCK + j;
@@ -48,15 +52,16 @@ static void gather(float *k, float *v, const hn_attention_run *run, const hn_att
             continue;
         }
         for (size_t i = 0; i < HS; i++) {
-            k[i * BLOCK + (size_t)j] = load(run->k_blocks[b], ((size_t)kv_head * HS + i) * BLOCK + (size_t)j, s->kv_type);
+            k[i * BLOCK + (size_t)j] =
+                load(run->k_blocks[b], ((size_t)kv_head * HS + i) * BLOCK + (size_t)j, s->kv_type);
             v[(size_t)j * HS + i] = load(run->v_blocks[b], ((size_t)kv_head * BLOCK + (size_t)j) * HS + i, s->kv_type);
         }
     }
 }
 
 /* The same without a copy where the block lies in the cache as f32. */
-static void find_block(const float **k, const float **v, float *scratch, const hn_attention_run *run, const hn_attention_shape *s,
-                       int t, int kv_head, int b, int n_seen) {
+static void find_block(const float **k, const float **v, float *scratch, const hn_attention_run *run,
+                       const hn_attention_shape *s, int t, int kv_head, int b, int n_seen) {
     size_t block_values = BLOCK * (size_t)s->head_size;
     bool in_cache = !run->slots || (b + 1) * BLOCK <= run->first;
     if (in_cache && s->kv_type == HN_KV_F32) {
@@ -70,7 +75,8 @@ static void find_block(const float **k, const float **v, float *scratch, const h
 }
 
 /* out (HS) for one row and head. */
-static void attend(float *out, const float *q, const hn_attention_run *run, const hn_attention_shape *s, int t, int head, float *scratch) {
+static void attend(float *out, const float *q, const hn_attention_run *run, const hn_attention_shape *s, int t,
+                   int head, float *scratch) {
     int HS = s->head_size, kv_head = head / (s->n_heads / s->n_kv_heads);
     int n_seen = run->slots ? run->first + run->slot_start[t + 1] - run->slot_start[t] : run->first + t + 1;
     float largest = -INFINITY, sum = 0;
@@ -103,15 +109,18 @@ size_t hn_ref_attention_thread_bytes(const hn_attention_shape *shape) {
     return 2 * BLOCK * (size_t)shape->head_size * sizeof(float);
 }
 
-void hn_ref_attention(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch, int thread, int n_threads) {
+void hn_ref_attention(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,
+                      int thread, int n_threads) {
     size_t NH = (size_t)shape->n_heads, HS = (size_t)shape->head_size, item = 0;
     for (int r = 0; r < n_runs; r++) {
         const hn_attention_run *run = &runs[r];
-        size_t q_stride = run->q_stride ? (size_t)run->q_stride : NH * HS, out_stride = run->out_stride ? (size_t)run->out_stride : NH * HS;
+        size_t q_stride = run->q_stride ? (size_t)run->q_stride : NH * HS,
+               out_stride = run->out_stride ? (size_t)run->out_stride : NH * HS;
         for (int t = 0; t < run->n_rows; t++) {
             for (size_t h = 0; h < NH; h++) {
                 if (item++ % (size_t)n_threads != (size_t)thread) continue;
-                attend(run->out + (size_t)t * out_stride + h * HS, run->q + (size_t)t * q_stride + h * HS, run, shape, t, (int)h, scratch);
+                attend(run->out + (size_t)t * out_stride + h * HS, run->q + (size_t)t * q_stride + h * HS, run, shape,
+                       t, (int)h, scratch);
             }
         }
     }

@@ -1,5 +1,5 @@
-/* Dequantisation of GGUF's number formats: exact, so every step is one f32 operation in the order in which the formats are
- * defined (scale times quant, then minus or plus the minimum). Blocks are little-endian bytes without padding:
+/* Dequantisation of GGUF's number formats: exact, so every step is one f32 operation in the order in which the formats
+ * are defined (scale times quant, then minus or plus the minimum). Blocks are little-endian bytes without padding:
  *
  *     Q4_0  d:f16 qs[16]                  low nibbles are values 0..15, high nibbles 16..31; (q - 8) d
  *     Q4_1  d m:f16 qs[16]                q d + m
@@ -19,7 +19,9 @@ typedef unsigned char byte;
 
 static uint16_t u16_at(const byte *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static float f16_at(const byte *p) { return hn_f16_to_f32(u16_at(p)); }
-static uint32_t u32_at(const byte *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t u32_at(const byte *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 static void q4_0(float *y, const byte *b) {
     float d = f16_at(b);
@@ -85,12 +87,13 @@ static void q3_k(float *y, const byte *b) {
         const byte *q = qs + group / 8 * 32 + group % 2 * 16, *h = hmask + group % 2 * 16;
         int shift = group / 2 % 4 * 2, bit = group / 2;
         float scale = d * (float)q3_k_scale(b + 96, group);
-        for (int i = 0; i < 16; i++) y[16 * group + i] = scale * (float)((q[i] >> shift & 3) - (h[i] >> bit & 1 ? 0 : 4));
+        for (int i = 0; i < 16; i++)
+            y[16 * group + i] = scale * (float)((q[i] >> shift & 3) - (h[i] >> bit & 1 ? 0 : 4));
     }
 }
 
-/* Scale and minimum of group 0..7: groups 0..3 have theirs in the low six bits of bytes 0..3 and 4..7; of groups 4..7 the low
- * four bits share a byte of 8..11 and the high two are on top of the others'. */
+/* Scale and minimum of group 0..7: groups 0..3 have theirs in the low six bits of bytes 0..3 and 4..7; of groups 4..7
+ * the low four bits share a byte of 8..11 and the high two are on top of the others'. */
 static void six_bit_pair(const byte *s, int group, int *scale, int *minimum) {
     if (group < 4) {
         *scale = s[group] & 63;
@@ -120,7 +123,8 @@ static void q5_k(float *y, const byte *b) {
         six_bit_pair(b + 4, group, &scale, &minimum);
         const byte *q = b + 48 + group / 2 * 32;
         float ds = d * (float)scale, m = dmin * (float)minimum;
-        for (int i = 0; i < 32; i++) y[32 * group + i] = ds * (float)((q[i] >> shift & 15) + (high[i] >> group & 1) * 16) - m;
+        for (int i = 0; i < 32; i++)
+            y[32 * group + i] = ds * (float)((q[i] >> shift & 15) + (high[i] >> group & 1) * 16) - m;
     }
 }
 
@@ -139,7 +143,8 @@ static void q6_k(float *y, const byte *b) {
 }
 
 static void plain(float *dst, const byte *src, hn_dtype dtype, size_t n) {
-    if (dtype == HN_DTYPE_F32) memcpy(dst, src, n * sizeof *dst);
+    if (dtype == HN_DTYPE_F32)
+        memcpy(dst, src, n * sizeof *dst);
     else if (dtype == HN_DTYPE_F16)
         for (size_t i = 0; i < n; i++) dst[i] = f16_at(src + 2 * i);
     else
@@ -165,5 +170,6 @@ void hn_ref_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n) {
     case HN_DTYPE_NONE: return;
     }
     hn_dtype_info info = hn_dtype_of(dtype);
-    for (size_t i = 0; i < n / info.block_values; i++) block(dst + i * info.block_values, (const byte *)src + i * info.block_bytes);
+    for (size_t i = 0; i < n / info.block_values; i++)
+        block(dst + i * info.block_values, (const byte *)src + i * info.block_bytes);
 }

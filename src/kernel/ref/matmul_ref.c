@@ -1,7 +1,8 @@
 /* The reference matrix product: f32 on dequantised weights, straight from the file's bytes; see kernel/matmul.h.
  *
- * Each output is a sum over K in LANES interleaved partial sums that are then added pairwise: an order that a compiler can
- * vectorise without permission to reassociate, and that is the same for every number of rows. Four rows share the weights. */
+ * Each output is a sum over K in LANES interleaved partial sums that are then added pairwise: an order that a compiler
+ * can vectorise without permission to reassociate, and that is the same for every number of rows. Four rows share the
+ * weights. */
 #include "kernel/ref/ref.h"
 
 enum { LANES = 8, ROWS = 4 };

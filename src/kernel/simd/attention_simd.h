@@ -1,17 +1,19 @@
-/* Attention straight from the cache's blocks, written once for all vector widths; see kernel.h for shapes. An instruction
- * set's file defines HN_SIMD(name), includes its vec_*.h, then this.
+/* Attention straight from the cache's blocks, written once for all vector widths; see kernel.h for shapes. An
+ * instruction set's file defines HN_SIMD(name), includes its vec_*.h, then this.
  *
- * A tile is a few consecutive rows times the query heads that share one kv head: together at most TILE queries, which share
- * every load of K and V. For each span of SPAN absolute positions: all scores of the tile, then per query the largest score,
- * exp and sums (an online softmax: what was summed before is scaled by exp(old largest - new)), then the weighted values.
+ * A tile is a few consecutive rows times the query heads that share one kv head: together at most TILE queries, which
+ * share every load of K and V. For each span of SPAN absolute positions: all scores of the tile, then per query the
+ * largest score, exp and sums (an online softmax: what was summed before is scaled by exp(old largest - new)), then the
+ * weighted values.
  *
- * Why a row's bits depend on the row alone: spans and blocks stand at absolute positions; a score is one chain over HS; sums
- * over positions are one chain per lane (position mod W) or per output, in ascending order, and stop at the row's own
- * position. The tile only decides which chains run side by side. Slots past the row's position may hold anything: their
- * scores stay in their own lanes and are replaced, their values are not read.
+ * Why a row's bits depend on the row alone: spans and blocks stand at absolute positions; a score is one chain over HS;
+ * sums over positions are one chain per lane (position mod W) or per output, in ascending order, and stop at the row's
+ * own position. The tile only decides which chains run side by side. Slots past the row's position may hold anything:
+ * their scores stay in their own lanes and are replaced, their values are not read.
  *
- * Tree rows: blocks wholly below `first` are shared by the tile; the rest is gathered row by row into f32 blocks. Where HS is
- * not a multiple of W, values are gathered too, padded with zeros, so that the loops below know whole vectors only. */
+ * Tree rows: blocks wholly below `first` are shared by the tile; the rest is gathered row by row into f32 blocks. Where
+ * HS is not a multiple of W, values are gathered too, padded with zeros, so that the loops below know whole vectors
+ * only. */
 #include "kernel/simd/exp_simd.h"
 
 #include <float.h>
@@ -22,10 +24,10 @@
 enum {
     BLOCK = HN_KV_BLOCK,
     SPAN = 8 * BLOCK,
-    TILE = 12,                                     /* queries */
-    KEY_VECTORS = BLOCK / W,                       /* scores of one query and block */
+    TILE = 12,                                                           /* queries */
+    KEY_VECTORS = BLOCK / W,                                             /* scores of one query and block */
     KEY_ROWS = VF_REGISTERS == 32 ? 24 / KEY_VECTORS : 12 / KEY_VECTORS, /* queries whose scores fit the registers */
-    VALUE_VECTORS = VF_REGISTERS == 32 ? 4 : 2,    /* outputs and queries whose sums fit the registers */
+    VALUE_VECTORS = VF_REGISTERS == 32 ? 4 : 2, /* outputs and queries whose sums fit the registers */
     VALUE_ROWS = VF_REGISTERS == 32 ? 6 : 4,
 };
 
@@ -63,7 +65,8 @@ static int at_least(int a, int b) { return a > b ? a : b; }
 /* ---- scores ---- */
 
 /* scores (rows, 32 of SPAN) = q (rows,HS) times one block of keys (HS,32) */
-__attribute__((always_inline)) static inline void score_rows(float *scores, const float *q, int HS, const void *keys, bool f16, int rows) {
+__attribute__((always_inline)) static inline void score_rows(float *scores, const float *q, int HS, const void *keys,
+                                                             bool f16, int rows) {
     vf sum[KEY_ROWS][KEY_VECTORS];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
@@ -73,7 +76,8 @@ __attribute__((always_inline)) static inline void score_rows(float *scores, cons
         vf key[KEY_VECTORS];
 #pragma GCC unroll 8
         for (int v = 0; v < KEY_VECTORS; v++)
-            key[v] = f16 ? vf_load_f16((const uint16_t *)keys + i * BLOCK + v * W) : vf_load((const float *)keys + i * BLOCK + v * W);
+            key[v] = f16 ? vf_load_f16((const uint16_t *)keys + i * BLOCK + v * W)
+                         : vf_load((const float *)keys + i * BLOCK + v * W);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             vf query = vf_set1(q[r * HS + i]);
@@ -89,13 +93,17 @@ __attribute__((always_inline)) static inline void score_rows(float *scores, cons
 
 static void score_block(float *scores, const float *q, int HS, const void *keys, bool f16, int rows) {
     for (; rows >= KEY_ROWS; rows -= KEY_ROWS, scores += KEY_ROWS * SPAN, q += KEY_ROWS * HS) {
-        if (f16) score_rows(scores, q, HS, keys, true, KEY_ROWS);
-        else score_rows(scores, q, HS, keys, false, KEY_ROWS);
+        if (f16)
+            score_rows(scores, q, HS, keys, true, KEY_ROWS);
+        else
+            score_rows(scores, q, HS, keys, false, KEY_ROWS);
     }
 #define SCORE_CASE(n)                                                                                                  \
     case n:                                                                                                            \
-        if (n < KEY_ROWS && f16) score_rows(scores, q, HS, keys, true, n);                                             \
-        else if (n < KEY_ROWS) score_rows(scores, q, HS, keys, false, n);                                              \
+        if (n < KEY_ROWS && f16)                                                                                       \
+            score_rows(scores, q, HS, keys, true, n);                                                                  \
+        else if (n < KEY_ROWS)                                                                                         \
+            score_rows(scores, q, HS, keys, false, n);                                                                 \
         break;
     switch (rows) {
         SCORE_CASE(1)
@@ -116,8 +124,9 @@ static void score_block(float *scores, const float *q, int HS, const void *keys,
 /* ---- weighted values ---- */
 
 /* sums (rows, VALUE_VECTORS at an offset) += weights (rows, n of SPAN) times values (n rows of `stride`) */
-__attribute__((always_inline)) static inline void value_rows(float *sums, int HSp, const float *weights, const void *values, int stride,
-                                                             bool f16, int n, int rows, int vectors) {
+__attribute__((always_inline)) static inline void value_rows(float *sums, int HSp, const float *weights,
+                                                             const void *values, int stride, bool f16, int n, int rows,
+                                                             int vectors) {
     vf sum[VALUE_ROWS][VALUE_VECTORS];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
@@ -127,7 +136,8 @@ __attribute__((always_inline)) static inline void value_rows(float *sums, int HS
         vf value[VALUE_VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            value[v] = f16 ? vf_load_f16((const uint16_t *)values + j * stride + v * W) : vf_load((const float *)values + j * stride + v * W);
+            value[v] = f16 ? vf_load_f16((const uint16_t *)values + j * stride + v * W)
+                           : vf_load((const float *)values + j * stride + v * W);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
             vf weight = vf_set1(weights[r * SPAN + j]);
@@ -144,12 +154,14 @@ __attribute__((always_inline)) static inline void value_rows(float *sums, int HS
 #define VALUE_CASE(n_fixed)                                                                                            \
     case n_fixed:                                                                                                      \
         if (n_fixed > VALUE_ROWS) break;                                                                               \
-        if (f16) value_rows(sums, HSp, weights, values, HSp, true, n, n_fixed, vectors);                               \
-        else value_rows(sums, HSp, weights, values, HSp, false, n, n_fixed, vectors);                                  \
+        if (f16)                                                                                                       \
+            value_rows(sums, HSp, weights, values, HSp, true, n, n_fixed, vectors);                                    \
+        else                                                                                                           \
+            value_rows(sums, HSp, weights, values, HSp, false, n, n_fixed, vectors);                                   \
         break;
 
-__attribute__((always_inline)) static inline void value_columns(float *sums, int HSp, const float *weights, const void *values, bool f16,
-                                                                int n, int rows, int vectors) {
+__attribute__((always_inline)) static inline void
+value_columns(float *sums, int HSp, const float *weights, const void *values, bool f16, int n, int rows, int vectors) {
     switch (rows) {
         VALUE_CASE(1)
         VALUE_CASE(2)
@@ -165,18 +177,21 @@ __attribute__((always_inline)) static inline void value_columns(float *sums, int
 static void value_group(float *sums, int HSp, const float *weights, const void *values, bool f16, int n, int rows) {
     int column = 0;
     for (; column + VALUE_VECTORS * W <= HSp; column += VALUE_VECTORS * W) {
-        const void *at = f16 ? (const void *)((const uint16_t *)values + column) : (const void *)((const float *)values + column);
+        const void *at =
+            f16 ? (const void *)((const uint16_t *)values + column) : (const void *)((const float *)values + column);
         value_columns(sums + column, HSp, weights, at, f16, n, rows, VALUE_VECTORS);
     }
     for (; column < HSp; column += W) {
-        const void *at = f16 ? (const void *)((const uint16_t *)values + column) : (const void *)((const float *)values + column);
+        const void *at =
+            f16 ? (const void *)((const uint16_t *)values + column) : (const void *)((const float *)values + column);
         value_columns(sums + column, HSp, weights, at, f16, n, rows, 1);
     }
 }
 
-/* One block of values, of which query r of the group (row r / n_heads of the tile) sees limit[r] positions: first what all
- * see, together; then each on its own. */
-static void value_block(const tile *t, int first_query, int n_queries, const void *values, bool f16, int span, int block_offset) {
+/* One block of values, of which query r of the group (row r / n_heads of the tile) sees limit[r] positions: first what
+ * all see, together; then each on its own. */
+static void value_block(const tile *t, int first_query, int n_queries, const void *values, bool f16, int span,
+                        int block_offset) {
     for (int q = first_query; q < first_query + n_queries; q += VALUE_ROWS) {
         int rows = at_most(VALUE_ROWS, first_query + n_queries - q), limit[VALUE_ROWS], all = BLOCK;
         for (int r = 0; r < rows; r++) {
@@ -190,7 +205,8 @@ static void value_block(const tile *t, int first_query, int n_queries, const voi
         size_t skipped = (size_t)all * (size_t)t->HSp * (f16 ? 2 : 4);
         for (int r = 0; r < rows; r++)
             if (limit[r] > all)
-                value_group(sums + r * t->HSp, t->HSp, weights + r * SPAN + all, (const char *)values + skipped, f16, limit[r] - all, 1);
+                value_group(sums + r * t->HSp, t->HSp, weights + r * SPAN + all, (const char *)values + skipped, f16,
+                            limit[r] - all, 1);
     }
 }
 
@@ -223,8 +239,10 @@ static const float *gather_keys(const tile *t, int b, int row) {
     const hn_attention_run *run = t->run;
     int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(run, row));
     float *to = t->gathered;
-    if (start < run->first) widen(to, head_block(t, run->k_blocks[b]), 0, t->HS * BLOCK, t->shape->kv_type);
-    else memset(to, 0, (size_t)t->HS * BLOCK * sizeof *to);
+    if (start < run->first)
+        widen(to, head_block(t, run->k_blocks[b]), 0, t->HS * BLOCK, t->shape->kv_type);
+    else
+        memset(to, 0, (size_t)t->HS * BLOCK * sizeof *to);
     for (int position = at_least(start, run->first); position < end; position++) {
         size_t at = tail_at(t, row, position - run->first);
         for (int i = 0; i < t->HS; i += 16) {
@@ -237,14 +255,18 @@ static const float *gather_keys(const tile *t, int b, int row) {
     return to;
 }
 
-/* The values (32,HSp) of block b that row `row` sees; `row` < 0: that any row of a plain run sees, `end` positions in all. */
+/* The values (32,HSp) of block b that row `row` sees; `row` < 0: that any row of a plain run sees, `end` positions in
+ * all. */
 static const float *gather_values(const tile *t, int b, int row, int end) {
     const hn_attention_run *run = t->run;
     int start = b * BLOCK;
     for (int position = start; position < at_most(start + BLOCK, end); position++) {
         float *to = t->gathered + (position - start) * t->HSp;
-        if (row >= 0 && position >= run->first) widen(to, run->tail_v, tail_at(t, row, position - run->first), t->HS, t->shape->kv_type);
-        else widen(to, head_block(t, run->v_blocks[b]), (size_t)(position - start) * (size_t)t->HS, t->HS, t->shape->kv_type);
+        if (row >= 0 && position >= run->first)
+            widen(to, run->tail_v, tail_at(t, row, position - run->first), t->HS, t->shape->kv_type);
+        else
+            widen(to, head_block(t, run->v_blocks[b]), (size_t)(position - start) * (size_t)t->HS, t->HS,
+                  t->shape->kv_type);
         for (int i = t->HS; i < t->HSp; i++) to[i] = 0;
     }
     return t->gathered;
@@ -262,8 +284,8 @@ static void span_scores(const tile *t, int span, int end) {
     for (int i = 0; i < t->n_rows; i++) {
         int row_end = at_most(end, n_seen(t->run, t->row + i)), first = i * t->n_heads;
         for (int p = at_least(span, shared_end(t->run)); p < row_end; p += BLOCK)
-            score_block(t->scores + first * SPAN + p - span, t->q + first * t->HS, t->HS, gather_keys(t, p / BLOCK, t->row + i), false,
-                        t->n_heads);
+            score_block(t->scores + first * SPAN + p - span, t->q + first * t->HS, t->HS,
+                        gather_keys(t, p / BLOCK, t->row + i), false, t->n_heads);
     }
 }
 
@@ -278,7 +300,8 @@ static void span_values(const tile *t, int span, int end) {
     for (int i = 0; i < t->n_rows; i++) {
         int row_end = at_most(end, n_seen(t->run, t->row + i));
         for (int p = at_least(span, shared_end(t->run)); p < row_end; p += BLOCK)
-            value_block(t, i * t->n_heads, t->n_heads, gather_values(t, p / BLOCK, t->row + i, row_end), false, span, p - span);
+            value_block(t, i * t->n_heads, t->n_heads, gather_values(t, p / BLOCK, t->row + i, row_end), false, span,
+                        p - span);
     }
 }
 
@@ -316,7 +339,8 @@ static void attend_tile(tile *t) {
     size_t q_stride = (size_t)(t->run->q_stride ? t->run->q_stride : row_size);
     size_t out_stride = (size_t)(t->run->out_stride ? t->run->out_stride : row_size);
     for (int q = 0; q < n_queries; q++) {
-        const float *from = t->run->q + (size_t)(t->row + q / t->n_heads) * q_stride + (size_t)((t->head + q % t->n_heads) * t->HS);
+        const float *from =
+            t->run->q + (size_t)(t->row + q / t->n_heads) * q_stride + (size_t)((t->head + q % t->n_heads) * t->HS);
         for (int i = 0; i < t->HS; i++) t->q[q * t->HS + i] = from[i] * s->scale;
         memset(t->sums + q * t->HSp, 0, (size_t)t->HSp * sizeof(float));
         memset(t->weights + q * W, 0, W * sizeof(float));
@@ -333,19 +357,24 @@ static void attend_tile(tile *t) {
         span_values(t, span, span_end);
     }
     for (int q = 0; q < n_queries; q++) {
-        float *out = t->run->out + (size_t)(t->row + q / t->n_heads) * out_stride + (size_t)((t->head + q % t->n_heads) * t->HS);
+        float *out =
+            t->run->out + (size_t)(t->row + q / t->n_heads) * out_stride + (size_t)((t->head + q % t->n_heads) * t->HS);
         vf total = vf_set1(vf_sum(vf_load(t->weights + q * W)));
         for (int i = 0; i < t->HS; i += W) {
             vf x = vf_div(vf_load(t->sums + q * t->HSp + i), total);
-            if (t->HS - i >= W) vf_store(out + i, x);
-            else vf_store_n(out + i, x, t->HS - i);
+            if (t->HS - i >= W)
+                vf_store(out + i, x);
+            else
+                vf_store_n(out + i, x, t->HS - i);
         }
     }
 }
 
 /* Tiles are dealt out in turn, so that both the early, short rows and the late, long ones are shared evenly. */
-void HN_SIMD(attention)(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch, int thread, int n_threads) {
-    int group = shape->n_heads / shape->n_kv_heads, heads_at_once = at_most(group, TILE), rows_at_once = TILE / heads_at_once;
+void HN_SIMD(attention)(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,
+                        int thread, int n_threads) {
+    int group = shape->n_heads / shape->n_kv_heads, heads_at_once = at_most(group, TILE),
+        rows_at_once = TILE / heads_at_once;
     tile t = {.shape = shape, .HS = shape->head_size, .HSp = padded_size(shape->head_size)};
     float *memory = scratch;
     t.q = take(&memory, (size_t)(TILE * t.HS));

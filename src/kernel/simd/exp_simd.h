@@ -3,8 +3,8 @@
  *
  *     vf p = vf_exp(vf_sub(score, largest));
  *
- * x = n ln 2 + r with |r| <= ln 2 / 2; exp(r) is a polynomial of degree 6 whose relative error is below 1e-7; the result is
- * scaled by 2^n. Below -104 it is 0, above 88.73 infinite, NaN stays NaN. Threading: pure. */
+ * x = n ln 2 + r with |r| <= ln 2 / 2; exp(r) is a polynomial of degree 6 whose relative error is below 1e-7; the
+ * result is scaled by 2^n. Below -104 it is 0, above 88.73 infinite, NaN stays NaN. Threading: pure. */
 #ifndef HN_KERNEL_SIMD_EXP_SIMD_H
 #define HN_KERNEL_SIMD_EXP_SIMD_H
 

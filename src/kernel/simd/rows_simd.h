@@ -72,7 +72,8 @@ void HN_SIMD(add)(float *y, const float *x, size_t n) {
 static void rope_head_halves(float *head, const float *c, const float *s, size_t half) {
     for (size_t i = 0; i < half; i += W) {
         int left = lanes_left(half, i);
-        vf a = vf_load_n(head + i, left), b = vf_load_n(head + i + half, left), co = vf_load_n(c + i, left), si = vf_load_n(s + i, left);
+        vf a = vf_load_n(head + i, left), b = vf_load_n(head + i + half, left), co = vf_load_n(c + i, left),
+           si = vf_load_n(s + i, left);
         vf_store_n(head + i, vf_sub(vf_mul(a, co), vf_mul(b, si)), left);
         vf_store_n(head + i + half, vf_fma(a, si, vf_mul(b, co)), left);
     }
@@ -87,13 +88,16 @@ static void rope_head_pairs(float *head, const float *c, const float *s, size_t 
     }
 }
 
-void HN_SIMD(rope)(float *x, int stride, const float *cos, const float *sin, int T, int n_heads, int HS, bool interleaved) {
+void HN_SIMD(rope)(float *x, int stride, const float *cos, const float *sin, int T, int n_heads, int HS,
+                   bool interleaved) {
     size_t half = (size_t)HS / 2;
     for (int t = 0; t < T; t++) {
         for (int h = 0; h < n_heads; h++) {
             float *head = x + (size_t)t * (size_t)stride + (size_t)h * (size_t)HS;
-            if (interleaved) rope_head_pairs(head, cos + (size_t)t * half, sin + (size_t)t * half, half);
-            else rope_head_halves(head, cos + (size_t)t * half, sin + (size_t)t * half, half);
+            if (interleaved)
+                rope_head_pairs(head, cos + (size_t)t * half, sin + (size_t)t * half, half);
+            else
+                rope_head_halves(head, cos + (size_t)t * half, sin + (size_t)t * half, half);
         }
     }
 }
@@ -118,7 +122,8 @@ double HN_SIMD(logsumexp)(const float *x, size_t n, float *max) {
 
 static void store_row(void *to, const float *x, size_t n, hn_kv_type type) {
     size_t i = 0;
-    if (type == HN_KV_F32) memcpy(to, x, n * sizeof *x);
+    if (type == HN_KV_F32)
+        memcpy(to, x, n * sizeof *x);
     else {
         uint16_t *out = to;
         for (; i + W <= n; i += W) vf_store_f16(out + i, vf_load(x + i));
@@ -126,7 +131,8 @@ static void store_row(void *to, const float *x, size_t n, hn_kv_type type) {
     }
 }
 
-void HN_SIMD(kv_store)(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS, hn_kv_type type) {
+void HN_SIMD(kv_store)(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS,
+                       hn_kv_type type) {
     size_t n = (size_t)HS, at = (size_t)slot;
     for (size_t h = 0; h < (size_t)n_kv_heads; h++) {
         if (type == HN_KV_F32) {

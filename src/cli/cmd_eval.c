@@ -59,15 +59,11 @@ static hn_status add_folder(evaluations *e, const char *dir, hn_error *err) {
     return st;
 }
 
-/* "v1" is prompts/v1.yaml where no file of that name is here. */
 static hn_status add_named(evaluations *e, const char *name, hn_error *err) {
-    char inside[HN_PATH_MAX], file[HN_PATH_MAX];
+    char path[HN_PATH_MAX];
     if (hn_file_is_dir(name)) return add_folder(e, name, err);
-    if (hn_file_exists(name)) return add_path(e, name, err);
-    snprintf(file, sizeof file, "prompts/%s%s", name, hn_ends_with(name, ".yaml") ? "" : ".yaml");
-    HN_TRY(hn_path_join(inside, hn_project_root(e->p.project), file, err));
-    if (hn_file_exists(inside)) return add_path(e, inside, err);
-    return hn_fail(err, HN_ERR_NOT_FOUND, name, "give a prompt file, or its name under prompts/ without .yaml", "there is no such prompt");
+    HN_TRY(hn_cli_prompt_path(&e->p, name, path, err));
+    return add_path(e, path, err);
 }
 
 static hn_status find_prompts(evaluations *e, hn_error *err) {

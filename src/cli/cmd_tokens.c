@@ -1,20 +1,55 @@
-/* hone tokens: a text, messages or a file as the model sees it. */
+/* hone tokens: a prompt filled in for a case, a text, messages or a file as the model sees it. */
 #include "cli/commands.h"
 #include "cli/inference.h"
+#include "cli/project_cli.h"
 #include "cli/token_picture.h"
+#include "lifecycle/prompt/prompt_view.h"
 
 #include <string.h>
 
 enum { TEXT_BYTES_MAX = 256 << 20 };
 
-static hn_status picture_of_messages(hn_cli *cli, const hn_model *model, hn_token_picture *picture, hn_error *err) {
-    json_t *messages;
+static hn_status picture_of_list(const hn_model *model, json_t *messages, hn_token_picture *picture, hn_error *err) {
     hn_chat_options options = {.add_generation_prompt = true};
-    HN_TRY(hn_cli_read_messages(hn_cli_string(cli, "messages"), &messages, err));
     if (hn_model_tokenizer(model)) hn_chat_options_init(&options, hn_model_tokenizer(model));
     options.add_generation_prompt = true;
-    hn_status st = hn_token_picture_messages(picture, model, messages, &options, err);
+    return hn_token_picture_messages(picture, model, messages, &options, err);
+}
+
+static hn_status picture_of_messages(hn_cli *cli, const hn_model *model, hn_token_picture *picture, hn_error *err) {
+    json_t *messages;
+    HN_TRY(hn_cli_read_messages(hn_cli_string(cli, "messages"), &messages, err));
+    hn_status st = picture_of_list(model, messages, picture, err);
     json_decref(messages);
+    return st;
+}
+
+/* The prompt file filled in for one case of the project, with the examples that a run would show. */
+static hn_status picture_of_view(hn_cli *cli, const hn_cli_project *p, const hn_prompt *prompt, const hn_model *model,
+                                 hn_token_picture *picture, hn_error *err) {
+    hn_prompt_view view;
+    HN_TRY(hn_prompt_view_make(p->scope, p->dataset, prompt, hn_cli_string(cli, "case"), &view, err));
+    hn_output_print(cli->out, "%s, case %s of %s", prompt->name, view.c->id, hn_split_name(view.c->split));
+    if (view.n_examples) hn_output_print(cli->out, ", %zu examples", view.n_examples);
+    hn_output_print(cli->out, "\n\n");
+    hn_status st = view.raw ? hn_token_picture_text(picture, model, view.raw, strlen(view.raw), HN_TOKENIZE_BOS, err)
+                            : picture_of_list(model, view.messages, picture, err);
+    hn_prompt_view_free(&view);
+    return st;
+}
+
+static hn_status picture_of_prompt(hn_cli *cli, const hn_model *model, hn_token_picture *picture, hn_error *err) {
+    char path[HN_PATH_MAX];
+    hn_cli_project p;
+    hn_prompt *prompt;
+    HN_TRY(hn_cli_project_open(HN_CLI_DATA, &p, err));
+    hn_status st = hn_cli_prompt_path(&p, cli->positional[0], path, err);
+    if (st == HN_OK) st = hn_prompt_load(path, p.scope, p.dataset, &prompt, err);
+    if (st == HN_OK) {
+        st = picture_of_view(cli, &p, prompt, model, picture, err);
+        hn_prompt_free(prompt);
+    }
+    hn_cli_project_close(&p);
     return st;
 }
 
@@ -59,13 +94,17 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     char path[HN_PATH_MAX];
     hn_model *model;
     hn_token_picture picture = {0};
-    HN_TRY(hn_cli_one_of(cli, inputs, true, err));
+    bool is_prompt = cli->n_positional > 0;
+    if (!is_prompt) HN_TRY(hn_cli_one_of(cli, inputs, true, err));
+    if (is_prompt && (hn_cli_given(cli, "file") || hn_cli_given(cli, "raw") || hn_cli_given(cli, "messages")))
+        return hn_cli_usage(cli, err, "give a prompt, or one of --file, --raw and --messages");
     if (cli->out->json && hn_cli_given(cli, "html") && strcmp(hn_cli_string(cli, "html"), "-") == 0)
         return hn_cli_usage(cli, err, "--json and --html - would both write to standard output");
     HN_TRY(hn_cli_model_path(cli, path, err));
     HN_TRY(hn_model_open(path, HN_MODEL_VOCAB_ONLY, &model, err));
-    hn_status st = hn_cli_given(cli, "messages") ? picture_of_messages(cli, model, &picture, err)
-                                                 : picture_of_text(cli, model, &picture, err);
+    hn_status st = is_prompt                       ? picture_of_prompt(cli, model, &picture, err)
+                   : hn_cli_given(cli, "messages") ? picture_of_messages(cli, model, &picture, err)
+                                                   : picture_of_text(cli, model, &picture, err);
     if (st == HN_OK) st = show(cli, &picture, err);
     hn_token_picture_free(&picture);
     hn_model_close(model);
@@ -88,6 +127,10 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "FILE",
      .help = "messages as JSON, through the model's chat template"},
+    {.name = "case",
+     .kind = HN_OPTION_STRING,
+     .value = "ID",
+     .help = "with a prompt: the case to fill in (default: the first of dev)"},
     {.name = "special", .kind = HN_OPTION_FLAG, .help = "control tokens written in the text are control tokens"},
     {.name = "bos", .kind = HN_OPTION_FLAG, .help = "put in front what the model wants at the start of a text"},
     {.name = "html",
@@ -99,8 +142,8 @@ static const hn_option options[] = {
 const hn_command hn_cmd_tokens = {
     .name = "tokens",
     .summary = "a prompt as the model sees it: coloured chunks, counts, room left",
-    .usage = "[-m MODEL] (--file FILE | --raw TEXT | --messages FILE) [OPTIONS]",
+    .usage = "[-m MODEL] (PROMPT [--case ID] | --file FILE | --raw TEXT | --messages FILE) [OPTIONS]",
     .options = options,
-    .max_args = 0,
-    .examples = "  hone tokens --raw \"How many chunks is this?\"\n  hone tokens --messages chat.json --html chat.html",
+    .max_args = 1,
+    .examples = "  hone tokens prompts/6-nearest.yaml\n  hone tokens --raw \"How many chunks is this?\"\n  hone tokens --messages chat.json --html chat.html",
     .run = run};

@@ -5,24 +5,39 @@
 #include "base/str.h"
 #include "format/json.h"
 #include "model/catalogue.h"
+#include "project/project.h"
 
 #include <string.h>
 
 enum { MESSAGES_BYTES_MAX = 64 << 20, PROMPT_BYTES_MAX = 64 << 20 };
 
-hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) {
+/* -m, else the model of the project that the working folder belongs to, else smollm2. A hone.yaml with mistakes does not stop what needs no
+ * project. */
+static const char *model_name(hn_cli *cli) {
     const char *name = hn_cli_string(cli, "model");
-    return hn_model_resolve(name ? name : "smollm2", path, err);
+    hn_project *project;
+    hn_error unused;
+    if (name) return name;
+    if (hn_project_open(".", &project, &unused) == HN_OK) {
+        const char *own = hn_project_scope(project)->model;
+        if (own) name = hn_arena_strdup(cli->arena, own);
+        hn_project_close(project);
+    }
+    return name ? name : "smollm2";
+}
+
+hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) {
+    return hn_model_resolve(model_name(cli), path, err);
 }
 
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];
-    const char *name = hn_cli_string(cli, "model");
-    HN_TRY(hn_cli_model_path(cli, path, err));
+    const char *name = model_name(cli);
+    HN_TRY(hn_model_resolve(name, path, err));
     hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
                                 .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
                                 .context = (int)hn_cli_int(cli, "context"),
-                                .name = name ? name : "smollm2"};
+                                .name = name};
     return hn_provider_local_open(path, &options, provider, err);
 }
 

@@ -1,7 +1,6 @@
 /* What project commands share; see project_cli.h. */
 #include "cli/project_cli.h"
 
-#include "base/file.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "model/catalogue.h"
@@ -36,6 +35,15 @@ hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const 
     const hn_catalogue_entry *entry = hn_catalogue_find(wanted);
     if (!own.name) own.name = entry ? entry->name : NULL;
     return hn_provider_local_open(path, &own, provider, err);
+}
+
+hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out[HN_PATH_MAX], hn_error *err) {
+    char file[HN_PATH_MAX];
+    if (hn_file_exists(name) && !hn_file_is_dir(name)) return hn_path_join(out, ".", name, err);
+    snprintf(file, sizeof file, "prompts/%s%s", name, hn_ends_with(name, ".yaml") ? "" : ".yaml");
+    HN_TRY(hn_path_join(out, hn_project_root(p->project), file, err));
+    if (hn_file_exists(out)) return HN_OK;
+    return hn_fail(err, HN_ERR_NOT_FOUND, name, "give a prompt file, or its name under prompts/ without .yaml", "there is no such prompt");
 }
 
 char *hn_cli_percent(hn_estimate e, char out[48]) {

@@ -9,6 +9,7 @@
 #ifndef HN_CLI_PROJECT_CLI_H
 #define HN_CLI_PROJECT_CLI_H
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "project/project.h"
 #include "provider/provider.h"
@@ -31,6 +32,9 @@ void hn_cli_project_close(hn_cli_project *p);
 /* The model called `name` (a catalogue name or path), or where NULL the one that hone.yaml names, or smollm2. */
 hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
                                hn_provider **provider, hn_error *err) HN_MUST_CHECK;
+
+/* The prompt file that `name` means: a file as it is, else NAME.yaml under the project's prompts/. HN_ERR_NOT_FOUND. */
+hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;
 
 /* "68.5 % [61.8, 74.5]"; "-" where there is no value. Returns `out`. */
 char *hn_cli_percent(hn_estimate e, char out[48]);

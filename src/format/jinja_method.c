@@ -191,8 +191,9 @@ static hn_jn_value f_namespace(hn_jn_ctx *ctx, hn_jn_value self, const hn_jn_val
 static hn_jn_value f_raise_exception(hn_jn_ctx *ctx, hn_jn_value self, const hn_jn_value *p, const hn_jn_args *args) {
     (void)self, (void)args;
     const hn_jn_str *message = hn_jn_text_of(ctx, p[0]);
-    return hn_jn_raise(ctx, "the template itself refuses these messages: change them to what it asks for", "%.*s",
-                       message->len < 600 ? (int)message->len : 600, message->data);
+    static const char hint[] = "the template itself refuses these messages: change them to what it asks for";
+    if (message->len == 0 || !message->data[0]) return hn_jn_raise(ctx, hint, "raise_exception without a message");
+    return hn_jn_raise(ctx, hint, "%.*s", message->len < 600 ? (int)message->len : 600, message->data);
 }
 
 static locale_t english; /* names of days and months as the models saw them, whatever the user's language */

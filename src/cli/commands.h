@@ -8,12 +8,15 @@
 
 #include "cli/command.h"
 
+extern const hn_command hn_cmd_bench;
+extern const hn_command hn_cmd_chat;
 extern const hn_command hn_cmd_complete;
 extern const hn_command hn_cmd_compare;
 extern const hn_command hn_cmd_eval;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_init;
 extern const hn_command hn_cmd_log;
+extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;
 extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_scope;

@@ -1,4 +1,5 @@
-/* Creating an engine: kernels, prepared weights, limits, and the scratch memory of its steps; see engine.h and engine_parts.h. */
+/* Creating an engine: kernels, prepared weights, limits, and the scratch memory of its steps; see engine.h and
+ * engine_parts.h. */
 #include "base/alloc.h"
 #include "base/str.h"
 #include "engine/engine_parts.h"

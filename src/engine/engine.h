@@ -1,8 +1,8 @@
 /* The engine: sequences with a paged KV cache, and one step that advances many of them at once.
  *
- * A step takes a list of (sequence, tokens, what is wanted). Sequences join and leave between steps; several share a prefix by
- * forking. The same tokens give the same bits whatever else is in the step, however many threads run, whether the prefix was
- * computed here or shared, and whether labels are scored as a tree or one by one.
+ * A step takes a list of (sequence, tokens, what is wanted). Sequences join and leave between steps; several share a
+ * prefix by forking. The same tokens give the same bits whatever else is in the step, however many threads run,
+ * whether the prefix was computed here or shared, and whether labels are scored as a tree or one by one.
  *
  *     hn_engine *e; hn_sequence *s;
  *     HN_TRY(hn_engine_create(model, &(hn_engine_options){.n_threads = 2}, &e, &err));
@@ -10,7 +10,8 @@
  *     hn_step_item item = {.sequence = s, .tokens = ids, .n_tokens = n, .want = HN_WANT_LOGITS, .logits = logits};
  *     HN_TRY(hn_engine_step(e, &item, 1, &err));           // logits (V) after the last token
  *
- * Ownership: the engine borrows the model; sequences must be freed before the engine. Threading: one thread at a time. */
+ * Ownership: the engine borrows the model; sequences must be freed before the engine. Threading: one thread at a
+ * time. */
 #ifndef HN_ENGINE_ENGINE_H
 #define HN_ENGINE_ENGINE_H
 

@@ -5,7 +5,8 @@
  *     outputs.c    from hidden states to logits, log-probabilities and pooled states
  *     step_labels.c  label tries of many cases, as chunks of tree rows
  *
- * Everything that can fail happens before the first chunk runs, so that a failed step changes nothing. Threading: one thread at a time. */
+ * Everything that can fail happens before the first chunk runs, so that a failed step changes nothing. Threading: one
+ * thread at a time. */
 #ifndef HN_ENGINE_ENGINE_PARTS_H
 #define HN_ENGINE_ENGINE_PARTS_H
 
@@ -53,6 +54,7 @@ struct hn_sequence {
 typedef struct hn_run {
     const hn_sequence *sequence;
     int row, n_rows, first; /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
+    int n_unwanted;         /* rows at the run's start whose final states nobody asks for */
     const int32_t *slots, *slot_start; /* tree: see hn_attention_run; NULL otherwise */
 } hn_run;
 
@@ -106,7 +108,8 @@ struct hn_engine {
     size_t doubles_capacity, floats_capacity, node_slot_capacity;
 };
 
-/* forward.c: runs the layers over engine->chunk; afterwards scratch.x holds the rows' states before the final norm. */
+/* forward.c: runs the layers over engine->chunk; afterwards scratch.x holds the rows' states before the final norm. Rows
+ * that nobody wants have left the chunk by then: runs and entry_of_run are fewer or shorter. */
 void hn_forward(hn_engine *e);
 /* Runs fn over the engine's threads, or on this one where there are few rows. */
 void hn_engine_run(hn_engine *e, hn_pool_fn *fn, void *arg, int n_rows);
@@ -115,12 +118,13 @@ void hn_engine_run(hn_engine *e, hn_pool_fn *fn, void *arg, int n_rows);
 hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots,
                              hn_error *err) HN_MUST_CHECK;
 
-/* sequence.c: makes room for positions start .. start+n-1 and makes their blocks the sequence's own. On failure blocks that were added
- * may stay: hn_sequence_drop_blocks takes them away. */
+/* sequence.c: makes room for positions start .. start+n-1 and makes their blocks the sequence's own. On failure
+ * blocks that were added may stay: hn_sequence_drop_blocks takes them away. */
 hn_status hn_sequence_reserve(hn_sequence *s, int start, int n, hn_error *err) HN_MUST_CHECK;
 void hn_sequence_drop_blocks(hn_sequence *s, size_t n_blocks);
 
-/* outputs.c: rows whose logits are wanted are listed in engine->wanted with their normalised states in scratch.h, then finished together. */
+/* outputs.c: rows whose logits are wanted are listed in engine->wanted with their normalised states in scratch.h,
+ * then finished together. */
 void hn_outputs_want(hn_engine *e, hn_entry *entry, int row, int index);
 /* Lists a state that is already normalised; flushes first where the list is full. */
 void hn_outputs_want_hidden(hn_engine *e, hn_entry *entry, const float *hidden, int index);
@@ -135,7 +139,8 @@ void hn_outputs_of_chunk(hn_engine *e);
 typedef struct hn_label_needs {
     size_t rows, deepest, largest; /* tree rows, longest path in them, nodes of the largest trie */
 } hn_label_needs;
-/* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot be scored. */
+/* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot
+ * be scored. */
 hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs,
                           hn_error *err) HN_MUST_CHECK;
 /* Scores the tries of all LABELS entries together, after all tokens are in the cache and the last states are kept. */

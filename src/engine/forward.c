@@ -1,5 +1,6 @@
-/* The transformer over one chunk of rows; see engine_parts.h. Every operation works on each row alone, and attention reads keys and values
- * from the cache (a tree's own from the tail), so how rows are put together into chunks never changes a row's bits. */
+/* The transformer over one chunk of rows; see engine_parts.h. Every operation works on each row alone, and attention
+ * reads keys and values from the cache (a tree's own from the tail), so how rows are put together into chunks never
+ * changes a row's bits. */
 #include "engine/engine_parts.h"
 
 #include <math.h>
@@ -137,23 +138,48 @@ static void swiglu_rows(void *arg, int thread, int n_threads) {
                            (int)(to - from), (int)F, (int)F);
 }
 
+/* In the last layer, rows whose final states nobody wants are done once their keys and values are stored: the others
+ * move together. */
+static void drop_unwanted_rows(hn_engine *e) {
+    size_t C = (size_t)e->shape->n_embd, Q = width_q(e);
+    int n_runs = 0, row = 0;
+    for (int r = 0; r < e->chunk.n_runs; r++) {
+        hn_run run = e->chunk.runs[r];
+        size_t from = (size_t)(run.row + run.n_unwanted), to = (size_t)row;
+        int keep = run.n_rows - run.n_unwanted;
+        if (keep == 0) continue;
+        memmove(e->scratch.x + to * C, e->scratch.x + from * C, (size_t)keep * C * sizeof(float));
+        memmove(e->scratch.q + to * Q, e->scratch.q + from * Q, (size_t)keep * Q * sizeof(float));
+        run.row = row;
+        run.n_rows = keep;
+        run.first += run.n_unwanted;
+        run.n_unwanted = 0;
+        e->entry_of_run[n_runs] = e->entry_of_run[r];
+        e->chunk.runs[n_runs++] = run;
+        row += keep;
+    }
+    e->chunk.n_runs = n_runs;
+    e->chunk.n_rows = row;
+}
+
 void hn_forward(hn_engine *e) {
     hn_scratch *m = &e->scratch;
-    int n_rows = e->chunk.n_rows;
-    hn_engine_run(e, embed_rows, e, n_rows);
+    hn_engine_run(e, embed_rows, e, e->chunk.n_rows);
     for (int l = 0; l < e->shape->n_layers; l++) {
         const hn_layer *layer = &e->weights.layers[l];
         norm(e, layer->attention_norm, l > 0); /* adds the layer before's feed-forward */
         multiply(e, m->q, m->h, &layer->q);
         multiply(e, m->k, m->h, &layer->k);
         multiply(e, m->v, m->h, &layer->v);
-        hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, n_rows);
+        hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, e->chunk.n_rows);
+        if (l + 1 == e->shape->n_layers && !e->chunk.is_tree) drop_unwanted_rows(e);
+        if (e->chunk.n_rows == 0) return;
         attend(e, l);
         multiply(e, m->h, m->attention, &layer->o);
         norm(e, layer->ffn_norm, true);
         multiply(e, m->gate, m->h, &layer->gate);
         multiply(e, m->up, m->h, &layer->up);
-        hn_engine_run(e, swiglu_rows, e, n_rows);
+        hn_engine_run(e, swiglu_rows, e, e->chunk.n_rows);
         multiply(e, m->h, m->act, &layer->down);
     }
     norm(e, NULL, true);

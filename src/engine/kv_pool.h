@@ -6,8 +6,8 @@
  *     hn_kv_pool_hold(&pool, b); hn_kv_pool_release(&pool, b);
  *     hn_kv_pool_free(&pool);
  *
- * A block holds K and V of all layers: layer l's K at l * layer_bytes, its V half a layer_bytes on. A block's bytes are not cleared
- * when it is taken again. Ownership: the pool owns the slabs. Threading: one thread at a time. */
+ * A block holds K and V of all layers: layer l's K at l * layer_bytes, its V half a layer_bytes on. A block's bytes
+ * are not cleared when it is taken again. Ownership: the pool owns the slabs. Threading: one thread at a time. */
 #ifndef HN_ENGINE_KV_POOL_H
 #define HN_ENGINE_KV_POOL_H
 

@@ -1,5 +1,5 @@
-/* Building a label trie; see label_trie.h. The labels are sorted by their ids, so that nodes come in preorder: a node's whole subtree
- * follows it, which lets the engine cut a big tree into pieces with short paths to recompute. */
+/* Building a label trie; see label_trie.h. The labels are sorted by their ids, so that nodes come in preorder: a
+ * node's whole subtree follows it, which lets the engine cut a big tree into pieces with short paths to recompute. */
 #include "engine/label_trie.h"
 
 #include "base/alloc.h"

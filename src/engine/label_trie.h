@@ -5,8 +5,9 @@
  *     ... hn_engine_step with HN_WANT_LABELS ...
  *     hn_label_trie_free(t);
  *
- * Node 0 .. n_nodes-1 in preorder (parents before children, a subtree's nodes together); the root (the prompt's end) is not a node: parent -1.
- * Two labels with the same ids are an error (HN_ERR_INPUT): they could not be told apart. Threading: read-only after creation. */
+ * Node 0 .. n_nodes-1 in preorder (parents before children, a subtree's nodes together); the root (the prompt's end)
+ * is not a node: parent -1. Two labels with the same ids are an error (HN_ERR_INPUT): they could not be told apart.
+ * Threading: read-only after creation. */
 #ifndef HN_ENGINE_LABEL_TRIE_H
 #define HN_ENGINE_LABEL_TRIE_H
 

@@ -1,4 +1,5 @@
-/* From hidden states to what was asked for; see engine_parts.h. Logits exist for one tile of rows at a time, never for all. */
+/* From hidden states to what was asked for; see engine_parts.h. Logits exist for one tile of rows at a time, never
+ * for all. */
 #include "engine/engine_parts.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* Sampling; see sampler.h. Candidates leave a heap from the largest logit down, so a draw costs O(V + kept log V), never a sort of the
- * whole vocabulary. Surprise: the exponential is computed here with plain IEEE operations, not by the C library, so that the same
- * seed and logits give the same token on every machine. */
+/* Sampling; see sampler.h. Candidates leave a heap from the largest logit down, so a draw costs O(V + kept log V),
+ * never a sort of the whole vocabulary. Surprise: the exponential is computed here with plain IEEE operations, not by
+ * the C library, so that the same seed and logits give the same token on every machine. */
 #include "engine/sampler.h"
 
 #include "base/alloc.h"
@@ -84,7 +84,8 @@ void hn_sampler_free(hn_sampler *s) {
     hn_free(s);
 }
 
-/* e^x for x <= 0, the same bits everywhere: x = k ln 2 + r with |r| <= ln 2 / 2, e^r by its series (error below 1e-15), times 2^k. */
+/* e^x for x <= 0, the same bits everywhere: x = k ln 2 + r with |r| <= ln 2 / 2, e^r by its series (error below
+ * 1e-15), times 2^k. */
 static double exp_same(double x) {
     static const double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
                                1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
@@ -141,7 +142,8 @@ static candidate largest(const hn_sampler *s) {
     return best;
 }
 
-/* Moves candidates from the heap to `kept` until top_k, or (with `total` > 0) until their weights reach top_p of it, or one falls below min_p. */
+/* Moves candidates from the heap to `kept` until top_k, or (with `total` > 0) until their weights reach top_p of it,
+ * or one falls below min_p. */
 static size_t take(hn_sampler *s, size_t limit, float max, double total) {
     size_t left = (size_t)s->n_vocab, n = 0;
     double mass = 0, enough = s->how.top_p > 0 && s->how.top_p < 1 ? (double)s->how.top_p * total : INFINITY;

@@ -1,7 +1,7 @@
 /* Sampling: from logits to the next token.
  *
- * Order of the filters: logit bias, repetition penalty, temperature, top-k, top-p, min-p, then a draw from what is left.
- * Temperature 0 takes the largest logit (ties: the lowest id) after bias and penalty.
+ * Order of the filters: logit bias, repetition penalty, temperature, top-k, top-p, min-p, then a draw from what is
+ * left. Temperature 0 takes the largest logit (ties: the lowest id) after bias and penalty.
  *
  *     hn_sampler *s;
  *     HN_TRY(hn_sampler_create(&(hn_sampling){.temperature = 0.7f, .top_p = 0.9f, .seed = 7}, n_vocab, &s, &err));

@@ -1,4 +1,5 @@
-/* One step: check every item, secure all memory, then compute in chunks and commit; see engine.h. Nothing fails once computing began. */
+/* One step: check every item, secure all memory, then compute in chunks and commit; see engine.h. Nothing fails once
+ * computing began. */
 #include "base/alloc.h"
 #include "engine/engine_parts.h"
 
@@ -169,9 +170,14 @@ static void run_chunks(hn_engine *e, size_t n_items) {
         hn_entry *entry = &e->entries[i];
         for (int done = 0; done < entry->n_tokens;) {
             int n = (int)min_size((size_t)(entry->n_tokens - done), (size_t)(HN_CHUNK_ROWS - c->n_rows));
+            bool wants_all = entry->item->want == HN_WANT_LOGPROBS || entry->item->want == HN_WANT_POOLED;
+            bool ends = done + n == entry->n_tokens; /* each item's last state is kept */
             e->entry_of_run[c->n_runs] = entry;
-            c->runs[c->n_runs++] = (hn_run){
-                .sequence = entry->item->sequence, .row = c->n_rows, .n_rows = n, .first = entry->start + done};
+            c->runs[c->n_runs++] = (hn_run){.sequence = entry->item->sequence,
+                                            .row = c->n_rows,
+                                            .n_rows = n,
+                                            .n_unwanted = wants_all ? 0 : n - ends,
+                                            .first = entry->start + done};
             for (int t = 0; t < n; t++) {
                 c->ids[c->n_rows] = entry->tokens[done + t];
                 c->positions[c->n_rows++] = entry->start + done + t;

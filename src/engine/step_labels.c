@@ -1,7 +1,8 @@
 /* Label tries of many cases, scored together; see engine_parts.h.
  *
- * Only nodes with children are computed: a leaf's own output is never needed. Nodes come in preorder, so a chunk that is cut anywhere
- * needs only the path to its first node again; that path is recomputed, with the same bits, instead of being kept for all layers. */
+ * Only nodes with children are computed: a leaf's own output is never needed. Nodes come in preorder, so a chunk that
+ * is cut anywhere needs only the path to its first node again; that path is recomputed, with the same bits, instead
+ * of being kept for all layers. */
 #include "engine/engine_parts.h"
 
 #include <stdio.h>

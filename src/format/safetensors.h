@@ -8,8 +8,9 @@
  *     const hn_safetensor *t = hn_safetensors_find(s, "model.norm.weight");
  *     hn_safetensors_close(s);
  *
- * The file is hostile input: each tensor's offsets must match its shape and type, lie inside the data, and together cover it
- * without overlap, as the format demands. Ownership: all pointers belong to the hn_safetensors. Threading: read-only after opening. */
+ * The file is hostile input: each tensor's offsets must match its shape and type, lie inside the data, and together
+ * cover it without overlap, as the format demands. Ownership: all pointers belong to the hn_safetensors. Threading:
+ * read-only after opening. */
 #ifndef HN_FORMAT_SAFETENSORS_H
 #define HN_FORMAT_SAFETENSORS_H
 

@@ -3,7 +3,8 @@
  *     const hn_architecture *a = hn_architecture_find("llama");
  *     for (int i = 0; i < a->n_tensors; i++) puts(a->tensors[i].gguf);
  *
- * A family whose forward pass is the same arithmetic is added here alone. Ownership: constants. Threading: constants. */
+ * A family whose forward pass is the same arithmetic is added here alone. Ownership: constants. Threading: constants.
+ * */
 #ifndef HN_MODEL_ARCHITECTURE_H
 #define HN_MODEL_ARCHITECTURE_H
 
@@ -62,7 +63,8 @@ const char *hn_architecture_list(void);
 int64_t hn_dimension_size(const hn_shape *shape, hn_dimension dimension);
 /* Whether a rule's tensor occurs in each layer. */
 bool hn_tensor_is_layered(hn_tensor_role role);
-/* Writes a tensor's full name; `layer` counts only for layered rules. `name` holds at least HN_TENSOR_NAME_MAX bytes. */
+/* Writes a tensor's full name; `layer` counts only for layered rules. `name` holds at least HN_TENSOR_NAME_MAX bytes.
+ * */
 enum { HN_TENSOR_NAME_MAX = 128 };
 void hn_tensor_name(const hn_architecture *a, const hn_tensor_rule *rule, bool gguf, int layer,
                     char name[HN_TENSOR_NAME_MAX]);

@@ -1,5 +1,5 @@
-/* Opening a model from a GGUF file or a folder; see model.h. Nothing here reads the weights themselves: they are mapped, and their pages
- * come when they are used, so that a start is quick. */
+/* Opening a model from a GGUF file or a folder; see model.h. Nothing here reads the weights themselves: they are
+ * mapped, and their pages come when they are used, so that a start is quick. */
 #include "model/model.h"
 
 #include "base/alloc.h"

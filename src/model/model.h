@@ -1,12 +1,14 @@
-/* A local model: shape, weights (mapped read-only), tokenizer and chat template from one GGUF file, or from a folder (or a file in
- * it) with config.json, model.safetensors (or its parts with model.safetensors.index.json) and tokenizer.json.
+/* A local model: shape, weights (mapped read-only), tokenizer and chat template from one GGUF file, or from a folder
+ * (or a file in it) with config.json, model.safetensors (or its parts with model.safetensors.index.json) and
+ * tokenizer.json.
  *
  *     hn_model *m;
  *     HN_TRY(hn_model_open("SmolLM2-135M-Instruct.Q4_1.gguf", 0, &m, &err));
  *     const hn_shape *s = hn_model_shape(m);               // s->n_layers, s->n_embd, ...
  *     hn_model_close(m);
  *
- * A vocabulary-only GGUF opens with HN_MODEL_VOCAB_ONLY. Ownership: the model owns what it hands out. Threading: read-only. */
+ * A vocabulary-only GGUF opens with HN_MODEL_VOCAB_ONLY. Ownership: the model owns what it hands out. Threading:
+ * read-only. */
 #ifndef HN_MODEL_MODEL_H
 #define HN_MODEL_MODEL_H
 
@@ -64,7 +66,8 @@ const hn_tokenizer *hn_model_tokenizer(const hn_model *model);
 const char *hn_model_chat_template(const hn_model *model);
 const char *hn_model_path(const hn_model *model);
 uint64_t hn_model_file_bytes(const hn_model *model);
-/* Content hash of the weights (64 hex digits); computed on first use and remembered beside the model cache by size, inode and change time. */
+/* Content hash of the weights (64 hex digits); computed on first use and remembered beside the model cache by size,
+ * inode and change time. */
 hn_status hn_model_hash(hn_model *model, char hex[65], hn_error *err) HN_MUST_CHECK;
 
 #endif

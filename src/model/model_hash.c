@@ -1,5 +1,5 @@
-/* Remembered file hashes; see model_hash.h. Surprise: a file changed within the clock's last tick could keep its times, so a hash is
- * remembered only where the file's last change is at least two seconds old. */
+/* Remembered file hashes; see model_hash.h. Surprise: a file changed within the clock's last tick could keep its
+ * times, so a hash is remembered only where the file's last change is at least two seconds old. */
 #include "model/model_hash.h"
 
 #include "base/alloc.h"

@@ -3,8 +3,9 @@
  *     char hex[65];
  *     HN_TRY(hn_model_hash_file("SmolLM2-135M-Instruct.Q4_1.gguf", hex, &err));
  *
- * What is remembered stands in <models>/.hashes, one small file for each path, and counts only where size, inode, modification and
- * change time are the same. A folder that cannot be written is fine: the hash is computed again. Threading: safe. */
+ * What is remembered stands in <models>/.hashes, one small file for each path, and counts only where size, inode,
+ * modification and change time are the same. A folder that cannot be written is fine: the hash is computed again.
+ * Threading: safe. */
 #ifndef HN_MODEL_MODEL_HASH_H
 #define HN_MODEL_MODEL_HASH_H
 

@@ -1,12 +1,12 @@
-/* Rotary position frequencies: the angle that one position turns each pair of a head, with the published ways to stretch
- * them past the context that a model was first trained on.
+/* Rotary position frequencies: the angle that one position turns each pair of a head, with the published ways to
+ * stretch them past the context that a model was first trained on.
  *
  *     hn_rope_scaling s = {.kind = HN_ROPE_YARN, .base = 10000, .factor = 4, .n_context_original = 32768};
  *     float freq[32], magnitude;
  *     HN_TRY(hn_rope_frequencies(&s, 64, freq, &magnitude, &err));   // angle of pair i at position p: p * freq[i]
  *
- * Kinds: linear (positions divided by a factor), yarn (arXiv 2309.00071), llama3 (Llama 3.1's three bands), longrope (a factor
- * for each pair, arXiv 2402.13753). Ownership: pure function. Threading: safe. */
+ * Kinds: linear (positions divided by a factor), yarn (arXiv 2309.00071), llama3 (Llama 3.1's three bands), longrope
+ * (a factor for each pair, arXiv 2402.13753). Ownership: pure function. Threading: safe. */
 #ifndef HN_MODEL_ROPE_SCALING_H
 #define HN_MODEL_ROPE_SCALING_H
 

@@ -6,8 +6,8 @@
  *     HN_TRY(hn_shape_set_rope(&shape, &rope, &err));     // shape.rope_frequencies
  *     hn_rope_source_free(&rope); hn_shape_free(&shape);
  *
- * Every number is checked against limits, so that later products cannot overflow. Ownership: the caller's structs own their arrays.
- * Threading: pure functions. */
+ * Every number is checked against limits, so that later products cannot overflow. Ownership: the caller's structs own
+ * their arrays. Threading: pure functions. */
 #ifndef HN_MODEL_SHAPE_H
 #define HN_MODEL_SHAPE_H
 
@@ -20,8 +20,9 @@ typedef struct hn_rope_source {
     float *factors, *long_factors, *short_factors; /* (rope_dims/2) each, owned; NULL: none */
 } hn_rope_source;
 
-/* Fill everything but the rotary frequencies, n_parameters and main_dtype. HN_ERR_UNSUPPORTED: another architecture, or a feature of
- * it that is not computed here; HN_ERR_INPUT: a number that is missing or cannot be. On failure nothing is left to free. */
+/* Fill everything but the rotary frequencies, n_parameters and main_dtype. HN_ERR_UNSUPPORTED: another architecture,
+ * or a feature of it that is not computed here; HN_ERR_INPUT: a number that is missing or cannot be. On failure
+ * nothing is left to free. */
 hn_status hn_shape_from_gguf(const hn_gguf *gguf, hn_shape *shape, hn_rope_source *rope, hn_error *err) HN_MUST_CHECK;
 hn_status hn_shape_from_config(const char *json, size_t n, hn_shape *shape, hn_rope_source *rope,
                                hn_error *err) HN_MUST_CHECK;

@@ -1,5 +1,6 @@
 /* A model's shape from Hugging Face's config.json; see shape.h.
- * Surprise: rotary scaling is "rope_scaling" with "rope_theta" beside it in older files, "rope_parameters" with it inside in newer. */
+ * Surprise: rotary scaling is "rope_scaling" with "rope_theta" beside it in older files, "rope_parameters" with it
+ * inside in newer. */
 #include "model/shape.h"
 
 #include "base/alloc.h"

@@ -17,7 +17,8 @@ static const char *key_of(keys *k, const char *what) {
     return k->key;
 }
 
-/* A whole number that must be there where `otherwise` is negative. Values past INT32_MAX come out as INT32_MAX: the limits refuse them. */
+/* A whole number that must be there where `otherwise` is negative. Values past INT32_MAX come out as INT32_MAX: the
+ * limits refuse them. */
 static hn_status read_int(keys *k, const char *what, int otherwise, int *value, hn_error *err) {
     const hn_gguf_value *v = hn_gguf_find(k->gguf, key_of(k, what));
     if (!v && otherwise >= 0) {

@@ -1,5 +1,6 @@
 /* Finding and checking each tensor of a model; see weights.h.
- * Surprise: a tensor that the family does not have is an error too: leaving out a bias would give wrong answers silently. */
+ * Surprise: a tensor that the family does not have is an error too: leaving out a bias would give wrong answers
+ * silently. */
 #include "model/weights.h"
 
 #include <inttypes.h>

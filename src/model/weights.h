@@ -1,8 +1,10 @@
-/* Loading weights: each tensor that an architecture is made of, found in a file, checked against the shape, and put in its place.
+/* Loading weights: each tensor that an architecture is made of, found in a file, checked against the shape, and put
+ * in its place.
  *
  *     hn_tensor_source source = hn_tensor_source_gguf(gguf);
  *     hn_weight_store store;
- *     HN_TRY(hn_weight_store_load(&source, architecture, &shape, &store, &err));   // also shape.n_parameters, main_dtype
+ *     HN_TRY(hn_weight_store_load(&source, architecture, &shape, &store, &err));   // also shape.n_parameters,
+ * main_dtype
  *     hn_weight_store_free(&store);
  *
  * Matrices point into the mapped file; norms (and matrices that are not aligned there) are copied.
@@ -46,8 +48,8 @@ typedef struct hn_weight_store {
     hn_arena *arena; /* layers and copies */
 } hn_weight_store;
 
-/* HN_ERR_INPUT: a tensor is missing or has another shape than the metadata says (both are named); HN_ERR_UNSUPPORTED: a type that is no
- * weight format, or a tensor that this family does not have. On failure nothing is left to free. */
+/* HN_ERR_INPUT: a tensor is missing or has another shape than the metadata says (both are named); HN_ERR_UNSUPPORTED:
+ * a type that is no weight format, or a tensor that this family does not have. On failure nothing is left to free. */
 hn_status hn_weight_store_load(const hn_tensor_source *source, const hn_architecture *a, hn_shape *shape,
                                hn_weight_store *store, hn_error *err) HN_MUST_CHECK;
 void hn_weight_store_free(hn_weight_store *store);

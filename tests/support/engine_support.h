@@ -22,7 +22,8 @@ typedef struct hn_test_ids {
 
 hn_model *hn_test_model_open(const char *path, unsigned flags);
 hn_engine *hn_test_engine(const hn_model *model, const char *isa, int n_threads);
-/* What hn_engine_options.isa must be to get the table of this name: "avx512" alone would take bf16 products where the CPU has them. */
+/* What hn_engine_options.isa must be to get the table of this name: "avx512" alone would take bf16 products where the
+ * CPU has them. */
 const char *hn_test_isa(const char *table_name);
 /* The real model's file, for tests that compute much: false, with a message, also where a sanitizer makes that slow. */
 bool hn_test_big_model(char path[HN_PATH_MAX]);

@@ -1,6 +1,6 @@
-/* The determinism rule: the same request gives the same bits (memcmp of floats) alone or in a batch, with 1 or 2 threads, computed or
- * forked from a shared prefix, cut into steps or not, and labels as a tree or one chain after another. Every instruction set that
- * this machine has, on SmolLM2; ref on the tiny model. */
+/* The determinism rule: the same request gives the same bits (memcmp of floats) alone or in a batch, with 1 or 2
+ * threads, computed or forked from a shared prefix, cut into steps or not, and labels as a tree or one chain after
+ * another. Every instruction set that this machine has, on SmolLM2; ref on the tiny model. */
 #include "engine_support.h"
 
 #include "base/alloc.h"
@@ -193,7 +193,8 @@ static void check_prefix(hn_engine *e, const request *r, int cut) {
     run(e, again, 2);
     same("labels after a shared prefix", totals, r->totals, sizeof totals);
     same("logits after a truncation", logits, r->logits, (size_t)r->V * sizeof *logits);
-    /* Asked again with no new token: from the kept state, and (in a shorter fork of itself) by computing the last token again. */
+    /* Asked again with no new token: from the kept state, and (in a shorter fork of itself) by computing the last
+     * token again. */
     hn_step_item kept = {.sequence = a, .want = HN_WANT_LABELS, .labels = r->trie, .label_logprobs = totals};
     memset(totals, 0, sizeof totals);
     run(e, &kept, 1);
@@ -365,12 +366,50 @@ static void big_tries_are_cut_without_a_trace(void **state) {
     hn_model_close(m);
 }
 
+/* A prompt of several chunks at once, in uneven pieces whose states nobody wants, and as the last of a batch. */
+static void long_prompts_are_cut_without_a_trace(void **state) {
+    (void)state;
+    enum { N = 1100 };
+    static const int pieces[] = {1, 511, 2, 585, 1};
+    static int32_t ids[N];
+    char path[HN_PATH_MAX];
+    if (!hn_test_big_model(path)) skip();
+    hn_model *m = hn_test_model_open(path, 0);
+    hn_engine *e = hn_test_engine(m, NULL, 2);
+    size_t V = (size_t)hn_model_shape(m)->n_vocab;
+    for (int i = 0; i < N; i++) ids[i] = (i * 7919 + 13) % (int)V;
+    float *expected = hn_test_logits(e, ids, N), *logits = hn_calloc(V, sizeof *logits);
+    hn_sequence *s = fresh(e), *t = fresh(e), *u = fresh(e);
+    for (int i = 0, at = 0; i < 5; at += pieces[i++]) {
+        hn_step_item item = {.sequence = s, .tokens = ids + at, .n_tokens = pieces[i]};
+        if (i == 4) item.want = HN_WANT_LOGITS, item.logits = logits;
+        run(e, &item, 1);
+    }
+    same("logits of a long prompt in pieces", logits, expected, V * sizeof *logits);
+    hn_step_item both[2] = {{.sequence = t, .tokens = ids, .n_tokens = 700},
+                            {.sequence = u, .tokens = ids, .n_tokens = N, .want = HN_WANT_LOGITS, .logits = logits}};
+    run(e, both, 2);
+    same("logits of a long prompt in a batch", logits, expected, V * sizeof *logits);
+    hn_step_item rest = {
+        .sequence = t, .tokens = ids + 700, .n_tokens = N - 700, .want = HN_WANT_LOGITS, .logits = logits};
+    run(e, &rest, 1);
+    same("logits of a long prompt begun in a batch", logits, expected, V * sizeof *logits);
+    hn_sequence_free(s);
+    hn_sequence_free(t);
+    hn_sequence_free(u);
+    hn_free(expected);
+    hn_free(logits);
+    hn_engine_free(e);
+    hn_model_close(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ref_is_deterministic_on_the_tiny_model),
         cmocka_unit_test(fast_kernels_are_deterministic_on_the_tiny_model),
         cmocka_unit_test(fast_kernels_are_deterministic_on_smollm2),
         cmocka_unit_test(big_tries_are_cut_without_a_trace),
+        cmocka_unit_test(long_prompts_are_cut_without_a_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* When memory, the cache or the context runs out: a status, nothing changed, and the engine goes on; counts of blocks come back to zero. */
+/* When memory, the cache or the context runs out: a status, nothing changed, and the engine goes on; counts of blocks
+ * come back to zero. */
 #include "engine_support.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,6 @@
-/* The fast default path on SmolLM2's Q4_1 file against the f32 goldens, over all of them: the rms of next-token log-probabilities, the
- * arg max when fed the recorded tokens, the best label. With HONE_TEST_FULL=1 every other instruction set of this machine too. */
+/* The fast default path on SmolLM2's Q4_1 file against the f32 goldens, over all of them: the rms of next-token
+ * log-probabilities, the arg max when fed the recorded tokens, the best label. With HONE_TEST_FULL=1 every other
+ * instruction set of this machine too. */
 #include "engine_support.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,6 @@
-/* The engine with the ref kernels on SmolLM2's Q4_1 file against the f32 goldens, within the tight tolerances of the goldens' README.
- * The longest and the costliest cases run only with HONE_TEST_FULL=1: ref is an oracle, not a fast path. */
+/* The engine with the ref kernels on SmolLM2's Q4_1 file against the f32 goldens, within the tight tolerances of the
+ * goldens' README. The longest and the costliest cases run only with HONE_TEST_FULL=1: ref is an oracle, not a fast
+ * path. */
 #include "engine_support.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,5 @@
-/* The engine on the tiny llama model against transformers' f32 logits and greedy tokens, from GGUF and from safetensors, with every
- * instruction set's own tolerance. */
+/* The engine on the tiny llama model against transformers' f32 logits and greedy tokens, from GGUF and from
+ * safetensors, with every instruction set's own tolerance. */
 #include "engine_support.h"
 
 #include "base/alloc.h"

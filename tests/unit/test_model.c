@@ -1,5 +1,5 @@
-/* Loading models: shapes and weights from both kinds of file, rotary scaling against numbers worked out here, and files that are damaged
- * in every place of their header: an error that names the field, or a model, never a crash. */
+/* Loading models: shapes and weights from both kinds of file, rotary scaling against numbers worked out here, and
+ * files that are damaged in every place of their header: an error that names the field, or a model, never a crash. */
 #include "engine_support.h"
 
 #include "base/alloc.h"
@@ -107,7 +107,8 @@ static void rope_kinds_follow_their_papers(void **state) {
         assert_true(fabs((double)freq[i] / expected - 1) < 1e-6);
     }
 
-    /* yarn: the fastest pairs are untouched, the slowest divided, in between a straight line; cos and sin grow by 1 + ln(4)/10 */
+    /* yarn: the fastest pairs are untouched, the slowest divided, in between a straight line; cos and sin grow by 1 +
+     * ln(4)/10 */
     hn_rope_scaling yarn = {.kind = HN_ROPE_YARN, .base = 10000, .factor = 4, .n_context_original = 2048};
     hn_test_ok(hn_rope_frequencies(&yarn, 64, freq, &magnitude, &err), &err);
     double low = floor(64 * log(2048 / (32 * 2 * 3.14159265358979)) / (2 * log(10000)));
@@ -315,8 +316,8 @@ static void damaged_safetensors_are_refused(void **state) {
         "{\"t\":{\"shape\":[2],\"data_offsets\":[0,8]}}",
         "{\"t\":7}",
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", /* bytes that belong to none */
-        "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"F32\",\"shape\":[1],"
-        "\"data_offsets\":[4,8]}}",
+        "{\"t\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"U8\",\"shape\":[4],\"data_"
+        "offsets\":[4,8]}}",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         unsigned char bytes[512] = {0};

@@ -1,5 +1,5 @@
-/* Rotary scaling as GGUF metadata spells it: small files written here, the frequencies worked out beside them. The same variants were compared
- * with llama.cpp's logits when this was written. */
+/* Rotary scaling as GGUF metadata spells it: small files written here, the frequencies worked out beside them. The
+ * same variants were compared with llama.cpp's logits when this was written. */
 #include "support.h"
 
 #include "base/alloc.h"

@@ -355,10 +355,12 @@ static hn_status build(builder *b) {
     return st;
 }
 
+enum { MAX_BLANKS = 256 }; /* libfyaml takes time with the square of blanks behind a "-" and of empty lines in a text */
+
 /* Bytes that no YAML file may have: found here, where line and column are known, before libfyaml sees them. */
 static hn_status check_bytes(const builder *b) {
     const char *text = b->doc->source;
-    int line = 1, column = 1;
+    int line = 1, column = 1, blanks = 0, empty_lines = 0;
     for (size_t i = 0; i < b->doc->source_bytes;) {
         uint32_t c;
         size_t used;
@@ -370,6 +372,15 @@ static hn_status check_bytes(const builder *b) {
         if (c == '\r' && (i + 1 == b->doc->source_bytes || text[i + 1] != '\n'))
             return fail_at(b, line, column, HN_ERR_INPUT, "save the file with LF or CRLF line ends",
                            "a carriage return stands here without a line feed");
+        bool blank = c == ' ' || c == '\t' || c == '\r';
+        blanks = blank ? blanks + 1 : 0;
+        if (c == '\n')
+            empty_lines++;
+        else if (!blank)
+            empty_lines = 0;
+        if (blanks > MAX_BLANKS || empty_lines > MAX_BLANKS)
+            return fail_at(b, line, column, HN_ERR_LIMIT, "remove them",
+                           "more than 256 blanks or empty lines stand in a row");
         i += used;
         column++;
         if (c == '\n') line++, column = 1;

@@ -7,7 +7,8 @@
  *     hn_yaml_free(doc);
  *
  * What is read is one document of the YAML 1.2 core schema: `no` and `on` are text, `1e3` is a number. Anchors, aliases, tags, duplicate keys and keys
- * that are not plain text are errors, as are files past 1 MiB, nesting past 32 and more than 100,000 nodes.
+ * that are not plain text are errors, as are files past 1 MiB,
+ * nesting past 32, more than 100,000 nodes, and more than 256 blanks or empty lines in a row.
  * Ownership: the document owns all nodes and their text. Threading: read-only after loading. */
 #ifndef HN_FORMAT_YAML_H
 #define HN_FORMAT_YAML_H

@@ -131,6 +131,11 @@ static void limits(void **state) {
     char *text = hn_alloc(HN_YAML_MAX_BYTES + 2);
     memset(text, '[', 100);
     refuses(text, 100, HN_ERR_LIMIT, "t.yaml:1:33", "nested deeper than 32", NULL);
+    memset(text, ' ', 300);
+    text[0] = '-';
+    refuses(text, 300, HN_ERR_LIMIT, "t.yaml:1:258", "more than 256 blanks", "remove");
+    memset(text, '\n', 300);
+    refuses(text, 300, HN_ERR_LIMIT, "t.yaml:257:1", "empty lines", "remove");
     memset(text, ' ', HN_YAML_MAX_BYTES + 1);
     text[HN_YAML_MAX_BYTES + 1] = 0;
     refuses(text, HN_YAML_MAX_BYTES + 1, HN_ERR_LIMIT, "t.yaml", "the limit is", "right file");

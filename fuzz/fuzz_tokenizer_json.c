@@ -6,7 +6,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char text[] = "Hello  world, it's 123\n<s> \xE4\xBD\xA0\xE5\xA5\xBD\xFF <|end|> \xE2\x96\x81 a1b2 ab ba";
+    static const char text[] =
+        "Hello  world, it's 123\n<s> \xE4\xBD\xA0\xE5\xA5\xBD\xFF <|end|> \xE2\x96\x81 a1b2 ab ba";
     hn_tokenizer *t;
     hn_error err = {0};
     hn_tokens ids = {0};

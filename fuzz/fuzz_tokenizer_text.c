@@ -1,4 +1,5 @@
-/* Any text through tokenizers of each kind: it encodes; ids are in the vocabulary; without asking there is no control token; and byte-level
+/* Any text through tokenizers of each kind: it encodes; ids are in the vocabulary; without asking there is no control
+ * token; and byte-level
  * vocabularies give the text back. The first byte chooses the tokenizer and the flags. */
 #include "base/alloc.h"
 #include "base/file.h"
@@ -10,8 +11,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const names[] = {"gpt2", "llama3", "smollm", "falcon", "deepseek3", "tekken", "qwen2", "llama2", "mistral", "gemma", "metaspace",
-                                    "unknown", "previous", "contiguous", "normal", "spm"};
+static const char *const names[] = {"gpt2",     "llama3",     "smollm",  "falcon", "deepseek3", "tekken",
+                                    "qwen2",    "llama2",     "mistral", "gemma",  "metaspace", "unknown",
+                                    "previous", "contiguous", "normal",  "spm"};
 enum { N_NAMES = sizeof names / sizeof *names, N_ROUND_TRIP = 6 };
 
 static hn_status open_spm(hn_tokenizer **t, hn_error *err) {
@@ -55,10 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hn_error err = {0};
     hn_buf_init(&back, 1 << 24);
     if (hn_tokenizer_encode(t, (const char *)data + 1, size - 1, flags, &ids, &err) != HN_OK) abort();
-    if (hn_tokenizer_decode(t, ids.ids, ids.n, true, false, &back, &err) != HN_OK) abort(); /* an id outside the vocabulary fails here */
+    if (hn_tokenizer_decode(t, ids.ids, ids.n, true, false, &back, &err) != HN_OK)
+        abort(); /* an id outside the vocabulary fails here */
     if (flags == 0) {
         for (size_t i = 0; i < ids.n; i++)
-            if (hn_tokenizer_kind(t, ids.ids[i]) == HN_TOKEN_CONTROL && !hn_str_equal(hn_tokenizer_piece(t, ids.ids[i]), hn_str_of("<unk>"))) abort();
+            if (hn_tokenizer_kind(t, ids.ids[i]) == HN_TOKEN_CONTROL &&
+                !hn_str_equal(hn_tokenizer_piece(t, ids.ids[i]), hn_str_of("<unk>")))
+                abort();
         bool same = back.len == size - 1 && memcmp(hn_buf_str(&back), data + 1, size - 1) == 0;
         if (which < N_ROUND_TRIP && !same) abort();
     }

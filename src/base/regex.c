@@ -1,5 +1,6 @@
 /* Regular expressions; see regex.h. PCRE2's memory comes from base/alloc.h, so that tests can make it fail.
- * Surprise: the JIT keeps its backtracking on a stack of its own, at most JIT_STACK_MAX; past it a search is HN_ERR_LIMIT. */
+ * Surprise: the JIT keeps its backtracking on a stack of its own, at most JIT_STACK_MAX; past it a search is
+ * HN_ERR_LIMIT. */
 #include "base/regex.h"
 
 #include "base/alloc.h"
@@ -42,8 +43,10 @@ hn_status hn_regex_compile(const char *pattern, size_t n, hn_regex **regex, hn_e
     if (context) {
         pcre2_set_newline(context, PCRE2_NEWLINE_LF);
         pcre2_set_parens_nest_limit(context, 100);
-        re->code = pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
-                                 &code, &at, context);
+        re->code =
+            pcre2_compile((PCRE2_SPTR)pattern, n,
+                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
+                          &code, &at, context);
         if (re->code) code = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
         /* No JIT on this machine is fine: the interpreter gives the same matches, slower. */
         if (re->code && code == PCRE2_ERROR_JIT_BADOPTION) code = 0;
@@ -94,8 +97,8 @@ void hn_regex_scratch_free(hn_regex_scratch *s) {
     hn_free(s);
 }
 
-static hn_status search(const hn_regex *re, hn_regex_scratch *s, const char *text, size_t n, size_t from, uint32_t options,
-                        hn_regex_match *match, hn_error *err) {
+static hn_status search(const hn_regex *re, hn_regex_scratch *s, const char *text, size_t n, size_t from,
+                        uint32_t options, hn_regex_match *match, hn_error *err) {
     *match = (hn_regex_match){0};
     int found = pcre2_match(re->code, (PCRE2_SPTR)(text ? text : ""), n, from, options, s->data, s->context);
     if (found == PCRE2_ERROR_NOMATCH) return HN_OK;
@@ -108,7 +111,8 @@ static hn_status search(const hn_regex *re, hn_regex_scratch *s, const char *tex
     if (found == PCRE2_ERROR_NOMEMORY) return hn_fail_memory(err, n);
     char message[160] = "";
     pcre2_get_error_message(found, (PCRE2_UCHAR *)message, sizeof message);
-    return hn_fail(err, HN_ERR_LIMIT, NULL, "simplify the pattern, or split the text", "a pattern search gave up: %s", message);
+    return hn_fail(err, HN_ERR_LIMIT, NULL, "simplify the pattern, or split the text", "a pattern search gave up: %s",
+                   message);
 }
 
 hn_status hn_regex_find(const hn_regex *re, hn_regex_scratch *scratch, const char *text, size_t n, size_t from,

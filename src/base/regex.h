@@ -1,4 +1,5 @@
-/* Regular expressions: PCRE2 with its JIT, over any bytes (text is read as UTF-8; a byte that is not UTF-8 matches nothing).
+/* Regular expressions: PCRE2 with its JIT, over any bytes (text is read as UTF-8; a byte that is not UTF-8 matches
+ * nothing).
  *
  *     hn_regex *re;
  *     HN_TRY(hn_regex_compile("\\p{N}+", 6, &re, &err));
@@ -6,7 +7,8 @@
  *     HN_TRY(hn_regex_find(re, scratch, text, n, 0, &match, &err));  // match.found, match.start, match.end
  *     hn_regex_scratch_free(scratch); hn_regex_free(re);
  *
- * \s, \d, \w, \b follow Unicode; ^ and $ match at lines. Work per search is limited: a pattern that backtracks without end is
+ * \s, \d, \w, \b follow Unicode; ^ and $ match at lines. Work per search is limited: a pattern that backtracks
+ * without end is
  * HN_ERR_LIMIT. Ownership: the caller's. Threading: an hn_regex is read-only; a scratch belongs to one thread. */
 #ifndef HN_BASE_REGEX_H
 #define HN_BASE_REGEX_H

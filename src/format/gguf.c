@@ -1,6 +1,8 @@
-/* GGUF reading; see gguf.h. One pass over the header: every string is a slice of the map, so a vocabulary of 150,000 strings
+/* GGUF reading; see gguf.h. One pass over the header: every string is a slice of the map, so a vocabulary of 150,000
+ * strings
  * costs one allocation for its slices and no copy.
- * Surprise: tensor data is not touched here (weights come in page by page as they are used); only its place is checked. */
+ * Surprise: tensor data is not touched here (weights come in page by page as they are used); only its place is
+ * checked. */
 #include "format/gguf.h"
 
 #include "base/alloc.h"
@@ -109,7 +111,8 @@ static hn_status take_str(reader *r, hn_str *text) {
     HN_TRY(take_u64(r, &n));
     size_t left = r->g->size_bytes - r->at;
     if (n > left)
-        return FAIL(r, HN_ERR_INPUT, truncated_hint, "a string has %llu bytes, %zu are left", (unsigned long long)n, left);
+        return FAIL(r, HN_ERR_INPUT, truncated_hint, "a string has %llu bytes, %zu are left", (unsigned long long)n,
+                    left);
     HN_TRY(take(r, (size_t)n, &bytes));
     *text = (hn_str){(const char *)bytes, (size_t)n};
     return HN_OK;
@@ -119,7 +122,8 @@ static hn_status take_type(reader *r, hn_gguf_type *type) {
     uint32_t number;
     HN_TRY(take_u32(r, &number));
     if (number > HN_GGUF_F64)
-        return FAIL(r, HN_ERR_INPUT, truncated_hint, "the value type %u does not exist (0 to %d do)", number, HN_GGUF_F64);
+        return FAIL(r, HN_ERR_INPUT, truncated_hint, "the value type %u does not exist (0 to %d do)", number,
+                    HN_GGUF_F64);
     *type = (hn_gguf_type)number;
     return HN_OK;
 }
@@ -176,10 +180,12 @@ static hn_status skip_nested(reader *r, uint64_t n_arrays, int depth) {
         hn_str text;
         const unsigned char *bytes;
         HN_TRY(array_head(r, &type, &n));
-        if (type == HN_GGUF_ARRAY) HN_TRY(skip_nested(r, n, depth + 1));
+        if (type == HN_GGUF_ARRAY)
+            HN_TRY(skip_nested(r, n, depth + 1));
         else if (type == HN_GGUF_STRING)
             for (uint64_t k = 0; k < n; k++) HN_TRY(take_str(r, &text));
-        else HN_TRY(take(r, (size_t)n * type_bytes[type], &bytes));
+        else
+            HN_TRY(take(r, (size_t)n * type_bytes[type], &bytes));
     }
     return HN_OK;
 }
@@ -257,14 +263,14 @@ static hn_status tensor_size(reader *r, hn_gguf_tensor *t, uint32_t type) {
                     "its type has the number %u, which is not one of the supported formats", type);
     t->dtype = (hn_dtype)type;
     if ((uint64_t)t->dims[0] % info.block_values)
-        return FAIL(r, HN_ERR_INPUT, NULL, "its rows have %lld values, %s needs whole blocks of %zu", (long long)t->dims[0],
-                    info.name, info.block_values);
+        return FAIL(r, HN_ERR_INPUT, NULL, "its rows have %lld values, %s needs whole blocks of %zu",
+                    (long long)t->dims[0], info.name, info.block_values);
     int64_t n = 1;
     bool overflow = false;
     for (int i = 0; i < 4; i++) overflow |= __builtin_mul_overflow(n, t->dims[i], &n);
     if (overflow || !hn_dtype_bytes(t->dtype, (uint64_t)n, &t->size_bytes))
-        return FAIL(r, HN_ERR_INPUT, NULL, "its size overflows (%lld x %lld x %lld x %lld values)", (long long)t->dims[0],
-                    (long long)t->dims[1], (long long)t->dims[2], (long long)t->dims[3]);
+        return FAIL(r, HN_ERR_INPUT, NULL, "its size overflows (%lld x %lld x %lld x %lld values)",
+                    (long long)t->dims[0], (long long)t->dims[1], (long long)t->dims[2], (long long)t->dims[3]);
     return HN_OK;
 }
 
@@ -289,18 +295,19 @@ static hn_status find_alignment(reader *r, uint32_t *alignment) {
     *alignment = hn_gguf_u32(r->g, "general.alignment", v ? 0 : DEFAULT_ALIGNMENT);
     if (*alignment >= 8 && *alignment <= MAX_ALIGNMENT && (*alignment & (*alignment - 1)) == 0) return HN_OK;
     reading(r, "metadata ", hn_str_of("general.alignment"));
-    return FAIL(r, HN_ERR_INPUT, NULL, "the alignment must be a power of two from 8 to %d, it is %u", MAX_ALIGNMENT, *alignment);
+    return FAIL(r, HN_ERR_INPUT, NULL, "the alignment must be a power of two from 8 to %d, it is %u", MAX_ALIGNMENT,
+                *alignment);
 }
 
 static hn_status place_tensor(reader *r, hn_gguf_tensor *t, uint64_t start, uint64_t offset, uint32_t alignment) {
     reading(r, "tensor ", t->name);
     if (offset % alignment)
-        return FAIL(r, HN_ERR_INPUT, NULL, "its offset %llu is not a multiple of the alignment %u", (unsigned long long)offset,
-                    alignment);
+        return FAIL(r, HN_ERR_INPUT, NULL, "its offset %llu is not a multiple of the alignment %u",
+                    (unsigned long long)offset, alignment);
     uint64_t size = r->g->size_bytes;
     if (start > size || offset > size - start || t->size_bytes > size - start - offset)
-        return FAIL(r, HN_ERR_INPUT, truncated_hint, "its %zu bytes at offset %llu end after the file's %llu", t->size_bytes,
-                    (unsigned long long)offset, (unsigned long long)size);
+        return FAIL(r, HN_ERR_INPUT, truncated_hint, "its %zu bytes at offset %llu end after the file's %llu",
+                    t->size_bytes, (unsigned long long)offset, (unsigned long long)size);
     t->data = r->g->bytes + start + offset;
     return HN_OK;
 }
@@ -322,7 +329,8 @@ static hn_status take_tensor_table(reader *r) {
     hn_status st = HN_OK;
     if (!g->tensors || !offsets || !index_create(&g->by_tensor, g->n_tensors))
         st = hn_fail_memory(r->err, g->n_tensors * sizeof *g->tensors);
-    else st = take_tensors(r, offsets);
+    else
+        st = take_tensors(r, offsets);
     hn_free(offsets);
     return st;
 }
@@ -334,7 +342,8 @@ static hn_status take_count(reader *r, const char *what, size_t least_bytes, siz
     HN_TRY(take_u64(r, &n));
     size_t left = r->g->size_bytes - r->at;
     if (n > left / least_bytes || n >= UINT32_MAX / 2)
-        return FAIL(r, HN_ERR_INPUT, truncated_hint, "the file claims %llu %s, %zu bytes are left", (unsigned long long)n, what, left);
+        return FAIL(r, HN_ERR_INPUT, truncated_hint, "the file claims %llu %s, %zu bytes are left",
+                    (unsigned long long)n, what, left);
     *count = (size_t)n;
     return HN_OK;
 }
@@ -346,14 +355,15 @@ static hn_status read_header(reader *r) {
     HN_TRY(take(r, 4, &magic));
     if (memcmp(magic, "GGUF", 4) != 0) {
         r->at = 0;
-        return FAIL(r, HN_ERR_INPUT, "give a .gguf file", "it is not a GGUF file: it starts with %02x %02x %02x %02x", magic[0],
-                    magic[1], magic[2], magic[3]);
+        return FAIL(r, HN_ERR_INPUT, "give a .gguf file", "it is not a GGUF file: it starts with %02x %02x %02x %02x",
+                    magic[0], magic[1], magic[2], magic[3]);
     }
     HN_TRY(take_u32(r, &version));
     if (version > 0xFFFF && (version & 0xFFFF) == 0)
         return FAIL(r, HN_ERR_UNSUPPORTED, "get the little-endian file", "it is a big-endian GGUF file");
     if (version != 2 && version != 3)
-        return FAIL(r, HN_ERR_UNSUPPORTED, "convert the model again", "its version is %u, 2 and 3 are supported", version);
+        return FAIL(r, HN_ERR_UNSUPPORTED, "convert the model again", "its version is %u, 2 and 3 are supported",
+                    version);
     HN_TRY(take_count(r, "tensors", MIN_TENSOR_BYTES, &r->g->n_tensors));
     HN_TRY(take_count(r, "metadata entries", MIN_KV_BYTES, &r->g->n_entries));
     HN_TRY(take_metadata(r));
@@ -364,14 +374,18 @@ static hn_status open_bytes(hn_map map, const void *bytes, size_t n, const char 
     hn_gguf *g = hn_calloc(1, sizeof *g);
     if (g) *g = (hn_gguf){.map = map, .bytes = bytes, .size_bytes = n, .path = hn_strdup(name)};
     if (!g || !g->path) {
-        if (g) hn_gguf_close(g);
-        else hn_map_close(&map);
+        if (g)
+            hn_gguf_close(g);
+        else
+            hn_map_close(&map);
         return hn_fail_memory(err, sizeof *g);
     }
     reader r = {.g = g, .err = err};
     hn_status st = read_header(&r);
-    if (st != HN_OK) hn_gguf_close(g);
-    else *gguf = g;
+    if (st != HN_OK)
+        hn_gguf_close(g);
+    else
+        *gguf = g;
     return st;
 }
 
@@ -404,7 +418,9 @@ void hn_gguf_close(hn_gguf *g) {
 /* --- access --- */
 
 size_t hn_gguf_value_count(const hn_gguf *g) { return g->n_entries; }
-const hn_gguf_value *hn_gguf_value_at(const hn_gguf *g, size_t i) { return i < g->n_entries ? &g->entries[i].value : NULL; }
+const hn_gguf_value *hn_gguf_value_at(const hn_gguf *g, size_t i) {
+    return i < g->n_entries ? &g->entries[i].value : NULL;
+}
 size_t hn_gguf_tensor_count(const hn_gguf *g) { return g->n_tensors; }
 const hn_gguf_tensor *hn_gguf_tensor_at(const hn_gguf *g, size_t i) { return i < g->n_tensors ? &g->tensors[i] : NULL; }
 const char *hn_gguf_path(const hn_gguf *g) { return g->path; }
@@ -444,7 +460,8 @@ bool hn_gguf_item_f64(const hn_gguf_value *v, uint64_t i, double *out) {
         return true;
     }
     if (i >= v->n_items || (v->item_type != HN_GGUF_F32 && v->item_type != HN_GGUF_F64)) return false;
-    if (v->item_type == HN_GGUF_F64) memcpy(out, v->data + i * 8, 8);
+    if (v->item_type == HN_GGUF_F64)
+        memcpy(out, v->data + i * 8, 8);
     else {
         float f;
         memcpy(&f, v->data + i * 4, 4);

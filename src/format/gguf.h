@@ -1,7 +1,8 @@
 /* GGUF, version 3 (and 2): key-value metadata and tensors, mapped read-only from the file.
  *
  *     file  = magic "GGUF", version u32, n_tensors u64, n_kv u64, kv..., tensor info..., padding, tensor data
- *     kv    = key (u64 length, bytes), type u32, value      tensor = name, n_dims u32, dims u64 (fastest first), type u32, offset u64
+ *     kv    = key (u64 length, bytes), type u32, value      tensor = name, n_dims u32, dims u64 (fastest first), type
+ * u32, offset u64
  *     (specification: ggml's docs/gguf.md)
  *
  *     hn_gguf *g;
@@ -10,9 +11,11 @@
  *     const hn_gguf_tensor *t = hn_gguf_tensor_find(g, "token_embd.weight");
  *     hn_gguf_close(g);
  *
- * The file is hostile input: each length is checked against what is left, each product for overflow; errors name the field.
+ * The file is hostile input: each length is checked against what is left, each product for overflow; errors name the
+ * field.
  * Strings are any bytes: neither UTF-8 nor printable unless the reader checks. Two tensors may share bytes.
- * Ownership: all pointers belong to the hn_gguf and point into the map. Strings are NOT NUL-terminated: use their length.
+ * Ownership: all pointers belong to the hn_gguf and point into the map. Strings are NOT NUL-terminated: use their
+ * length.
  * Threading: read-only after opening. */
 #ifndef HN_FORMAT_GGUF_H
 #define HN_FORMAT_GGUF_H
@@ -22,16 +25,28 @@
 #include "base/str.h"
 
 typedef enum hn_gguf_type {
-    HN_GGUF_U8, HN_GGUF_I8, HN_GGUF_U16, HN_GGUF_I16, HN_GGUF_U32, HN_GGUF_I32, HN_GGUF_F32, HN_GGUF_BOOL, HN_GGUF_STRING, HN_GGUF_ARRAY,
-    HN_GGUF_U64, HN_GGUF_I64, HN_GGUF_F64
+    HN_GGUF_U8,
+    HN_GGUF_I8,
+    HN_GGUF_U16,
+    HN_GGUF_I16,
+    HN_GGUF_U32,
+    HN_GGUF_I32,
+    HN_GGUF_F32,
+    HN_GGUF_BOOL,
+    HN_GGUF_STRING,
+    HN_GGUF_ARRAY,
+    HN_GGUF_U64,
+    HN_GGUF_I64,
+    HN_GGUF_F64
 } hn_gguf_type;
 
 typedef struct hn_gguf_value {
     hn_str key;
-    hn_gguf_type type, item_type; /* item_type for arrays; an array of arrays is kept (ARRAY of ARRAY) but has no accessor */
-    uint64_t n_items;             /* 1 for scalars */
-    const unsigned char *data;    /* little-endian values, not aligned: read them with hn_gguf_item_*; strings: below */
-    const hn_str *strings;        /* STRING: one; ARRAY of STRING: n_items; else NULL */
+    hn_gguf_type type,
+        item_type;    /* item_type for arrays; an array of arrays is kept (ARRAY of ARRAY) but has no accessor */
+    uint64_t n_items; /* 1 for scalars */
+    const unsigned char *data; /* little-endian values, not aligned: read them with hn_gguf_item_*; strings: below */
+    const hn_str *strings;     /* STRING: one; ARRAY of STRING: n_items; else NULL */
 } hn_gguf_value;
 
 typedef struct hn_gguf_tensor {
@@ -45,11 +60,14 @@ typedef struct hn_gguf_tensor {
 
 typedef struct hn_gguf hn_gguf;
 
-/* Maps and checks a file. HN_ERR_INPUT: not GGUF, truncated, or fields that contradict each other; HN_ERR_UNSUPPORTED: another
+/* Maps and checks a file. HN_ERR_INPUT: not GGUF, truncated, or fields that contradict each other;
+ * HN_ERR_UNSUPPORTED: another
  * version, byte order or tensor type (the error names the tensor and the type's number). */
 hn_status hn_gguf_open(const char *path, hn_gguf **gguf, hn_error *err) HN_MUST_CHECK;
-/* From memory (aligned to 8) that the caller keeps alive; for tests and fuzzing. `name` stands for the path in errors. */
-hn_status hn_gguf_open_memory(const void *bytes, size_t n, const char *name, hn_gguf **gguf, hn_error *err) HN_MUST_CHECK;
+/* From memory (aligned to 8) that the caller keeps alive; for tests and fuzzing. `name` stands for the path in
+ * errors. */
+hn_status hn_gguf_open_memory(const void *bytes, size_t n, const char *name, hn_gguf **gguf,
+                              hn_error *err) HN_MUST_CHECK;
 void hn_gguf_close(hn_gguf *g);
 
 /* Metadata in file order; hn_gguf_find: NULL where the file has no such key. */

@@ -1,5 +1,6 @@
 /* The steps of a pre-tokenizer, and running them; see pretokenize.h.
- * A step either cuts words (spans are written to `spare`, then swapped in) or rewrites the text (into `own`, with new spans). */
+ * A step either cuts words (spans are written to `spare`, then swapped in) or rewrites the text (into `own`, with new
+ * spans). */
 #include "model/pretokenize.h"
 
 #include "base/alloc.h"
@@ -33,9 +34,11 @@ static const struct {
 } scanners[] = {
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", hn_scan_gpt2},
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)", hn_scan_gpt2},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
      hn_scan_llama3},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
      hn_scan_qwen2},
     {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| "
      "?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
@@ -48,13 +51,16 @@ static bool has_nested_sets(hn_str pattern) {
     bool inside = false;
     for (size_t i = 0; i < pattern.len; i++) {
         char c = pattern.data[i], next = i + 1 < pattern.len ? pattern.data[i + 1] : 0;
-        if (c == '\\') i++;
+        if (c == '\\')
+            i++;
         else if (!inside && c == '[') {
             inside = true;
             if (next == '^') i++;
             if (i + 1 < pattern.len && pattern.data[i + 1] == ']') i++;
-        } else if (inside && c == ']') inside = false;
-        else if (inside && ((c == '[' && next != ':') || (c == '&' && next == '&'))) return true;
+        } else if (inside && c == ']')
+            inside = false;
+        else if (inside && ((c == '[' && next != ':') || (c == '&' && next == '&')))
+            return true;
         else if (inside && c == '[') { /* [:alpha:] */
             while (i < pattern.len && pattern.data[i] != ']') i++;
         }
@@ -64,7 +70,8 @@ static bool has_nested_sets(hn_str pattern) {
 
 hn_status hn_pretokenizer_add_regex(hn_pretokenizer *p, hn_str pattern, hn_split how, bool invert, hn_error *err) {
     hn_step step = {.kind = HN_STEP_REGEX, .how = how, .invert = invert, .text_len = pattern.len};
-    /* A scanner covers all of the text, so joined with "removed and inverted" or "isolated" its words are the matches. */
+    /* A scanner covers all of the text, so joined with "removed and inverted" or "isolated" its words are the
+     * matches. */
     bool all_words = (how == HN_SPLIT_ISOLATED && !invert) || (how == HN_SPLIT_REMOVED && invert);
     for (size_t i = 0; all_words && i < sizeof scanners / sizeof *scanners; i++)
         if (hn_str_equal(pattern, hn_str_of(scanners[i].pattern)))
@@ -126,7 +133,8 @@ static void swap_spans(hn_words *w) {
 typedef struct joiner {
     hn_words *words;
     hn_split how;
-    bool invert, open, open_match; /* a span that the next piece may still be joined to, and whether it ends in a match */
+    bool invert, open,
+        open_match; /* a span that the next piece may still be joined to, and whether it ends in a match */
     size_t start, end;
 } joiner;
 
@@ -140,9 +148,11 @@ static hn_status join_piece(joiner *j, size_t start, size_t end, bool match, hn_
     if (j->invert) match = !match;
     if (j->how == HN_SPLIT_REMOVED && match) return HN_OK;
     if (j->how == HN_SPLIT_REMOVED || j->how == HN_SPLIT_ISOLATED) return put(j->words, start, end, err);
-    bool joined = j->how == HN_SPLIT_PREVIOUS ? match && !j->open_match : j->how == HN_SPLIT_NEXT ? !match && j->open_match
-                                                                                                 : match == j->open_match;
-    if (j->open && joined) j->end = end;
+    bool joined = j->how == HN_SPLIT_PREVIOUS ? match && !j->open_match
+                  : j->how == HN_SPLIT_NEXT   ? !match && j->open_match
+                                              : match == j->open_match;
+    if (j->open && joined)
+        j->end = end;
     else {
         HN_TRY(join_flush(j, err));
         j->open = true;
@@ -154,7 +164,8 @@ static hn_status join_piece(joiner *j, size_t start, size_t end, bool match, hn_
 }
 
 /* The next match in text[at..end): an empty one is only a place to cut at. */
-static hn_status next_match(hn_words *w, const hn_step *step, hn_span span, size_t at, hn_regex_match *m, hn_error *err) {
+static hn_status next_match(hn_words *w, const hn_step *step, hn_span span, size_t at, hn_regex_match *m,
+                            hn_error *err) {
     const char *word = w->text + span.start;
     size_t n = span.end - span.start;
     *m = (hn_regex_match){0};
@@ -167,8 +178,9 @@ static hn_status next_match(hn_words *w, const hn_step *step, hn_span span, size
     while (at < n) {
         uint32_t cp;
         size_t len = hn_utf8_decode(word + at, n - at, &cp);
-        bool is = step->kind == HN_STEP_DIGITS ? hn_unicode_is_number(cp)
-                                               : hn_unicode_is_punctuation(cp) || (cp < 128 && hn_unicode_is_symbol(cp));
+        bool is = step->kind == HN_STEP_DIGITS
+                      ? hn_unicode_is_number(cp)
+                      : hn_unicode_is_punctuation(cp) || (cp < 128 && hn_unicode_is_symbol(cp));
         if (is) {
             *m = (hn_regex_match){true, at, at + len};
             return HN_OK;
@@ -186,13 +198,16 @@ static hn_status cut_word(hn_words *w, const hn_step *step, hn_span span, hn_err
         HN_TRY(next_match(w, step, span, from, &m, err));
         if (!m.found) break;
         if (m.start > done) HN_TRY(join_piece(&j, span.start + done, span.start + m.start, false, err));
-        HN_TRY(join_piece(&j, span.start + m.start, span.start + m.end, true, err)); /* an empty one parts its neighbours */
+        HN_TRY(join_piece(&j, span.start + m.start, span.start + m.end, true,
+                          err)); /* an empty one parts its neighbours */
         done = m.end;
         from = m.end;
         if (m.end == m.start) { /* empty: go on after the next character */
             uint32_t cp;
-            if (from < n) from += hn_utf8_decode(w->text + span.start + from, n - from, &cp);
-            else break;
+            if (from < n)
+                from += hn_utf8_decode(w->text + span.start + from, n - from, &cp);
+            else
+                break;
         }
     }
     if (done < n) HN_TRY(join_piece(&j, span.start + done, span.start + n, false, err));
@@ -214,19 +229,23 @@ static hn_status cut_by_scan(hn_words *w, hn_scan *scan, hn_span span, hn_error 
 
 static const char meta[] = "\xE2\x96\x81"; /* U+2581 */
 
-static hn_status metaspace_word(hn_words *w, const hn_step *step, hn_span span, bool first, hn_buf *out, hn_error *err) {
+static hn_status metaspace_word(hn_words *w, const hn_step *step, hn_span span, bool first, hn_buf *out,
+                                hn_error *err) {
     const char *word = w->text + span.start;
     size_t n = span.end - span.start, start = out->len;
     bool has = word[0] == ' ' || (n >= 3 && memcmp(word, meta, 3) == 0);
-    if (!has && (step->prefix == HN_PREFIX_ALWAYS || (step->prefix == HN_PREFIX_FIRST && first))) hn_buf_append(out, meta, 3);
+    if (!has && (step->prefix == HN_PREFIX_ALWAYS || (step->prefix == HN_PREFIX_FIRST && first)))
+        hn_buf_append(out, meta, 3);
     for (size_t i = 0; i < n; i++) {
         bool is_meta = n - i >= 3 && memcmp(word + i, meta, 3) == 0;
         if (step->cut && (word[i] == ' ' || is_meta) && i > 0) {
             HN_TRY(put(w, start, out->len, err));
             start = out->len;
         }
-        if (word[i] == ' ') hn_buf_append(out, meta, 3);
-        else hn_buf_append_char(out, word[i]);
+        if (word[i] == ' ')
+            hn_buf_append(out, meta, 3);
+        else
+            hn_buf_append_char(out, word[i]);
     }
     return put(w, start, out->len, err);
 }
@@ -272,8 +291,10 @@ static hn_status run_step(hn_words *w, const hn_step *step, bool first, hn_error
         if (!w->scratch) return hn_fail_memory(err, 0);
     }
     for (size_t i = 0; i < w->n; i++) {
-        if (step->kind == HN_STEP_SCAN) HN_TRY(cut_by_scan(w, step->scan, w->spans[i], err));
-        else HN_TRY(cut_word(w, step, w->spans[i], err));
+        if (step->kind == HN_STEP_SCAN)
+            HN_TRY(cut_by_scan(w, step->scan, w->spans[i], err));
+        else
+            HN_TRY(cut_word(w, step, w->spans[i], err));
     }
     swap_spans(w);
     return HN_OK;
@@ -295,7 +316,9 @@ hn_status hn_pretokenize(const hn_pretokenizer *p, const char *text, size_t n, b
 
 /* --- GPT-2's byte alphabet: printable Latin-1 bytes stand for themselves, the others for U+0100 on --- */
 
-static bool stands_for_itself(unsigned c) { return (c >= 33 && c <= 126) || (c >= 161 && c <= 172) || (c >= 174 && c <= 255); }
+static bool stands_for_itself(unsigned c) {
+    return (c >= 33 && c <= 126) || (c >= 161 && c <= 172) || (c >= 174 && c <= 255);
+}
 
 size_t hn_alphabet_encode(unsigned char byte, char out[4]) {
     unsigned c = byte;

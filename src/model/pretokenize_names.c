@@ -15,37 +15,44 @@
 #define SYMBOLS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
 
 /* Letters of the alphabets with case, as DeepSeek's first tokenizer lists them. */
-#define CASED_LETTERS                                                                                                  \
-    "[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ" \
-    "-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯ" \
-    "ꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+"
+/* clang-format off */
+#define CASED_LETTERS \
+    "[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ" \
+    "-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ" \
+    "-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+"
+/* clang-format on */
 
 typedef struct family {
     const char *names[12];
-    hn_scan *scan;            /* else: */
+    hn_scan *scan; /* else: */
     const char *patterns[6];
     hn_pretokenizer_traits traits;
 } family;
 
 static const family families[] = {
-    {.names = {"gpt-2", "gpt2", "phi-2", "jina-es", "jina-de", "gigachat", "mellum", "modern-bert", "a.x-4.0", "exaone4"},
+    {.names = {"gpt-2", "gpt2", "phi-2", "jina-es", "jina-de", "gigachat", "mellum", "modern-bert", "a.x-4.0",
+               "exaone4"},
      .scan = hn_scan_gpt2},
-    {.names = {"mpt", "olmo", "jais", "trillion", "granite-docling", "roberta-bpe", "jina-v1-en", "jina-v2-code", "jina-v2-es", "jina-v2-de"},
+    {.names = {"mpt", "olmo", "jais", "trillion", "granite-docling", "roberta-bpe", "jina-v1-en", "jina-v2-code",
+               "jina-v2-es", "jina-v2-de"},
      .scan = hn_scan_gpt2},
-    {.names = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"}, .scan = hn_scan_smollm},
-    {.names = {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
+    {.names = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"},
+     .scan = hn_scan_smollm},
+    {.names = {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+               "jina-v5-nano"},
      .scan = hn_scan_llama3,
      .traits = {.whole_words = true, .adds_bos = true}},
     {.names = {"dbrx", "smaug-bpe", "chatglm-bpe"}, .scan = hn_scan_llama3},
     {.names = {"glm4", "glm5"}, .scan = hn_scan_llama3, .traits = {.whole_words = true}},
-    {.names = {"qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "kormo", "f2llmv2", "solar-open", "grok-2"},
+    {.names = {"qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "kormo", "f2llmv2", "solar-open",
+               "grok-2"},
      .scan = hn_scan_qwen2},
     {.names = {"qwen35"}, .scan = hn_scan_qwen35},
     {.names = {"deepseek-llm"},
-     .patterns = {"[\r\n]", "\\s?" CASED_LETTERS,
-                  "\\s?[!-/:-~！-／：-～‘-‟　-。]+",
-                  "\\s+$", "[一-龥ࠀ-一가-퟿]+", "\\p{N}"}},
-    {.names = {"deepseek-coder"}, .patterns = {"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", "\\p{N}"}},
+     .patterns = {"[\r\n]", "\\s?" CASED_LETTERS, "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+$",
+                  "[一-龥ࠀ-一가-퟿]+", "\\p{N}"}},
+    {.names = {"deepseek-coder"},
+     .patterns = {"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", "\\p{N}"}},
     {.names = {"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
      .patterns = {"\\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
                   "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
@@ -66,7 +73,8 @@ static const family families[] = {
     {.names = {"viking"}, .patterns = {" ?[^(\\s|.,!?…。，、।۔،)]+", "\\p{N}"}},
     {.names = {"superbpe"}, .patterns = {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}},
     {.names = {"minicpm5"},
-     .patterns = {"\\p{N}{1,3}", CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE_SPACE},
+     .patterns = {"\\p{N}{1,3}",
+                  CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE_SPACE},
      .traits = {.whole_words = true}},
 };
 
@@ -86,7 +94,8 @@ static hn_status unknown(hn_str name, hn_error *err) {
     size_t at = 0;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         if (at < sizeof known)
-            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "known, with their other names: ", families[i].names[0]);
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s",
+                                   at ? ", " : "known, with their other names: ", families[i].names[0]);
     return hn_fail(err, HN_ERR_UNSUPPORTED, "tokenizer.ggml.pre", known, "the pre-tokenizer \"%.*s\" is not known",
                    (int)(name.len < 80 ? name.len : 80), name.len ? name.data : "");
 }

@@ -1,4 +1,5 @@
-/* Hand-written scanners for the patterns of well-known vocabularies; see pretokenize.h. Each does what its regular expression
+/* Hand-written scanners for the patterns of well-known vocabularies; see pretokenize.h. Each does what its regular
+ * expression
  * does (tests compare them), in one pass and without backtracking.
  * Surprise: (?i:'s) also takes U+017F, the long s, since Unicode folds it to s. */
 #include "model/pretokenize.h"
@@ -13,10 +14,14 @@ enum { LETTER = 1, NUMBER = 2, SPACE = 4, NEWLINE = 8, MARK = 16, OTHER = 32, WH
 #define O OTHER
 #define S SPACE
 static const unsigned char ascii_class[128] = {
-    O, O, O, O, O, O, O, O, O, S, NEWLINE, S, S, NEWLINE, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, /* controls */
-    S, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, N, N, N, N, N, N, N, N, N, N, O, O, O, O, O, O,             /* space to ? */
-    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O,             /* @ to _ */
-    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O,             /* ` to DEL */
+    O, O, O, O, O, O, O, O, O, S, NEWLINE, S, S, NEWLINE, O, O,
+    O, O, O, O, O, O, O, O, O, O, O,       O, O, O,       O, O, /* controls */
+    S, O, O, O, O, O, O, O, O, O, O,       O, O, O,       O, O,
+    N, N, N, N, N, N, N, N, N, N, O,       O, O, O,       O, O, /* space to ? */
+    O, L, L, L, L, L, L, L, L, L, L,       L, L, L,       L, L,
+    L, L, L, L, L, L, L, L, L, L, L,       O, O, O,       O, O, /* @ to _ */
+    O, L, L, L, L, L, L, L, L, L, L,       L, L, L,       L, L,
+    L, L, L, L, L, L, L, L, L, L, L,       O, O, O,       O, O, /* ` to DEL */
 };
 #undef L
 #undef N
@@ -33,10 +38,22 @@ static __attribute__((noinline)) glyph wide_glyph(const char *text, size_t n, si
     glyph g = {OTHER, 0};
     bool valid = hn_utf8_decode_strict(text + at, n - at, &cp, &g.len);
     if (!valid) return g;
-    if (hn_unicode_is_letter(cp)) g.class = LETTER;
-    else if (hn_unicode_is_number(cp)) g.class = NUMBER;
-    else if (hn_unicode_is_space(cp)) g.class = SPACE;
-    else if (hn_unicode_is_mark(cp)) g.class = MARK;
+    /* Most of what is written: Latin, Cyrillic, Han and Hangul letters. */
+    bool common = cp < 0x250
+                      ? cp >= 0xC0 && cp != 0xD7 && cp != 0xF7
+                      : (cp >= 0x400 && cp < 0x482) || (cp >= 0x4E00 && cp < 0x9FFD) || (cp >= 0xAC00 && cp < 0xD7A4);
+    if (common) {
+        g.class = LETTER;
+        return g;
+    }
+    if (hn_unicode_is_letter(cp))
+        g.class = LETTER;
+    else if (hn_unicode_is_number(cp))
+        g.class = NUMBER;
+    else if (hn_unicode_is_space(cp))
+        g.class = SPACE;
+    else if (hn_unicode_is_mark(cp))
+        g.class = MARK;
     return g;
 }
 

@@ -9,6 +9,8 @@
 
 static const char meta[] = "\xE2\x96\x81"; /* U+2581, which stands for a space in SentencePiece vocabularies */
 
+enum { CACHE_FROM = 8192 }; /* bytes of text from which remembering words pays */
+
 /* --- making and freeing --- */
 
 hn_tokenizer *hn_tokenizer_alloc(void) {
@@ -39,7 +41,10 @@ int hn_byte_token(hn_str text) {
     int value = 0;
     for (int i = 3; i < 5; i++) {
         char c = text.data[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                           : -1;
         if (digit < 0) return -1;
         value = value * 16 + digit;
     }
@@ -53,9 +58,15 @@ void hn_tokenizer_add_end(hn_tokenizer *t, int32_t id) {
 
 /* Texts that end a turn or a document wherever they are control tokens. */
 static const char *const end_texts[] = {
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
-    "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<end_of_utterance>", "<turn|>",
-    "<｜end▁of▁sentence｜>",
+    "<|im_end|>",      "<|eot_id|>",
+    "<|eom_id|>",      "<|end|>",
+    "<|return|>",      "<|call|>",
+    "<end_of_turn>",   "<|endoftext|>",
+    "<|end_of_text|>", "</s>",
+    "<eos>",           "<EOT>",
+    "_<EOT>",          "[EOT]",
+    "[EOS]",           "<end_of_utterance>",
+    "<turn|>",         "<｜end▁of▁sentence｜>",
 };
 
 static void find_ends(hn_tokenizer *t) {
@@ -63,7 +74,8 @@ static void find_ends(hn_tokenizer *t) {
     /* Where <|return|> and <|call|> end a turn, <|end|> only ends a message. */
     bool messages = hn_tokenizer_find_special(t, "<|return|>") >= 0 && hn_tokenizer_find_special(t, "<|call|>") >= 0;
     for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++)
-        if (!messages || strcmp(end_texts[i], "<|end|>") != 0) hn_tokenizer_add_end(t, hn_tokenizer_find_special(t, end_texts[i]));
+        if (!messages || strcmp(end_texts[i], "<|end|>") != 0)
+            hn_tokenizer_add_end(t, hn_tokenizer_find_special(t, end_texts[i]));
 }
 
 /* Whether a token's text has U+2581 after something else, so that merges may cross a space. */
@@ -78,7 +90,8 @@ static bool crosses_space(hn_str text) {
 
 static bool words_end_at_spaces(const hn_tokenizer *t) {
     for (uint32_t id = 0; id < t->match.n; id++) {
-        bool merges = t->kinds[id] != HN_TOKEN_CONTROL && t->kinds[id] != HN_TOKEN_UNKNOWN && t->kinds[id] != HN_TOKEN_BYTE;
+        bool merges =
+            t->kinds[id] != HN_TOKEN_CONTROL && t->kinds[id] != HN_TOKEN_UNKNOWN && t->kinds[id] != HN_TOKEN_BYTE;
         if (merges && crosses_space(hn_vocab_text(&t->match, id))) return false;
     }
     return true;
@@ -91,11 +104,10 @@ hn_status hn_tokenizer_finish(hn_tokenizer *t, const char *family, hn_error *err
             char byte = (char)i;
             t->bytes[i] = hn_vocab_find(&t->match, &byte, 1);
         }
-    else t->words_at_spaces = words_end_at_spaces(t);
-    if (t->kind != HN_MODEL_SPM) {
-        t->whole = hn_calloc(t->match.n, sizeof *t->whole);
-        if (!t->whole) return hn_fail_memory(err, t->match.n);
-    }
+    else
+        t->words_at_spaces = words_end_at_spaces(t);
+    t->whole = hn_calloc(t->match.n, sizeof *t->whole);
+    if (!t->whole) return hn_fail_memory(err, t->match.n);
     find_ends(t);
     static const char *const names[] = {"byte-level BPE", "character BPE", "SentencePiece BPE"};
     snprintf(t->description, sizeof t->description, "%s (%s)", names[t->kind], family);
@@ -108,7 +120,8 @@ hn_status hn_tokens_push(hn_tokens *tokens, int32_t id) { return hn_tokens_appen
 
 hn_status hn_tokens_append(hn_tokens *tokens, const int32_t *ids, size_t n) {
     size_t need;
-    if (!hn_add_size(tokens->n, n, &need) || !hn_grow((void **)&tokens->ids, &tokens->capacity, need, sizeof *ids)) return HN_ERR_MEMORY;
+    if (!hn_add_size(tokens->n, n, &need) || !hn_grow((void **)&tokens->ids, &tokens->capacity, need, sizeof *ids))
+        return HN_ERR_MEMORY;
     if (n) memcpy(tokens->ids + tokens->n, ids, n * sizeof *ids);
     tokens->n = need;
     return HN_OK;
@@ -127,7 +140,7 @@ static hn_status push(hn_work *w, int32_t id) {
 }
 
 static hn_status encode_word(hn_work *w, const char *word, size_t n) {
-    return w->t->kind == HN_MODEL_BYTE_BPE ? hn_bpe_word(w, word, n) : hn_word_by_word(w, word, n);
+    return w->t->kind == HN_MODEL_BYTE_BPE ? hn_tokenize_word(w, word, n) : hn_word_by_word(w, word, n);
 }
 
 /* A word whose bytes are written in GPT-2's byte alphabet. */
@@ -150,7 +163,7 @@ static hn_status encode_words(hn_work *w, const char *text, size_t n, bool first
     if (scan && t->kind == HN_MODEL_BYTE_BPE) {
         for (size_t at = 0, end; at < n; at = end) {
             end = scan(text, n, at);
-            HN_TRY(hn_bpe_word(w, text + at, end - at));
+            HN_TRY(hn_tokenize_word(w, text + at, end - at));
         }
         return HN_OK;
     }
@@ -168,18 +181,21 @@ static hn_status encode_spm(hn_work *w, const char *text, size_t n) {
     const hn_tokenizer *t = w->t;
     hn_buf_clear(&w->text);
     if (t->prefix != HN_PREFIX_NEVER) hn_buf_append(&w->text, meta, 3);
-    bool skip = t->collapse_spaces; /* a space here is dropped */
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] != ' ') hn_buf_append_char(&w->text, text[i]);
-        else if (!skip) hn_buf_append(&w->text, meta, 3);
-        skip = t->collapse_spaces && text[i] == ' ';
+    for (size_t at = 0; at < n;) {
+        const char *space = memchr(text + at, ' ', n - at);
+        size_t end = space ? (size_t)(space - text) : n;
+        hn_buf_append(&w->text, text + at, end - at);
+        bool dropped = t->collapse_spaces && (end == 0 || text[end - 1] == ' ');
+        if (space && !dropped) hn_buf_append(&w->text, meta, 3);
+        at = end + 1;
     }
     if (t->collapse_spaces && n && text[n - 1] == ' ' && w->text.len >= 3) hn_buf_truncate(&w->text, w->text.len - 3);
     HN_TRY(hn_buf_check(&w->text, "the text with its spaces marked", w->err));
     return hn_word_by_word(w, hn_buf_str(&w->text), w->text.len);
 }
 
-/* Text between added tokens: normalized, cut at the added tokens that are looked for after that, and the rest into words. */
+/* Text between added tokens: normalized, cut at the added tokens that are looked for after that, and the rest into
+ * words. */
 static hn_status encode_text(hn_work *w, const char *text, size_t n, bool first, const hn_trust *trust) {
     const hn_tokenizer *t = w->t;
     hn_trust normalized = {.everywhere = trust->everywhere};
@@ -218,18 +234,25 @@ static hn_status encode(hn_work *w, const char *text, size_t n, unsigned flags, 
     return HN_OK;
 }
 
-hn_status hn_tokenizer_encode(const hn_tokenizer *t, const char *text, size_t n, unsigned flags, hn_tokens *out, hn_error *err) {
+hn_status hn_tokenizer_encode(const hn_tokenizer *t, const char *text, size_t n, unsigned flags, hn_tokens *out,
+                              hn_error *err) {
     hn_text_range all = {0, n};
     return hn_tokenizer_encode_trusted(t, text, n, &all, flags & HN_TOKENIZE_SPECIAL ? 1 : 0, flags, out, err);
 }
 
-hn_status hn_tokenizer_encode_trusted(const hn_tokenizer *t, const char *text, size_t n, const hn_text_range *trusted, size_t n_trusted,
-                                      unsigned flags, hn_tokens *out, hn_error *err) {
+hn_status hn_tokenizer_encode_trusted(const hn_tokenizer *t, const char *text, size_t n, const hn_text_range *trusted,
+                                      size_t n_trusted, unsigned flags, hn_tokens *out, hn_error *err) {
     bool everywhere = n_trusted == 1 && trusted[0].start == 0 && trusted[0].end >= n;
     hn_trust trust = {.everywhere = everywhere, .ranges = trusted, .n = n_trusted};
     if (n > HN_TEXT_MAX)
-        return hn_fail(err, HN_ERR_LIMIT, "text", "split the text", "it has %zu bytes, the limit is %d", n, HN_TEXT_MAX);
+        return hn_fail(err, HN_ERR_LIMIT, "text", "split the text", "it has %zu bytes, the limit is %d", n,
+                       HN_TEXT_MAX);
     hn_work w = {.t = t, .out = out, .err = err};
+    if (n >= CACHE_FROM) {
+        w.cache_mask = n >= CACHE_FROM * 16 ? 16383 : 1023;
+        w.cache = hn_calloc(w.cache_mask + 1, sizeof *w.cache);
+        if (!w.cache) return hn_fail_memory(err, (w.cache_mask + 1) * sizeof *w.cache);
+    }
     hn_buf_init(&w.text, (size_t)HN_TEXT_MAX * 3 + 16);
     hn_buf_init(&w.raw, HN_TEXT_MAX);
     size_t before = out->n;
@@ -240,30 +263,36 @@ hn_status hn_tokenizer_encode_trusted(const hn_tokenizer *t, const char *text, s
     hn_buf_free(&w.raw);
     hn_free(w.symbols);
     hn_free(w.heap);
+    hn_free(w.cache);
     return st;
 }
 
 /* --- decoding --- */
 
-hn_status hn_tokenizer_decode(const hn_tokenizer *t, const int32_t *ids, size_t n, bool special, bool strip_prefix, hn_buf *out,
-                              hn_error *err) {
+hn_status hn_tokenizer_decode(const hn_tokenizer *t, const int32_t *ids, size_t n, bool special, bool strip_prefix,
+                              hn_buf *out, hn_error *err) {
     bool strip = strip_prefix && t->prefix != HN_PREFIX_NEVER;
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || (uint32_t)ids[i] >= t->pieces.n)
-            return hn_fail(err, HN_ERR_INPUT, "ids", NULL, "token %d is not in the vocabulary of %u", ids[i], t->pieces.n);
+            return hn_fail(err, HN_ERR_INPUT, "ids", NULL, "token %d is not in the vocabulary of %u", ids[i],
+                           t->pieces.n);
         hn_str piece = hn_vocab_text(&t->pieces, (uint32_t)ids[i]);
         hn_token_kind kind = hn_tokenizer_kind(t, ids[i]);
         bool control = kind == HN_TOKEN_CONTROL || kind == HN_TOKEN_UNKNOWN;
-        if (control && !special) piece.len = 0;
+        if (control && !special)
+            piece.len = 0;
         else if (!control && kind != HN_TOKEN_USER_DEFINED && strip && piece.len && piece.data[0] == ' ') {
             piece.data++;
             piece.len--;
         }
         hn_buf_append(out, piece.data, piece.len);
-        /* Encoding puts a space at the start, and (always) after each added token too; the unknown token stands for text. */
+        /* Encoding puts a space at the start, and (always) after each added token too; the unknown token stands for
+         * text. */
         bool added = (control || kind == HN_TOKEN_USER_DEFINED) && ids[i] != t->unknown;
-        if (added) strip = strip_prefix && (t->prefix == HN_PREFIX_ALWAYS || (strip && control && !special));
-        else strip = false;
+        if (added)
+            strip = strip_prefix && (t->prefix == HN_PREFIX_ALWAYS || (strip && control && !special));
+        else
+            strip = false;
     }
     return hn_buf_check(out, "the decoded text", err);
 }
@@ -305,7 +334,8 @@ static void hash_added(hn_sha256 *h, const hn_added_set *set) {
     hn_sha256_field_i64(h, (int64_t)set->n_added);
     for (size_t i = 0; i < set->n_added; i++) {
         const hn_added *a = &set->added[i];
-        hn_sha256_field_i64(h, (int64_t)a->id << 8 | a->control << 3 | a->lstrip << 2 | a->rstrip << 1 | a->single_word);
+        hn_sha256_field_i64(h,
+                            (int64_t)a->id << 8 | a->control << 3 | a->lstrip << 2 | a->rstrip << 1 | a->single_word);
     }
 }
 
@@ -318,7 +348,8 @@ static void hash_steps(hn_sha256 *h, const hn_tokenizer *t) {
     }
     for (size_t i = 0; i < t->pretokenizer.n_steps; i++) {
         const hn_step *s = &t->pretokenizer.steps[i];
-        static hn_scan *const scans[] = {hn_scan_gpt2, hn_scan_smollm, hn_scan_llama3, hn_scan_qwen2, hn_scan_qwen35, hn_scan_newlines};
+        static hn_scan *const scans[] = {hn_scan_gpt2,  hn_scan_smollm, hn_scan_llama3,
+                                         hn_scan_qwen2, hn_scan_qwen35, hn_scan_newlines};
         int scan = 0;
         for (int k = 0; k < 6; k++)
             if (s->scan == scans[k]) scan = k + 1;
@@ -346,7 +377,8 @@ hn_status hn_tokenizer_hash(const hn_tokenizer *t, char hex[65], hn_error *err) 
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(err, 0);
     hn_sha256_field_str(h, t->description);
-    hn_sha256_field_i64(h, t->whole_words * 64 + t->byte_fallback * 32 + t->fuse_unknown * 16 + t->prefix * 4 + t->collapse_spaces * 2 + t->alphabet);
+    hn_sha256_field_i64(h, t->whole_words * 64 + t->byte_fallback * 32 + t->fuse_unknown * 16 + t->prefix * 4 +
+                               t->collapse_spaces * 2 + t->alphabet);
     hn_sha256_field(h, t->match.bytes, t->match.offsets[t->match.n]);
     hn_sha256_field(h, t->match.offsets, ((size_t)t->match.n + 1) * sizeof *t->match.offsets);
     hn_sha256_field(h, t->kinds, t->match.n);

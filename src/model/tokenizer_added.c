@@ -20,7 +20,8 @@ static hn_status new_child(hn_added_set *set, uint32_t node, unsigned char byte,
     if (!set->n_nodes) set->nodes[set->n_nodes++] = (hn_trie_node){.added = -1};
     *child = (uint32_t)set->n_nodes++;
     set->nodes[*child] = (hn_trie_node){.added = -1, .byte = byte};
-    if (node == 0) set->first[byte] = *child;
+    if (node == 0)
+        set->first[byte] = *child;
     else {
         set->nodes[*child].sibling = set->nodes[node].child;
         set->nodes[node].child = *child;
@@ -77,8 +78,10 @@ static size_t trusted_end(const hn_trust *trust, size_t at) {
     size_t low = 0, high = trust->n, place = at + trust->offset;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (trust->ranges[middle].end > place) high = middle;
-        else low = middle + 1;
+        if (trust->ranges[middle].end > place)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return low < trust->n && trust->ranges[low].start <= place ? trust->ranges[low].end - trust->offset : 0;
 }
@@ -117,8 +120,10 @@ static size_t white_space_before(const char *text, size_t from, size_t at) {
     for (size_t i = from; i < at;) {
         uint32_t cp;
         size_t len = hn_utf8_decode(text + i, at - i, &cp);
-        if (!hn_unicode_is_space(cp)) start = at;
-        else if (start == at) start = i;
+        if (!hn_unicode_is_space(cp))
+            start = at;
+        else if (start == at)
+            start = i;
         i += len;
     }
     return start;

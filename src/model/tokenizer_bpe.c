@@ -1,6 +1,4 @@
-/* BPE by ranked pairs: the table of merges, and one word into ids.
- * Surprise: a word that is itself a token is nearly always what its merges lead to. Whether it is, is tried once per token and
- * remembered in `whole`, which threads may write at the same time: all write the same value. */
+/* BPE by ranked pairs: the table of merges, and one word into ids. */
 #include "model/tokenizer_parts.h"
 
 #include "base/alloc.h"
@@ -48,65 +46,48 @@ const hn_merge *hn_merges_find(const hn_merges *m, int32_t left, int32_t right) 
 
 /* --- words --- */
 
-static hn_status byte_symbols(hn_work *w, const char *word, size_t n) {
+static void byte_symbols(hn_work *w, const char *word, size_t n) {
     for (size_t i = 0; i < n; i++) {
         int32_t id = w->t->bytes[(unsigned char)word[i]];
-        HN_TRY(hn_symbol_push(w, i, 1, id < 0 ? w->t->unknown : id));
+        hn_symbol_add(w, i, 1, id < 0 ? w->t->unknown : id);
     }
-    return HN_OK;
 }
 
-/* A character that is no token: its bytes, where all are tokens, else the unknown token (one for several in a row where fused). */
-static hn_status strange_character(hn_work *w, const char *word, size_t at, size_t len) {
+/* A character that is no token: its bytes, where all are tokens, else the unknown token (one for several in a row
+ * where fused). */
+static void strange_character(hn_work *w, const char *word, size_t at, size_t len) {
     const hn_tokenizer *t = w->t;
     bool all = t->byte_fallback;
     for (size_t i = 0; all && i < len; i++) all = t->bytes[(unsigned char)word[at + i]] >= 0;
-    if (all) {
-        for (size_t i = 0; i < len; i++) HN_TRY(hn_symbol_push(w, at + i, 1, t->bytes[(unsigned char)word[at + i]]));
-        return HN_OK;
-    }
+    for (size_t i = 0; all && i < len; i++) hn_symbol_add(w, at + i, 1, t->bytes[(unsigned char)word[at + i]]);
+    if (all) return;
     hn_symbol *last = w->n_symbols ? &w->symbols[w->n_symbols - 1] : NULL;
-    if (t->fuse_unknown && last && last->id == t->unknown && last->start + last->len == at) {
+    if (t->fuse_unknown && last && last->id == t->unknown && last->start + last->len == at)
         last->len += (uint32_t)len;
-        return HN_OK;
-    }
-    return hn_symbol_push(w, at, len, t->unknown);
+    else
+        hn_symbol_add(w, at, len, t->unknown);
 }
 
-static hn_status character_symbols(hn_work *w, const char *word, size_t n) {
+static void character_symbols(hn_work *w, const char *word, size_t n) {
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         size_t len = hn_utf8_decode(word + i, n - i, &cp);
         int32_t id = hn_vocab_find(&w->t->match, word + i, len);
-        if (id >= 0) HN_TRY(hn_symbol_push(w, i, len, id));
-        else HN_TRY(strange_character(w, word, i, len));
+        if (id >= 0)
+            hn_symbol_add(w, i, len, id);
+        else
+            strange_character(w, word, i, len);
         i += len;
     }
-    return HN_OK;
-}
-
-static hn_status put_id(hn_work *w, int32_t id) {
-    if (id < 0) return HN_OK; /* no token for it, and no unknown token: nothing, as the reference does */
-    if (w->out->n < w->out->capacity) {
-        w->out->ids[w->out->n++] = id;
-        return HN_OK;
-    }
-    hn_status st = hn_tokens_push(w->out, id);
-    return st == HN_OK ? st : hn_fail_memory(w->err, w->out->n * sizeof *w->out->ids);
 }
 
 hn_status hn_bpe_word(hn_work *w, const char *word, size_t n) {
-    const hn_tokenizer *t = w->t;
-    int32_t whole = hn_vocab_find(&t->match, word, n);
-    if (whole >= 0 && (t->whole_words || atomic_load_explicit(&t->whole[whole], memory_order_relaxed) == 1)) return put_id(w, whole);
-    w->n_symbols = 0;
-    if (t->kind == HN_MODEL_BYTE_BPE) HN_TRY(byte_symbols(w, word, n));
-    else HN_TRY(character_symbols(w, word, n));
+    HN_TRY(hn_symbols_start(w, n));
+    if (w->t->kind == HN_MODEL_BYTE_BPE)
+        byte_symbols(w, word, n);
+    else
+        character_symbols(w, word, n);
     HN_TRY(hn_merge_symbols(w, word));
-    if (whole >= 0) {
-        bool is = w->n_symbols == 1 && w->symbols[0].id == whole;
-        atomic_store_explicit(&t->whole[whole], is ? 1 : 2, memory_order_relaxed);
-    }
-    for (size_t i = 0; i < w->n_symbols; i++) HN_TRY(put_id(w, w->symbols[i].id));
+    for (size_t i = 0; i < w->n_symbols; i++) HN_TRY(hn_put_id(w, w->symbols[i].id));
     return HN_OK;
 }

@@ -38,8 +38,10 @@ void hn_build_byte_token(hn_tokenizer *t, uint32_t id, hn_str text) {
     bool plain = kind == HN_TOKEN_NORMAL || kind == HN_TOKEN_BYTE, in_alphabet = false;
     char *to = t->match.bytes + t->match.offsets[id];
     size_t n = text.len;
-    if (plain) n = alphabet_to_bytes(text, to, &in_alphabet);
-    else if (n) memcpy(to, text.data, n);
+    if (plain)
+        n = alphabet_to_bytes(text, to, &in_alphabet);
+    else if (n)
+        memcpy(to, text.data, n);
     hn_vocab_end(&t->match, id, n);
     if (in_alphabet) hn_vocab_index(&t->match, id);
 }
@@ -56,8 +58,10 @@ void hn_build_char_token(hn_tokenizer *t, uint32_t id, hn_str text, bool unmark)
         *to = (char)byte;
         n = 1;
         if (t->bytes[byte] < 0) t->bytes[byte] = (int32_t)id;
-    } else if (kind == HN_TOKEN_NORMAL && unmark) n = unmark_spaces(text, to);
-    else if (n) memcpy(to, text.data, n);
+    } else if (kind == HN_TOKEN_NORMAL && unmark)
+        n = unmark_spaces(text, to);
+    else if (n)
+        memcpy(to, text.data, n);
     hn_vocab_end(&t->pieces, id, n);
 }
 

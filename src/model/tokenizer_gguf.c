@@ -1,6 +1,8 @@
 /* Tokenizers from GGUF metadata (tokenizer.ggml.*).
- * Surprises: a user-defined token whose text is a well-known end token counts as control, and user-defined padding ("[PAD7]" with
- * id 7) as unused, since text must not turn into either; where a file is silent about BOS, the family's custom holds. */
+ * Surprises: a user-defined token whose text is a well-known end token counts as control, and user-defined padding
+ * ("[PAD7]" with
+ * id 7) as unused, since text must not turn into either; where a file is silent about BOS, the family's custom holds.
+ * */
 #include "model/tokenizer_parts.h"
 
 #include "base/alloc.h"
@@ -25,7 +27,8 @@ static hn_status fail(const source *s, const char *key, const char *problem) {
     return hn_fail(s->err, HN_ERR_INPUT, where, "convert the model again", "%s", problem);
 }
 
-static hn_status find_array(const source *s, const char *key, hn_gguf_type type, bool needed, const hn_gguf_value **value) {
+static hn_status find_array(const source *s, const char *key, hn_gguf_type type, bool needed,
+                            const hn_gguf_value **value) {
     const hn_gguf_value *v = hn_gguf_find(s->g, key);
     *value = NULL;
     if (!v) return needed ? fail(s, key, "it is missing") : HN_OK;
@@ -36,9 +39,9 @@ static hn_status find_array(const source *s, const char *key, hn_gguf_type type,
 
 /* --- kinds --- */
 
-static const char *const stray_ends[] = {"</s>",          "<|im_end|>",      "<|eot_id|>",        "<|eom_id|>",
-                                         "<|end|>",       "<end_of_turn>",   "<|endoftext|>",     "<|end_of_text|>",
-                                         "<eos>",         "<|im_start|>",    "<start_of_turn>",   "<|start_header_id|>"};
+static const char *const stray_ends[] = {"</s>",    "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>",
+                                         "<|end|>", "<end_of_turn>", "<|endoftext|>",   "<|end_of_text|>",
+                                         "<eos>",   "<|im_start|>",  "<start_of_turn>", "<|start_header_id|>"};
 
 static bool is_stray_control(hn_str text) {
     for (size_t i = 0; i < sizeof stray_ends / sizeof *stray_ends; i++)
@@ -59,7 +62,10 @@ static unsigned char kind_of(const source *s, uint32_t id) {
     switch (type) {
     case 2: return HN_TOKEN_UNKNOWN;
     case 3: return HN_TOKEN_CONTROL;
-    case 4: return is_padding(text, id) ? HN_TOKEN_UNUSED : is_stray_control(text) ? HN_TOKEN_CONTROL : HN_TOKEN_USER_DEFINED;
+    case 4:
+        return is_padding(text, id)     ? HN_TOKEN_UNUSED
+               : is_stray_control(text) ? HN_TOKEN_CONTROL
+                                        : HN_TOKEN_USER_DEFINED;
     case 5: return HN_TOKEN_UNUSED;
     case 6: return HN_TOKEN_BYTE;
     default: return HN_TOKEN_NORMAL;
@@ -103,7 +109,8 @@ static hn_status take_tokens(source *s) {
     hn_tokenizer *t = s->t;
     bool spm = t->kind == HN_MODEL_SPM, phi3 = is_phi3(s->g);
     size_t n_bytes = 0;
-    if (s->tokens->n_items == 0 || s->tokens->n_items > TOKENS_MAX) return fail(s, "tokenizer.ggml.tokens", "it is empty or too long");
+    if (s->tokens->n_items == 0 || s->tokens->n_items > TOKENS_MAX)
+        return fail(s, "tokenizer.ggml.tokens", "it is empty or too long");
     uint32_t n = (uint32_t)s->tokens->n_items;
     for (uint32_t i = 0; i < n; i++) n_bytes += s->tokens->strings[i].len;
     t->kinds = hn_alloc(n);
@@ -113,8 +120,10 @@ static hn_status take_tokens(source *s) {
     if (spm) HN_TRY(hn_vocab_create(&t->pieces, n, n_bytes, s->err));
     for (uint32_t id = 0; id < n; id++) {
         t->kinds[id] = kind_of(s, id);
-        if (spm) hn_build_char_token(t, id, s->tokens->strings[id], true);
-        else hn_build_byte_token(t, id, s->tokens->strings[id]);
+        if (spm)
+            hn_build_char_token(t, id, s->tokens->strings[id], true);
+        else
+            hn_build_byte_token(t, id, s->tokens->strings[id]);
         HN_TRY(put_added(s, id, phi3));
     }
     return spm ? take_scores(s, n) : HN_OK;
@@ -208,8 +217,10 @@ static hn_status load(source *s, char family[64]) {
         return fail(s, "tokenizer.ggml.token_type", "it does not have one entry for each token");
     if (hn_str_equal(model, hn_str_of("gpt2"))) return load_bpe(s, family);
     if (hn_str_equal(model, hn_str_of("llama"))) return load_spm(s, family);
-    return hn_fail(s->err, HN_ERR_UNSUPPORTED, "tokenizer.ggml.model", "known: gpt2 (byte-level BPE), llama (SentencePiece BPE)",
-                   "the tokenizer model \"%.*s\" is not supported", (int)(model.len < 80 ? model.len : 80), model.len ? model.data : "");
+    return hn_fail(s->err, HN_ERR_UNSUPPORTED, "tokenizer.ggml.model",
+                   "known: gpt2 (byte-level BPE), llama (SentencePiece BPE)",
+                   "the tokenizer model \"%.*s\" is not supported", (int)(model.len < 80 ? model.len : 80),
+                   model.len ? model.data : "");
 }
 
 hn_status hn_tokenizer_from_gguf(const hn_gguf *gguf, hn_tokenizer **tokenizer, hn_error *err) {
@@ -219,7 +230,9 @@ hn_status hn_tokenizer_from_gguf(const hn_gguf *gguf, hn_tokenizer **tokenizer, 
     if (!s.t) return hn_fail_memory(err, sizeof(hn_tokenizer));
     hn_status st = load(&s, family);
     if (st == HN_OK) st = hn_tokenizer_finish(s.t, family, err);
-    if (st == HN_OK) *tokenizer = s.t;
-    else hn_tokenizer_free(s.t);
+    if (st == HN_OK)
+        *tokenizer = s.t;
+    else
+        hn_tokenizer_free(s.t);
     return st;
 }

@@ -1,5 +1,6 @@
 /* Tokenizers from Hugging Face's tokenizer.json: BPE models, byte-level or over characters with <0xNN> for other bytes.
- * Surprises: a token of one ASCII character stays ordinary text even where the file lists it as special (some models pad with
+ * Surprises: a token of one ASCII character stays ordinary text even where the file lists it as special (some models
+ * pad with
  * "!"), or it could not be written at all; the ids of a vocabulary may have holes, which become unused tokens. */
 #include "model/tokenizer_parts.h"
 
@@ -42,14 +43,15 @@ static hn_status check_model(source *s) {
     const json_t *type = json_object_get(s->model, "type"), *dropout = json_object_get(s->model, "dropout");
     if (!json_is_object(s->model)) return bad(s, "model", "it is missing");
     if (json_is_string(type) && strcmp(json_string_value(type), "BPE") != 0)
-        return hn_fail(s->err, HN_ERR_UNSUPPORTED, PLACE(s, "model.type"), "known: BPE", "the tokenizer model \"%.80s\" is not supported",
-                       json_string_value(type));
+        return hn_fail(s->err, HN_ERR_UNSUPPORTED, PLACE(s, "model.type"), "known: BPE",
+                       "the tokenizer model \"%.80s\" is not supported", json_string_value(type));
     s->vocab = json_object_get(s->model, "vocab");
     s->merges = json_object_get(s->model, "merges");
     s->added = json_object_get(s->root, "added_tokens");
     if (!json_is_object(s->vocab)) return bad(s, "model.vocab", "it must be an object");
     if (!json_is_array(s->merges)) return bad(s, "model.merges", "it must be an array");
-    if (s->added && !json_is_null(s->added) && !json_is_array(s->added)) return bad(s, "added_tokens", "it must be an array");
+    if (s->added && !json_is_null(s->added) && !json_is_array(s->added))
+        return bad(s, "added_tokens", "it must be an array");
     if (json_is_number(dropout) && json_number_value(dropout) > 0)
         return hn_fail(s->err, HN_ERR_UNSUPPORTED, PLACE(s, "model.dropout"), NULL, "dropout is not supported");
     static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -77,7 +79,8 @@ static hn_status count_tokens(source *s) {
     json_array_foreach(s->added, i, value) {
         const json_t *id = json_object_get(value, "id");
         HN_TRY(valid_id(s, id, "added_tokens"));
-        if (!json_is_string(json_object_get(value, "content"))) return bad(s, "added_tokens", "an entry has no content");
+        if (!json_is_string(json_object_get(value, "content")))
+            return bad(s, "added_tokens", "an entry has no content");
         if ((size_t)json_integer_value(id) >= n) n = (size_t)json_integer_value(id) + 1;
     }
     if (n == 0) return bad(s, "model.vocab", "it is empty");
@@ -135,8 +138,10 @@ static hn_status build_vocab(source *s) {
     t->own_pieces = characters;
     if (characters) HN_TRY(hn_vocab_create(&t->pieces, s->n, n_bytes, s->err));
     for (uint32_t id = 0; id < s->n; id++) {
-        if (characters) hn_build_char_token(t, id, s->texts[id], unmark);
-        else hn_build_byte_token(t, id, s->texts[id]);
+        if (characters)
+            hn_build_char_token(t, id, s->texts[id], unmark);
+        else
+            hn_build_byte_token(t, id, s->texts[id]);
     }
     hn_str unknown = text_of(json_object_get(s->model, "unk_token"));
     for (uint32_t id = 0; unknown.data && id < s->n; id++)
@@ -149,8 +154,11 @@ static hn_status build_vocab(source *s) {
 static hn_status put_added(source *s, const json_t *entry) {
     hn_tokenizer *t = s->t;
     hn_str text = text_of(json_object_get(entry, "content"));
-    hn_added added = {.id = (int32_t)json_integer_value(json_object_get(entry, "id")), .control = flag(entry, "special"),
-                      .lstrip = flag(entry, "lstrip"), .rstrip = flag(entry, "rstrip"), .single_word = flag(entry, "single_word")};
+    hn_added added = {.id = (int32_t)json_integer_value(json_object_get(entry, "id")),
+                      .control = flag(entry, "special"),
+                      .lstrip = flag(entry, "lstrip"),
+                      .rstrip = flag(entry, "rstrip"),
+                      .single_word = flag(entry, "single_word")};
     const json_t *normalized = json_object_get(entry, "normalized");
     if (!(normalized ? json_is_true(normalized) : !added.control)) return hn_added_put(&t->raw, text, added, s->err);
     hn_buf out;
@@ -203,7 +211,8 @@ static hn_status build_merges(source *s) {
 static hn_status add_start(source *s, const json_t *id) {
     if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= s->n)
         return bad(s, "post_processor", "a special token is not in the vocabulary");
-    if (s->t->n_starts == sizeof s->t->starts / sizeof *s->t->starts) return bad(s, "post_processor", "it adds too many tokens at the start");
+    if (s->t->n_starts == sizeof s->t->starts / sizeof *s->t->starts)
+        return bad(s, "post_processor", "it adds too many tokens at the start");
     s->t->starts[s->t->n_starts++] = (int32_t)json_integer_value(id);
     return HN_OK;
 }
@@ -230,7 +239,8 @@ static hn_status read_post_processor(source *s, const json_t *node, int depth) {
     if (strcmp(type, "RobertaProcessing") == 0 || strcmp(type, "BertProcessing") == 0)
         return add_start(s, json_array_get(json_object_get(node, "cls"), 1));
     if (strcmp(type, "Sequence") != 0 || depth == 4)
-        return hn_fail(s->err, HN_ERR_UNSUPPORTED, PLACE(s, "post_processor"), NULL, "the post-processor \"%.80s\" is not supported", type);
+        return hn_fail(s->err, HN_ERR_UNSUPPORTED, PLACE(s, "post_processor"), NULL,
+                       "the post-processor \"%.80s\" is not supported", type);
     const json_t *all = json_object_get(node, "processors");
     for (size_t i = 0; i < json_array_size(all); i++) HN_TRY(read_post_processor(s, json_array_get(all, i), depth + 1));
     return HN_OK;
@@ -242,7 +252,8 @@ static void guess_specials(hn_tokenizer *t) {
                                          "<｜begin▁of▁sentence｜>"};
     t->adds_bos = t->n_starts > 0;
     t->bos = t->adds_bos ? t->starts[0] : -1;
-    for (size_t i = 0; t->bos < 0 && i < sizeof starts / sizeof *starts; i++) t->bos = hn_tokenizer_find_special(t, starts[i]);
+    for (size_t i = 0; t->bos < 0 && i < sizeof starts / sizeof *starts; i++)
+        t->bos = hn_tokenizer_find_special(t, starts[i]);
 }
 
 /* --- the whole --- */
@@ -254,7 +265,8 @@ static hn_status load(source *s) {
     size_t i;
     HN_TRY(check_model(s));
     HN_TRY(hn_json_normalizer(json_object_get(s->root, "normalizer"), PLACE(s, "normalizer"), t, s->err));
-    HN_TRY(hn_json_pretokenizer(json_object_get(s->root, "pre_tokenizer"), PLACE(s, "pre_tokenizer"), t, &byte_level, s->err));
+    HN_TRY(hn_json_pretokenizer(json_object_get(s->root, "pre_tokenizer"), PLACE(s, "pre_tokenizer"), t, &byte_level,
+                                s->err));
     t->kind = byte_level ? HN_MODEL_BYTE_BPE : HN_MODEL_CHAR_BPE;
     t->byte_fallback = flag(s->model, "byte_fallback");
     t->fuse_unknown = flag(s->model, "fuse_unk");
@@ -271,16 +283,20 @@ static hn_status load(source *s) {
     return HN_OK;
 }
 
-hn_status hn_tokenizer_from_json(const char *json, size_t n, const char *name, hn_tokenizer **tokenizer, hn_error *err) {
+hn_status hn_tokenizer_from_json(const char *json, size_t n, const char *name, hn_tokenizer **tokenizer,
+                                 hn_error *err) {
     json_t *root;
     *tokenizer = NULL;
     HN_TRY(hn_json_parse(json, n, name, HN_JSON_NUL, &root, err));
-    source s = {.t = hn_tokenizer_alloc(), .root = root, .model = json_object_get(root, "model"), .name = name, .err = err};
+    source s = {
+        .t = hn_tokenizer_alloc(), .root = root, .model = json_object_get(root, "model"), .name = name, .err = err};
     hn_status st = s.t ? load(&s) : hn_fail_memory(err, sizeof(hn_tokenizer));
     hn_free(s.texts);
     json_decref(root);
-    if (st == HN_OK) *tokenizer = s.t;
-    else hn_tokenizer_free(s.t);
+    if (st == HN_OK)
+        *tokenizer = s.t;
+    else
+        hn_tokenizer_free(s.t);
     return st;
 }
 
@@ -293,7 +309,8 @@ static int32_t config_token(const hn_tokenizer *t, const json_t *value) {
 hn_status hn_tokenizer_apply_config(hn_tokenizer *t, const char *json, size_t n, const char *name, hn_error *err) {
     json_t *config;
     HN_TRY(hn_json_parse(json, n, name, HN_JSON_NUL, &config, err));
-    int32_t bos = config_token(t, json_object_get(config, "bos_token")), eos = config_token(t, json_object_get(config, "eos_token"));
+    int32_t bos = config_token(t, json_object_get(config, "bos_token")),
+            eos = config_token(t, json_object_get(config, "eos_token"));
     const json_t *adds = json_object_get(config, "add_bos_token");
     if (bos >= 0) t->bos = bos;
     if (eos >= 0) t->eos = eos;

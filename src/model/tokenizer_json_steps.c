@@ -1,5 +1,6 @@
 /* The normalizer and the pre-tokenizer of a tokenizer.json as steps; see tokenizer_parts.h.
- * Surprise: ByteLevel inside a sequence rewrites the text into its alphabet, and the steps after it see that (Falcon's digits). */
+ * Surprise: ByteLevel inside a sequence rewrites the text into its alphabet, and the steps after it see that
+ * (Falcon's digits). */
 #include "model/tokenizer_parts.h"
 
 #include "base/alloc.h"
@@ -23,14 +24,16 @@ static hn_status read_pattern(const json_t *node, const char *where, bool *is_re
     const json_t *found = string ? string : regex;
     *is_regex = !string;
     *text = (hn_str){0};
-    if (!json_is_string(found)) return hn_fail(err, HN_ERR_INPUT, where, NULL, "field `pattern` must hold a String or a Regex");
+    if (!json_is_string(found))
+        return hn_fail(err, HN_ERR_INPUT, where, NULL, "field `pattern` must hold a String or a Regex");
     *text = (hn_str){json_string_value(found), json_string_length(found)};
     return HN_OK;
 }
 
 /* --- normalizer --- */
 
-static hn_status copy_text(const json_t *node, const char *where, const char *key, char **text, size_t *n, hn_error *err) {
+static hn_status copy_text(const json_t *node, const char *where, const char *key, char **text, size_t *n,
+                           hn_error *err) {
     const json_t *value = json_object_get(node, key);
     if (!json_is_string(value)) return hn_fail(err, HN_ERR_INPUT, where, NULL, "field `%s` must be a string", key);
     *n = json_string_length(value);
@@ -70,7 +73,8 @@ static hn_status normalizer_step(const json_t *node, const char *where, hn_token
     const char *type;
     HN_TRY(hn_json_get_string(node, where, "type", &type, err));
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (strcmp(type, plain[i].name) == 0) return hn_normalizer_add(&t->normalizer, (hn_normal){.kind = plain[i].kind}, err);
+        if (strcmp(type, plain[i].name) == 0)
+            return hn_normalizer_add(&t->normalizer, (hn_normal){.kind = plain[i].kind}, err);
     if (strcmp(type, "Strip") == 0) {
         hn_normal step = {.kind = HN_NORMAL_STRIP, .left = true, .right = true};
         HN_TRY(hn_json_opt_bool(node, where, "strip_left", &step.left, err));
@@ -80,10 +84,12 @@ static hn_status normalizer_step(const json_t *node, const char *where, hn_token
     if (strcmp(type, "Prepend") == 0) return add_prepend(node, where, t, err);
     if (strcmp(type, "Replace") == 0) return add_replace(node, where, t, err);
     if (strcmp(type, "Sequence") != 0) return unsupported(where, "normalizer", type, err);
-    if (depth == DEPTH_MAX) return hn_fail(err, HN_ERR_LIMIT, where, NULL, "normalizers are nested deeper than %d", DEPTH_MAX);
+    if (depth == DEPTH_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, where, NULL, "normalizers are nested deeper than %d", DEPTH_MAX);
     json_t *all;
     HN_TRY(hn_json_get_array(node, where, "normalizers", &all, err));
-    for (size_t i = 0; i < json_array_size(all); i++) HN_TRY(normalizer_step(json_array_get(all, i), where, t, depth + 1, err));
+    for (size_t i = 0; i < json_array_size(all); i++)
+        HN_TRY(normalizer_step(json_array_get(all, i), where, t, depth + 1, err));
     return HN_OK;
 }
 
@@ -148,15 +154,18 @@ static hn_status add_metaspace(builder *b, const json_t *node) {
     HN_TRY(hn_json_opt_bool(node, b->where, "split", &split, b->err));
     if (strcmp(mark, "\xE2\x96\x81") != 0) return unsupported(b->where, "Metaspace replacement", mark, b->err);
     bool always = strcmp(scheme, "always") == 0, first = strcmp(scheme, "first") == 0;
-    if (!always && !first && strcmp(scheme, "never") != 0) return unsupported(b->where, "prepend scheme", scheme, b->err);
+    if (!always && !first && strcmp(scheme, "never") != 0)
+        return unsupported(b->where, "prepend scheme", scheme, b->err);
     b->t->prefix = always ? HN_PREFIX_ALWAYS : first ? HN_PREFIX_FIRST : HN_PREFIX_NEVER;
-    return hn_pretokenizer_add(b->p, (hn_step){.kind = HN_STEP_METASPACE, .prefix = b->t->prefix, .cut = split}, b->err);
+    return hn_pretokenizer_add(b->p, (hn_step){.kind = HN_STEP_METASPACE, .prefix = b->t->prefix, .cut = split},
+                               b->err);
 }
 
 static hn_status add_digits(builder *b, const json_t *node) {
     bool individual = false;
     HN_TRY(hn_json_opt_bool(node, b->where, "individual_digits", &individual, b->err));
-    return hn_pretokenizer_add(b->p, (hn_step){.kind = HN_STEP_DIGITS, .how = individual ? HN_SPLIT_ISOLATED : HN_SPLIT_CONTIGUOUS}, b->err);
+    return hn_pretokenizer_add(
+        b->p, (hn_step){.kind = HN_STEP_DIGITS, .how = individual ? HN_SPLIT_ISOLATED : HN_SPLIT_CONTIGUOUS}, b->err);
 }
 
 static hn_status add_delimiter(builder *b, const json_t *node) {
@@ -170,9 +179,11 @@ static hn_status pretokenizer_step(builder *b, const json_t *node, int depth) {
     HN_TRY(hn_json_get_string(node, b->where, "type", &type, b->err));
     if (strcmp(type, "Sequence") == 0) {
         json_t *all;
-        if (depth == DEPTH_MAX) return hn_fail(b->err, HN_ERR_LIMIT, b->where, NULL, "pre-tokenizers are nested deeper than %d", DEPTH_MAX);
+        if (depth == DEPTH_MAX)
+            return hn_fail(b->err, HN_ERR_LIMIT, b->where, NULL, "pre-tokenizers are nested deeper than %d", DEPTH_MAX);
         HN_TRY(hn_json_get_array(node, b->where, "pretokenizers", &all, b->err));
-        for (size_t i = 0; i < json_array_size(all); i++) HN_TRY(pretokenizer_step(b, json_array_get(all, i), depth + 1));
+        for (size_t i = 0; i < json_array_size(all); i++)
+            HN_TRY(pretokenizer_step(b, json_array_get(all, i), depth + 1));
         return HN_OK;
     }
     if (b->alphabet_pending) {
@@ -185,9 +196,11 @@ static hn_status pretokenizer_step(builder *b, const json_t *node, int depth) {
     if (strcmp(type, "Digits") == 0) return add_digits(b, node);
     if (strcmp(type, "Metaspace") == 0) return add_metaspace(b, node);
     if (strcmp(type, "CharDelimiterSplit") == 0) return add_delimiter(b, node);
-    if (strcmp(type, "WhitespaceSplit") == 0) return hn_pretokenizer_add_regex(b->p, hn_str_of("\\s+"), HN_SPLIT_REMOVED, false, b->err);
+    if (strcmp(type, "WhitespaceSplit") == 0)
+        return hn_pretokenizer_add_regex(b->p, hn_str_of("\\s+"), HN_SPLIT_REMOVED, false, b->err);
     if (strcmp(type, "Whitespace") == 0)
-        return hn_pretokenizer_add_regex(b->p, hn_str_of("[" WORD "]+|[^\\s" WORD "]+"), HN_SPLIT_REMOVED, true, b->err);
+        return hn_pretokenizer_add_regex(b->p, hn_str_of("[" WORD "]+|[^\\s" WORD "]+"), HN_SPLIT_REMOVED, true,
+                                         b->err);
     if (strcmp(type, "Punctuation") != 0) return unsupported(b->where, "pre-tokenizer", type, b->err);
     hn_step step = {.kind = HN_STEP_PUNCTUATION};
     HN_TRY(read_behavior(b, node, &step.how));
@@ -196,7 +209,9 @@ static hn_status pretokenizer_step(builder *b, const json_t *node, int depth) {
 
 /* Each number alone and then GPT-2's words: one scanner does both. */
 static void join_smollm(hn_pretokenizer *p) {
-    if (p->n_steps != 2 || p->steps[1].scan != hn_scan_gpt2 || p->steps[0].how != HN_SPLIT_ISOLATED || p->steps[0].invert) return;
+    if (p->n_steps != 2 || p->steps[1].scan != hn_scan_gpt2 || p->steps[0].how != HN_SPLIT_ISOLATED ||
+        p->steps[0].invert)
+        return;
     bool pattern = p->steps[0].kind == HN_STEP_REGEX && strcmp(p->steps[0].text, "\\p{N}") == 0;
     if (!pattern && p->steps[0].kind != HN_STEP_DIGITS) return;
     hn_pretokenizer_free(p);
@@ -204,7 +219,8 @@ static void join_smollm(hn_pretokenizer *p) {
     p->n_steps = 1;
 }
 
-hn_status hn_json_pretokenizer(const json_t *node, const char *where, hn_tokenizer *t, bool *byte_level, hn_error *err) {
+hn_status hn_json_pretokenizer(const json_t *node, const char *where, hn_tokenizer *t, bool *byte_level,
+                               hn_error *err) {
     builder b = {.t = t, .p = &t->pretokenizer, .where = where, .err = err};
     *byte_level = false;
     if (!node || json_is_null(node)) return HN_OK;

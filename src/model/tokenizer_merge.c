@@ -1,6 +1,8 @@
 /* Merging the symbols of one word: the best pair first, leftmost of equals, until no pair merges.
- * A short word is searched again after each merge; a long one keeps its candidates in a heap, so a megabyte without a space
- * costs n log n. Both give the same ids. For BPE the best pair has the lowest rank; for SentencePiece the highest score of the
+ * A short word is searched again after each merge; a long one keeps its candidates in a heap, so a megabyte without a
+ * space
+ * costs n log n. Both give the same ids. For BPE the best pair has the lowest rank; for SentencePiece the highest
+ * score of the
  * joined text, turned into a number whose order is the other way round. */
 #include "model/tokenizer_parts.h"
 
@@ -94,7 +96,8 @@ static hn_status push_pair(hn_work *w, const char *word, uint32_t left) {
     return heap_push(w, (hn_candidate){(uint64_t)j.order << 32 | left, left, j.id, s->len + w->symbols[s->next].len});
 }
 
-/* Whether the pair that a candidate stood for is still there: a merge on either side changes the length of the two together. */
+/* Whether the pair that a candidate stood for is still there: a merge on either side changes the length of the two
+ * together. */
 static bool is_current(const hn_work *w, hn_candidate c) {
     const hn_symbol *s = &w->symbols[c.left];
     return s->len && s->next != UINT32_MAX && s->len + w->symbols[s->next].len == c.len;
@@ -133,9 +136,8 @@ hn_status hn_merge_symbols(hn_work *w, const char *word) {
     return HN_OK;
 }
 
-hn_status hn_symbol_push(hn_work *w, size_t start, size_t len, int32_t id) {
-    if (!hn_grow((void **)&w->symbols, &w->symbol_capacity, w->n_symbols + 1, sizeof *w->symbols))
-        return hn_fail_memory(w->err, w->n_symbols * sizeof *w->symbols);
-    w->symbols[w->n_symbols++] = (hn_symbol){.start = (uint32_t)start, .len = (uint32_t)len, .id = id};
-    return HN_OK;
+hn_status hn_symbols_start(hn_work *w, size_t n) {
+    w->n_symbols = 0;
+    if (hn_grow((void **)&w->symbols, &w->symbol_capacity, n, sizeof *w->symbols)) return HN_OK;
+    return hn_fail_memory(w->err, n * sizeof *w->symbols);
 }

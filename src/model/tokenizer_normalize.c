@@ -40,7 +40,8 @@ static int form_options(hn_normal_kind kind) {
     }
 }
 
-/* One valid stretch. Decomposing gives at most 18 code points for one (U+FDFA under NFKD): tried first with 4, then as many as said. */
+/* One valid stretch. Decomposing gives at most 18 code points for one (U+FDFA under NFKD): tried first with 4, then
+ * as many as said. */
 static hn_status form_stretch(const char *text, size_t n, int options, hn_buf *out, hn_error *err) {
     utf8proc_ssize_t capacity = (utf8proc_ssize_t)n * 2 + 32, used;
     utf8proc_int32_t *codepoints = NULL;
@@ -81,9 +82,12 @@ static void run_characters(hn_normal_kind kind, const char *text, size_t n, hn_b
         uint32_t cp;
         size_t used;
         bool valid = hn_utf8_decode_strict(text + i, n - i, &cp, &used);
-        if (!valid) hn_buf_append_char(out, text[i]);
-        else if (kind == HN_NORMAL_LOWER) hn_buf_append_codepoint(out, hn_unicode_lower(cp));
-        else if (!hn_unicode_is_mark(cp)) hn_buf_append(out, text + i, used);
+        if (!valid)
+            hn_buf_append_char(out, text[i]);
+        else if (kind == HN_NORMAL_LOWER)
+            hn_buf_append_codepoint(out, hn_unicode_lower(cp));
+        else if (!hn_unicode_is_mark(cp))
+            hn_buf_append(out, text + i, used);
         i += used;
     }
 }
@@ -114,7 +118,8 @@ static hn_status run_replace(const hn_normal *s, const char *text, size_t n, hn_
     size_t done = 0, from = 0;
     while (from <= n) {
         hn_regex_match m = {0};
-        if (s->regex) st = hn_regex_find(s->regex, scratch, text, n, from, &m, err);
+        if (s->regex)
+            st = hn_regex_find(s->regex, scratch, text, n, from, &m, err);
         else {
             const char *found = from < n && s->from_len ? memmem(text + from, n - from, s->from, s->from_len) : NULL;
             if (found) m = (hn_regex_match){true, (size_t)(found - text), (size_t)(found - text) + s->from_len};
@@ -152,7 +157,8 @@ hn_status hn_normalize(const hn_normalizer *z, const char *text, size_t n, hn_bu
     if (z->n_steps == 0) hn_buf_append(out, text, n);
     for (size_t i = 0; st == HN_OK && i < z->n_steps; i++) {
         hn_buf_clear(&other);
-        st = i == 0 ? run_step(&z->steps[i], text, n, &other, err) : run_step(&z->steps[i], hn_buf_str(out), out->len, &other, err);
+        st = i == 0 ? run_step(&z->steps[i], text, n, &other, err)
+                    : run_step(&z->steps[i], hn_buf_str(out), out->len, &other, err);
         if (st == HN_OK) st = hn_buf_check(&other, "the normalized text", err);
         hn_buf swap = *out;
         *out = other;

@@ -1,6 +1,7 @@
 /* What a tokenizer is made of; shared by the tokenizer_*.c files alone.
  *
- * A text goes: added tokens cut out (tokenizer_added.c) -> normalizer (tokenizer_normalize.c) -> words (pretokenize.c) -> merges
+ * A text goes: added tokens cut out (tokenizer_added.c) -> normalizer (tokenizer_normalize.c) -> words
+ * (pretokenize.c) -> merges
  * inside each word (tokenizer_bpe.c by rank of pairs, tokenizer_spm.c by score of the joined piece) -> ids. */
 #ifndef HN_MODEL_TOKENIZER_PARTS_H
 #define HN_MODEL_TOKENIZER_PARTS_H
@@ -30,6 +31,8 @@ void hn_vocab_end(hn_vocab *v, uint32_t id, size_t len);
 /* Makes the token findable; the first of several with one text wins. */
 void hn_vocab_index(hn_vocab *v, uint32_t id);
 int32_t hn_vocab_find(const hn_vocab *v, const char *text, size_t n); /* -1: none */
+int32_t hn_vocab_find_hashed(const hn_vocab *v, const char *text, size_t n, uint32_t hash);
+uint32_t hn_vocab_hash(const char *text, size_t n);
 
 static inline hn_str hn_vocab_text(const hn_vocab *v, uint32_t id) {
     return (hn_str){v->bytes + v->offsets[id], v->offsets[id + 1] - v->offsets[id]};
@@ -51,8 +54,9 @@ typedef struct hn_merges {
 } hn_merges;
 
 hn_status hn_merges_create(hn_merges *m, size_t n, hn_error *err) HN_MUST_CHECK;
-void hn_merges_add(hn_merges *m, int32_t left, int32_t right, uint32_t rank, int32_t id); /* the first of a pair stays */
-const hn_merge *hn_merges_find(const hn_merges *m, int32_t left, int32_t right);          /* NULL: no merge */
+void hn_merges_add(hn_merges *m, int32_t left, int32_t right, uint32_t rank,
+                   int32_t id);                                                  /* the first of a pair stays */
+const hn_merge *hn_merges_find(const hn_merges *m, int32_t left, int32_t right); /* NULL: no merge */
 
 /* --- added tokens: texts that become one token before anything else (tokenizer_added.c) --- */
 
@@ -82,7 +86,8 @@ typedef struct hn_added_match {
 
 hn_status hn_added_put(hn_added_set *set, hn_str text, hn_added added, hn_error *err) HN_MUST_CHECK;
 void hn_added_free(hn_added_set *set);
-/* Where control tokens may be: everywhere, or inside single ranges of a text that starts at `offset` of the text the ranges are for. */
+/* Where control tokens may be: everywhere, or inside single ranges of a text that starts at `offset` of the text the
+ * ranges are for. */
 typedef struct hn_trust {
     bool everywhere;
     const hn_text_range *ranges;
@@ -95,15 +100,24 @@ int32_t hn_added_find(const hn_added_set *set, hn_str text, bool *control); /* e
 
 /* --- normalizer (tokenizer_normalize.c) --- */
 
-typedef enum hn_normal_kind { HN_NORMAL_NFC, HN_NORMAL_NFD, HN_NORMAL_NFKC, HN_NORMAL_NFKD, HN_NORMAL_LOWER, HN_NORMAL_STRIP_ACCENTS,
-    HN_NORMAL_STRIP, HN_NORMAL_PREPEND, HN_NORMAL_REPLACE } hn_normal_kind;
+typedef enum hn_normal_kind {
+    HN_NORMAL_NFC,
+    HN_NORMAL_NFD,
+    HN_NORMAL_NFKC,
+    HN_NORMAL_NFKD,
+    HN_NORMAL_LOWER,
+    HN_NORMAL_STRIP_ACCENTS,
+    HN_NORMAL_STRIP,
+    HN_NORMAL_PREPEND,
+    HN_NORMAL_REPLACE
+} hn_normal_kind;
 
 typedef struct hn_normal {
     hn_normal_kind kind;
-    bool left, right;  /* strip */
-    char *from, *to;   /* owned; prepend: to; replace: from (or regex), to */
+    bool left, right; /* strip */
+    char *from, *to;  /* owned; prepend: to; replace: from (or regex), to */
     size_t from_len, to_len;
-    hn_regex *regex;   /* owned */
+    hn_regex *regex; /* owned */
 } hn_normal;
 
 enum { HN_NORMALS_MAX = 16 };
@@ -113,7 +127,8 @@ typedef struct hn_normalizer {
     size_t n_steps;
 } hn_normalizer;
 
-hn_status hn_normalizer_add(hn_normalizer *z, hn_normal step, hn_error *err) HN_MUST_CHECK; /* takes what `step` owns, also on failure */
+hn_status hn_normalizer_add(hn_normalizer *z, hn_normal step,
+                            hn_error *err) HN_MUST_CHECK; /* takes what `step` owns, also on failure */
 void hn_normalizer_free(hn_normalizer *z);
 /* Into `out` (cleared first). */
 hn_status hn_normalize(const hn_normalizer *z, const char *text, size_t n, hn_buf *out, hn_error *err) HN_MUST_CHECK;
@@ -136,8 +151,8 @@ struct hn_tokenizer {
     unsigned char *kinds; /* hn_token_kind of each id */
     float *scores;        /* SPM */
     hn_merges merges;
-    int32_t bytes[256];   /* byte -> id, or -1 */
-    atomic_uchar *whole;  /* per id: 0 not tried, 1 its text merges into it, 2 it does not */
+    int32_t bytes[256];  /* byte -> id, or -1 */
+    atomic_uchar *whole; /* per id: 0 not tried, 1 its text merges into it, 2 it does not */
     bool whole_words, byte_fallback, fuse_unknown;
     bool words_at_spaces; /* no merge joins something and U+2581 after it: words can be cut there */
     hn_prefix prefix;     /* what SPM puts in front; for decoding, where a space may have to go */
@@ -169,6 +184,13 @@ typedef struct hn_candidate {
     uint32_t len;   /* of both symbols, to see whether the pair is still there */
 } hn_candidate;
 
+/* What a word of this call became, so that the next of its kind is a copy. */
+typedef struct hn_cached {
+    uint32_t first, n_ids; /* place in the call's ids */
+    unsigned char len;     /* 0: free */
+    char text[31];
+} hn_cached;
+
 typedef struct hn_work {
     const hn_tokenizer *t;
     hn_tokens *out;
@@ -177,32 +199,44 @@ typedef struct hn_work {
     size_t n_symbols, symbol_capacity;
     hn_candidate *heap;
     size_t n_heap, heap_capacity;
+    hn_cached *cache; /* NULL for short texts */
+    size_t cache_mask;
     hn_words words;
     hn_buf text; /* normalized text */
     hn_buf raw;  /* a word out of the byte alphabet */
 } hn_work;
 
-hn_status hn_symbol_push(hn_work *w, size_t start, size_t len, int32_t id);
+hn_status hn_symbols_start(hn_work *w, size_t n); /* no symbols, and room for n */
+static inline void hn_symbol_add(hn_work *w, size_t start, size_t len, int32_t id) {
+    w->symbols[w->n_symbols++] = (hn_symbol){.start = (uint32_t)start, .len = (uint32_t)len, .id = id};
+}
 hn_status hn_merge_symbols(hn_work *w, const char *word); /* w->symbols until nothing merges (tokenizer_merge.c) */
-hn_status hn_bpe_word(hn_work *w, const char *word, size_t n);  /* BYTE_BPE and CHAR_BPE */
+hn_status hn_tokenize_word(hn_work *w, const char *word,
+                           size_t n);                          /* known words at once, others by (tokenizer_word.c): */
+hn_status hn_bpe_word(hn_work *w, const char *word, size_t n); /* BYTE_BPE and CHAR_BPE */
 hn_status hn_spm_word(hn_work *w, const char *word, size_t n);
+hn_status hn_put_id(hn_work *w,
+                    int32_t id); /* -1: nothing, as the reference does where there is no unknown token either */
 /* Cuts a text at the places that no merge crosses, and merges each word: for tokenizers without a pre-tokenizer. */
 hn_status hn_word_by_word(hn_work *w, const char *text, size_t n);
 
 /* Tables from a file (tokenizer_build.c); tokens in the order of ids, after kinds[id] is known. */
 void hn_build_byte_token(hn_tokenizer *t, uint32_t id, hn_str text);
-void hn_build_char_token(hn_tokenizer *t, uint32_t id, hn_str text, bool unmark); /* unmark: U+2581 decodes to a space */
+void hn_build_char_token(hn_tokenizer *t, uint32_t id, hn_str text,
+                         bool unmark); /* unmark: U+2581 decodes to a space */
 /* `text` has room for both; *last is the token that the merge before gave (-1 at first). */
 void hn_build_merge(hn_tokenizer *t, hn_str left, hn_str right, uint32_t rank, char *text, int32_t *last);
 
-/* Normalizer and pre-tokenizer of a tokenizer.json (tokenizer_json_steps.c); *byte_level: words are in GPT-2's byte alphabet. */
+/* Normalizer and pre-tokenizer of a tokenizer.json (tokenizer_json_steps.c); *byte_level: words are in GPT-2's byte
+ * alphabet. */
 hn_status hn_json_normalizer(const json_t *node, const char *where, hn_tokenizer *t, hn_error *err) HN_MUST_CHECK;
-hn_status hn_json_pretokenizer(const json_t *node, const char *where, hn_tokenizer *t, bool *byte_level, hn_error *err) HN_MUST_CHECK;
+hn_status hn_json_pretokenizer(const json_t *node, const char *where, hn_tokenizer *t, bool *byte_level,
+                               hn_error *err) HN_MUST_CHECK;
 
 /* Called once everything is in place: first bytes, end tokens, whether words can be cut at spaces, the description. */
 hn_status hn_tokenizer_finish(hn_tokenizer *t, const char *family, hn_error *err) HN_MUST_CHECK;
 hn_tokenizer *hn_tokenizer_alloc(void);
 void hn_tokenizer_add_end(hn_tokenizer *t, int32_t id); /* -1 and repeats are ignored */
-int hn_byte_token(hn_str text); /* the byte of "<0xNN>", or -1 */
+int hn_byte_token(hn_str text);                         /* the byte of "<0xNN>", or -1 */
 
 #endif

@@ -25,7 +25,8 @@ static void check_row(const hn_tokenizer *t, json_t *row) {
         hn_buf back;
         hn_buf_init(&back, 0);
         hn_test_ok(hn_tokenizer_decode(t, ids.ids, ids.n, true, true, &back, &err), &err);
-        if (back.len != n || memcmp(hn_buf_str(&back), bytes, n) != 0) fail_msg("%s comes back different", name ? name : bytes);
+        if (back.len != n || memcmp(hn_buf_str(&back), bytes, n) != 0)
+            fail_msg("%s comes back different", name ? name : bytes);
         hn_buf_free(&back);
     }
     hn_tokens_free(&ids);

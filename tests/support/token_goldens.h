@@ -1,4 +1,5 @@
-/* Checks a tokenizer against a tokens.jsonl of ../shared/goldens: ids of each text, special true or false, and back to the text.
+/* Checks a tokenizer against a tokens.jsonl of ../shared/goldens: ids of each text, special true or false, and back
+ * to the text.
  *
  *     hn_test_token_goldens(tokenizer, "goldens/tiny/tokens.jsonl");
  *

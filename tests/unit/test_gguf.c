@@ -59,8 +59,10 @@ static void refused(hn_buf *b, hn_status code, const char *word) {
     hn_gguf *g;
     hn_error err = {0};
     hn_status st = open_buf(b, &g, &err);
-    if (st != code) fail_msg("%s instead of %s for '%s': %s", hn_status_name(st), hn_status_name(code), word, err.message);
-    if (!strstr(err.message, word) && !strstr(err.where, word)) fail_msg("no '%s' in: %s: %s", word, err.where, err.message);
+    if (st != code)
+        fail_msg("%s instead of %s for '%s': %s", hn_status_name(st), hn_status_name(code), word, err.message);
+    if (!strstr(err.message, word) && !strstr(err.where, word))
+        fail_msg("no '%s' in: %s: %s", word, err.where, err.message);
     assert_null(g);
     hn_buf_free(b);
 }
@@ -81,7 +83,8 @@ static void put_everything(hn_buf *b) {
     put_key(b, "small64", HN_GGUF_U64), put(b, 4096, 8);
     put_key(b, "i64", HN_GGUF_I64), put(b, (uint64_t)-5, 8);
     put_key(b, "f64", HN_GGUF_F64), put(b, 0x3FF8000000000000u, 8);
-    put_key(b, "ints", HN_GGUF_ARRAY), put_array(b, HN_GGUF_I32, 3), put(b, 1, 4), put(b, (uint32_t)-2, 4), put(b, 3, 4);
+    put_key(b, "ints", HN_GGUF_ARRAY), put_array(b, HN_GGUF_I32, 3), put(b, 1, 4), put(b, (uint32_t)-2, 4),
+        put(b, 3, 4);
     put_key(b, "words", HN_GGUF_ARRAY), put_array(b, HN_GGUF_STRING, 2), put_str(b, "one"), put_str(b, "");
     put_key(b, "none", HN_GGUF_ARRAY), put_array(b, HN_GGUF_STRING, 0);
     put_key(b, "nested", HN_GGUF_ARRAY), put_array(b, HN_GGUF_ARRAY, 2);
@@ -111,7 +114,8 @@ static void every_type_is_read(void **state) {
     assert_int_equal(hn_gguf_u32(g, "f32", 9), 9);
     assert_int_equal(hn_gguf_u32(g, "ints", 9), 9);
     assert_int_equal(hn_gguf_u32(g, "absent", 9), 9);
-    assert_true(hn_gguf_f64(g, "i8", 0) == -3 && hn_gguf_f64(g, "i16", 0) == -300 && hn_gguf_f64(g, "i32", 0) == -70000);
+    assert_true(hn_gguf_f64(g, "i8", 0) == -3 && hn_gguf_f64(g, "i16", 0) == -300 &&
+                hn_gguf_f64(g, "i32", 0) == -70000);
     assert_true(hn_gguf_f64(g, "i64", 0) == -5 && hn_gguf_f64(g, "f32", 0) == 1.5 && hn_gguf_f64(g, "f64", 0) == 1.5);
     assert_true(hn_gguf_bool(g, "yes", false) && hn_gguf_bool(g, "absent", true) && !hn_gguf_bool(g, "u8", false));
     hn_str text = hn_gguf_str(g, "text");
@@ -165,7 +169,8 @@ static void hostile_counts(void **state) {
         put_head(&b, counts[i], 0), refused(&b, HN_ERR_INPUT, "tensors");
         put_head(&b, 0, counts[i]), refused(&b, HN_ERR_INPUT, "metadata entries");
         put_head(&b, 0, 1), put(&b, counts[i] | 512, 8), pad(&b, 64), refused(&b, HN_ERR_INPUT, "metadata entry 0");
-        put_head(&b, 0, 1), put_key(&b, "s", HN_GGUF_STRING), put(&b, counts[i], 8), refused(&b, HN_ERR_INPUT, "metadata s");
+        put_head(&b, 0, 1), put_key(&b, "s", HN_GGUF_STRING), put(&b, counts[i], 8),
+            refused(&b, HN_ERR_INPUT, "metadata s");
         for (uint32_t type = 0; type <= HN_GGUF_F64; type++) {
             put_head(&b, 0, 1), put_key(&b, "many", HN_GGUF_ARRAY), put_array(&b, type, counts[i]);
             refused(&b, HN_ERR_INPUT, "metadata many");
@@ -195,14 +200,16 @@ static void nesting_is_limited(void **state) {
     put_head(&b, 0, 1), put_key(&b, "deep", HN_GGUF_ARRAY);
     for (int i = 0; i < 100000; i++) put_array(&b, HN_GGUF_ARRAY, 1);
     refused(&b, HN_ERR_LIMIT, "nested");
-    put_head(&b, 0, 1), put_key(&b, "cut", HN_GGUF_ARRAY), put_array(&b, HN_GGUF_ARRAY, 1), put_array(&b, HN_GGUF_STRING, 1);
+    put_head(&b, 0, 1), put_key(&b, "cut", HN_GGUF_ARRAY), put_array(&b, HN_GGUF_ARRAY, 1),
+        put_array(&b, HN_GGUF_STRING, 1);
     put(&b, 1 << 20, 8), refused(&b, HN_ERR_INPUT, "metadata cut");
 }
 
 static void hostile_tensors(void **state) {
     (void)state;
     hn_buf b;
-#define ONE(d0, d1, type, offset) (put_head(&b, 1, 0), put_tensor(&b, "bad.weight", d0, d1, type, offset), pad(&b, 32), put(&b, 0, 8))
+#define ONE(d0, d1, type, offset)                                                                                      \
+    (put_head(&b, 1, 0), put_tensor(&b, "bad.weight", d0, d1, type, offset), pad(&b, 32), put(&b, 0, 8))
     ONE(1, 1, 4, 0), refused(&b, HN_ERR_UNSUPPORTED, "number 4");
     ONE(1, 1, 4, 0), refused(&b, HN_ERR_UNSUPPORTED, "bad.weight");
     ONE(1, 1, 255, 0), refused(&b, HN_ERR_UNSUPPORTED, "number 255");
@@ -232,7 +239,8 @@ static void alignment_key(void **state) {
         put_head(&b, 0, 1), put_key(&b, "general.alignment", HN_GGUF_U32), put(&b, bad[i], 4);
         refused(&b, HN_ERR_INPUT, "general.alignment");
     }
-    put_head(&b, 0, 1), put_key(&b, "general.alignment", HN_GGUF_STRING), put_str(&b, "32"), refused(&b, HN_ERR_INPUT, "alignment");
+    put_head(&b, 0, 1), put_key(&b, "general.alignment", HN_GGUF_STRING), put_str(&b, "32"),
+        refused(&b, HN_ERR_INPUT, "alignment");
 }
 
 /* Every prefix of a file is refused: the last byte belongs to a tensor. */
@@ -243,7 +251,8 @@ static void truncated_everywhere(const char *bytes, size_t n, size_t n_header) {
         char *copy = malloc(cut ? cut : 1); /* of its exact size: a sanitizer sees one byte too many */
         assert_non_null(copy);
         memcpy(copy, bytes, cut);
-        if (hn_gguf_open_memory(copy, cut, "cut", &g, &err) != HN_ERR_INPUT) fail_msg("cut at %zu: %s", cut, err.message);
+        if (hn_gguf_open_memory(copy, cut, "cut", &g, &err) != HN_ERR_INPUT)
+            fail_msg("cut at %zu: %s", cut, err.message);
         assert_true(err.where[0] && err.message[0]);
         free(copy);
     }
@@ -275,7 +284,8 @@ static void truncation_of_real_files(void **state) {
         }
         hn_gguf_close(g);
         /* All of the small header; of the big one (a vocabulary of 32,000) the ends, where the structure is. */
-        if (i == 0) truncated_everywhere(bytes, n, header);
+        if (i == 0)
+            truncated_everywhere(bytes, n, header);
         else {
             truncated_everywhere(bytes, 4096, 4096);
             for (size_t cut = header - 2048; cut < header; cut++)
@@ -310,7 +320,9 @@ static void vocabularies_open(void **state) {
     static const struct {
         const char *name;
         uint64_t n_tokens;
-    } files[] = {{"suites/vocab/llama-bpe.gguf", 128256}, {"suites/vocab/gpt-2.gguf", 50257}, {"suites/vocab/llama-spm.gguf", 32000}};
+    } files[] = {{"suites/vocab/llama-bpe.gguf", 128256},
+                 {"suites/vocab/gpt-2.gguf", 50257},
+                 {"suites/vocab/llama-spm.gguf", 32000}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[HN_PATH_MAX];
         hn_gguf *g;
@@ -349,12 +361,18 @@ static void out_of_memory_is_a_status(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_is_read),       cmocka_unit_test(empty_file_and_strangers),
-        cmocka_unit_test(hostile_counts),           cmocka_unit_test(hostile_names),
-        cmocka_unit_test(nesting_is_limited),       cmocka_unit_test(hostile_tensors),
-        cmocka_unit_test(alignment_key),            cmocka_unit_test(truncation_of_made_files),
-        cmocka_unit_test(truncation_of_real_files), cmocka_unit_test(real_files_say_what_their_makers_say),
-        cmocka_unit_test(vocabularies_open),        cmocka_unit_test(out_of_memory_is_a_status),
+        cmocka_unit_test(every_type_is_read),
+        cmocka_unit_test(empty_file_and_strangers),
+        cmocka_unit_test(hostile_counts),
+        cmocka_unit_test(hostile_names),
+        cmocka_unit_test(nesting_is_limited),
+        cmocka_unit_test(hostile_tensors),
+        cmocka_unit_test(alignment_key),
+        cmocka_unit_test(truncation_of_made_files),
+        cmocka_unit_test(truncation_of_real_files),
+        cmocka_unit_test(real_files_say_what_their_makers_say),
+        cmocka_unit_test(vocabularies_open),
+        cmocka_unit_test(out_of_memory_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Tokenizers at their edges: no text, any bytes, a megabyte of one letter, text that looks like control tokens, threads, memory that
+/* Tokenizers at their edges: no text, any bytes, a megabyte of one letter, text that looks like control tokens,
+ * threads, memory that
  * runs out, files that contradict themselves; and the hand-written scanners against their patterns under PCRE2. */
 #include "support.h"
 
@@ -12,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const fixtures[] = {"gpt2", "llama3", "smollm", "falcon", "deepseek3", "llama2", "mistral", "metaspace"};
+static const char *const fixtures[] = {"gpt2",      "llama3", "smollm",  "falcon",
+                                       "deepseek3", "llama2", "mistral", "metaspace"};
 enum { N_FIXTURES = 8, N_ROUND_TRIP = 7 };
 
 static hn_tokenizer *open_fixture(const char *name) {
@@ -47,7 +49,8 @@ static void check_round_trip(const hn_tokenizer *t, const char *text, size_t n, 
     hn_buf_init(&back, 0);
     hn_test_ok(hn_tokenizer_encode(t, text, n, flags, &ids, &err), &err);
     hn_test_ok(hn_tokenizer_decode(t, ids.ids, ids.n, true, strip, &back, &err), &err);
-    if (back.len != n || memcmp(hn_buf_str(&back), text, n) != 0) fail_msg("%zu bytes came back as %zu: %.60s", n, back.len, text);
+    if (back.len != n || memcmp(hn_buf_str(&back), text, n) != 0)
+        fail_msg("%zu bytes came back as %zu: %.60s", n, back.len, text);
     hn_buf_free(&back);
     hn_tokens_free(&ids);
 }
@@ -75,7 +78,8 @@ static void empty_texts(void **state) {
 /* Every byte, alone and in pairs, and truncated characters: what goes in comes out. */
 static void any_bytes_come_back(void **state) {
     (void)state;
-    static const char *const odd[] = {"\xFF", "a\x80z", "\xE2\x96", "\xE2\x96 \xE2", "\xF0\x9F\x9A", "\xC3 \xC3(", "\xED\xA0\x80", "x\xF4\x90\x80\x80y"};
+    static const char *const odd[] = {"\xFF",         "a\x80z",     "\xE2\x96",     "\xE2\x96 \xE2",
+                                      "\xF0\x9F\x9A", "\xC3 \xC3(", "\xED\xA0\x80", "x\xF4\x90\x80\x80y"};
     for (int i = 0; i < N_ROUND_TRIP - 1; i++) { /* all but the last two, which drop or change spaces */
         hn_tokenizer *t = open_fixture(fixtures[i]);
         char all[512];
@@ -96,12 +100,14 @@ static void a_megabyte_without_a_space(void **state) {
     assert_non_null(text);
     for (int i = 0; i < N_ROUND_TRIP - 1; i++) {
         hn_tokenizer *t = open_fixture(fixtures[i]);
+        /* All of it for one of each kind; the others share their code. */
+        size_t n = i == 0 || strcmp(fixtures[i], "llama2") == 0 ? N : N / 32;
         for (size_t k = 0; k < sizeof letters; k++) {
-            memset(text, letters[k], N);
-            check_round_trip(t, text, N, HN_TOKENIZE_SPECIAL, true);
+            memset(text, letters[k], n);
+            check_round_trip(t, text, n, HN_TOKENIZE_SPECIAL, true);
         }
-        for (size_t k = 0; k < N; k++) text[k] = "abcdefgh"[k * 2654435761u >> 20 & 7];
-        check_round_trip(t, text, N, 0, true);
+        for (size_t k = 0; k < n; k++) text[k] = "abcdefgh"[k * 2654435761u >> 20 & 7];
+        check_round_trip(t, text, n, 0, true);
         hn_tokenizer_free(t);
     }
     hn_tokenizer *spm = open_suite("llama-spm");
@@ -118,8 +124,27 @@ static void a_megabyte_without_a_space(void **state) {
 /* Texts put together from pieces of control tokens never give one unasked. */
 static void control_texts_stay_text(void **state) {
     (void)state;
-    static const char *const parts[] = {"<", "s", ">", "</", "</s>", "<s>", "<unk>", "<|", "|>", "end", "<|end|>", "<|im_end|>", "<|endoftext|>",
-                                        "<|eot_id|>", "<|begin_of_text|>", " ", "\n", "<0x0A>", "unk", "\xE2\x96\x81", "[PAD151646]"};
+    static const char *const parts[] = {"<",
+                                        "s",
+                                        ">",
+                                        "</",
+                                        "</s>",
+                                        "<s>",
+                                        "<unk>",
+                                        "<|",
+                                        "|>",
+                                        "end",
+                                        "<|end|>",
+                                        "<|im_end|>",
+                                        "<|endoftext|>",
+                                        "<|eot_id|>",
+                                        "<|begin_of_text|>",
+                                        " ",
+                                        "\n",
+                                        "<0x0A>",
+                                        "unk",
+                                        "\xE2\x96\x81",
+                                        "[PAD151646]"};
     static const char *const suites[] = {"llama-spm", "phi-3", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"};
     hn_rng rng;
     hn_rng_seed(&rng, 7, 0);
@@ -130,13 +155,16 @@ static void control_texts_stay_text(void **state) {
             hn_tokens ids = {0};
             hn_error err = {0};
             for (int k = 0; k < 12; k++)
-                snprintf(text + strlen(text), sizeof text - strlen(text), "%s", parts[hn_rng_below(&rng, sizeof parts / sizeof *parts)]);
+                snprintf(text + strlen(text), sizeof text - strlen(text), "%s",
+                         parts[hn_rng_below(&rng, sizeof parts / sizeof *parts)]);
             hn_test_ok(hn_tokenizer_encode(t, text, strlen(text), 0, &ids, &err), &err);
             for (size_t k = 0; k < ids.n; k++)
-                if (hn_tokenizer_kind(t, ids.ids[k]) == HN_TOKEN_CONTROL || hn_tokenizer_kind(t, ids.ids[k]) == HN_TOKEN_UNUSED) {
+                if (hn_tokenizer_kind(t, ids.ids[k]) == HN_TOKEN_CONTROL ||
+                    hn_tokenizer_kind(t, ids.ids[k]) == HN_TOKEN_UNUSED) {
                     hn_str piece = hn_tokenizer_piece(t, ids.ids[k]);
                     /* the unknown token is what "metaspace", which has no bytes, gives for a strange character */
-                    if (!hn_str_equal(piece, hn_str_of("<unk>"))) fail_msg("token %d (%.*s) from: %s", ids.ids[k], (int)piece.len, piece.data, text);
+                    if (!hn_str_equal(piece, hn_str_of("<unk>")))
+                        fail_msg("token %d (%.*s) from: %s", ids.ids[k], (int)piece.len, piece.data, text);
                 }
             hn_tokens_free(&ids);
         }
@@ -154,16 +182,50 @@ static const struct {
     const char *pattern;
 } scanners[] = {
     {hn_scan_gpt2, GPT2},
-    {hn_scan_llama3, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE},
-    {hn_scan_qwen2, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE},
-    {hn_scan_qwen35, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" WHITE},
+    {hn_scan_llama3,
+     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE},
+    {hn_scan_qwen2,
+     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE},
+    {hn_scan_qwen35, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| "
+                     "?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" WHITE},
     {hn_scan_newlines, "[^\\n]+|[\\n]+"},
 };
 
 static size_t random_text(hn_rng *rng, char *text, size_t max) {
-    static const char *const parts[] = {"a", "B", "z", "'", "'s", "'LL", "'ve", "'Re", "'\xC5\xBF", "0", "7", "42", " ", "  ", "\t", "\n", "\r\n", "!", "?", "_",
-                                        "\xC3\xA9", "\xC2\xBD", "\xC2\xA0", "\xE3\x80\x80", "\xCC\x81", "\xE4\xBD\xA0", "\xF0\x9F\x9A\x80", "\xE2\x80\x8B",
-                                        "\xE2\x80\xA8", "\xD9\xA3", "\xE0\xA4\xBE", "\x01", "\xC2\x85", "\xE2\x85\xA7"};
+    static const char *const parts[] = {"a",
+                                        "B",
+                                        "z",
+                                        "'",
+                                        "'s",
+                                        "'LL",
+                                        "'ve",
+                                        "'Re",
+                                        "'\xC5\xBF",
+                                        "0",
+                                        "7",
+                                        "42",
+                                        " ",
+                                        "  ",
+                                        "\t",
+                                        "\n",
+                                        "\r\n",
+                                        "!",
+                                        "?",
+                                        "_",
+                                        "\xC3\xA9",
+                                        "\xC2\xBD",
+                                        "\xC2\xA0",
+                                        "\xE3\x80\x80",
+                                        "\xCC\x81",
+                                        "\xE4\xBD\xA0",
+                                        "\xF0\x9F\x9A\x80",
+                                        "\xE2\x80\x8B",
+                                        "\xE2\x80\xA8",
+                                        "\xD9\xA3",
+                                        "\xE0\xA4\xBE",
+                                        "\x01",
+                                        "\xC2\x85",
+                                        "\xE2\x85\xA7"};
     size_t n = 0, count = hn_rng_below(rng, 24);
     for (size_t i = 0; i < count; i++) {
         const char *part = parts[hn_rng_below(rng, sizeof parts / sizeof *parts)];
@@ -192,7 +254,8 @@ static void scanners_do_what_patterns_do(void **state) {
                 hn_test_ok(hn_regex_find(re, scratch, text, n, at, &m, &err), &err);
                 size_t end = scanners[i].scan(text, n, at);
                 if (!m.found || m.start != at || m.end != end)
-                    fail_msg("scanner %zu in '%.*s': %zu to %zu, the pattern says %zu to %zu", i, (int)n, text, at, end, m.start, m.end);
+                    fail_msg("scanner %zu in '%.*s': %zu to %zu, the pattern says %zu to %zu", i, (int)n, text, at, end,
+                             m.start, m.end);
                 at = end;
             }
         }
@@ -217,7 +280,8 @@ static void smollm_scanner_does_both_steps(void **state) {
         hn_test_ok(hn_pretokenize(&p, text, n, true, &words, &err), &err);
         for (size_t i = 0; i < words.n; i++) {
             size_t end = hn_scan_smollm(text, n, at);
-            if (words.spans[i].start != at || words.spans[i].end != end) fail_msg("'%.*s': %zu to %zu", (int)n, text, at, end);
+            if (words.spans[i].start != at || words.spans[i].end != end)
+                fail_msg("'%.*s': %zu to %zu", (int)n, text, at, end);
             at = end;
         }
         assert_int_equal(at, n);
@@ -253,7 +317,9 @@ static void put_str(hn_buf *b, const char *text) {
     hn_buf_append_str(b, text);
 }
 
-static void put_text(hn_buf *b, const char *key, const char *text) { put_str(b, key), put(b, HN_GGUF_STRING, 4), put_str(b, text); }
+static void put_text(hn_buf *b, const char *key, const char *text) {
+    put_str(b, key), put(b, HN_GGUF_STRING, 4), put_str(b, text);
+}
 
 /* `list` is separated by commas. */
 static void put_list(hn_buf *b, const char *key, const char *list) {
@@ -287,7 +353,8 @@ static hn_tokenizer *load(hn_buf *b, hn_status code, const char *word) {
     hn_status st = hn_tokenizer_from_gguf(g, &t, &err);
     hn_gguf_close(g);
     hn_buf_free(b);
-    if (st != code) fail_msg("%s instead of %s: %s %s", hn_status_name(st), hn_status_name(code), err.where, err.message);
+    if (st != code)
+        fail_msg("%s instead of %s: %s %s", hn_status_name(st), hn_status_name(code), err.where, err.message);
     if (st != HN_OK && !strstr(err.message, word) && !strstr(err.where, word) && !strstr(err.hint, word))
         fail_msg("no '%s' in %s: %s (%s)", word, err.where, err.message, err.hint);
     return t;
@@ -298,7 +365,8 @@ static void bad_metadata(void **state) {
     static const uint32_t zeros[8] = {0}, nan[3] = {0, 0x7FC00000, 0};
     hn_buf b;
     start_file(&b, 0), (void)load(&b, HN_ERR_INPUT, "tokenizer.ggml.tokens");
-    start_file(&b, 1), put_text(&b, "tokenizer.ggml.tokens", "a"), (void)load(&b, HN_ERR_INPUT, "tokenizer.ggml.tokens");
+    start_file(&b, 1), put_text(&b, "tokenizer.ggml.tokens", "a"),
+        (void)load(&b, HN_ERR_INPUT, "tokenizer.ggml.tokens");
     start_file(&b, 2), put_text(&b, "tokenizer.ggml.model", "bert"), put_list(&b, "tokenizer.ggml.tokens", "a,b");
     (void)load(&b, HN_ERR_UNSUPPORTED, "bert");
     for (int i = 0; i < 2; i++) {
@@ -343,9 +411,13 @@ static void spaces_collapse_where_asked(void **state) {
     for (int collapse = 0; collapse < 2; collapse++) {
         hn_buf b;
         start_file(&b, 5), put_text(&b, "tokenizer.ggml.model", "llama");
-        put_list(&b, "tokenizer.ggml.tokens", "<unk>,<s>,\xE2\x96\x81,a,b,\xE2\x96\x81" "a"), put_numbers(&b, "tokenizer.ggml.scores", HN_GGUF_F32, scores, 6);
+        put_list(&b, "tokenizer.ggml.tokens",
+                 "<unk>,<s>,\xE2\x96\x81,a,b,\xE2\x96\x81"
+                 "a"),
+            put_numbers(&b, "tokenizer.ggml.scores", HN_GGUF_F32, scores, 6);
         put_numbers(&b, "tokenizer.ggml.token_type", HN_GGUF_I32, types, 6);
-        put_str(&b, "tokenizer.ggml.remove_extra_whitespaces"), put(&b, HN_GGUF_BOOL, 4), put(&b, (uint64_t)collapse, 1);
+        put_str(&b, "tokenizer.ggml.remove_extra_whitespaces"), put(&b, HN_GGUF_BOOL, 4),
+            put(&b, (uint64_t)collapse, 1);
         hn_tokenizer *t = load(&b, HN_OK, "");
         hn_tokens ids = {0};
         hn_error err = {0};
@@ -376,7 +448,8 @@ static void hashes_tell_tokenizers_apart(void **state) {
     }
 }
 
-static const char sample[] = "Hello world, it's 12 past 3; Gr\xC3\xB6\xC3\x9F" "e \xE4\xBD\xA0\xE5\xA5\xBD <s> transferring the quick brown fox.\n\n  end  ";
+static const char sample[] = "Hello world, it's 12 past 3; Gr\xC3\xB6\xC3\x9F"
+                             "e \xE4\xBD\xA0\xE5\xA5\xBD <s> transferring the quick brown fox.\n\n  end  ";
 
 static void *encode_often(void *arg) {
     hn_tokens *out = hn_calloc(1, sizeof *out);

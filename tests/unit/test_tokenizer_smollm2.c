@@ -38,7 +38,8 @@ static void facts(void **state) {
     assert_int_equal(hn_tokenizer_find_special(t, "Hello"), -1);
     assert_int_equal(hn_tokenizer_eos(t), 2);
     assert_false(hn_tokenizer_adds_bos(t));
-    assert_true(hn_tokenizer_is_end(t, 2) && hn_tokenizer_is_end(t, 0) && !hn_tokenizer_is_end(t, 1) && !hn_tokenizer_is_end(t, -1));
+    assert_true(hn_tokenizer_is_end(t, 2) && hn_tokenizer_is_end(t, 0) && !hn_tokenizer_is_end(t, 1) &&
+                !hn_tokenizer_is_end(t, -1));
     assert_int_equal(hn_tokenizer_kind(t, 2), HN_TOKEN_CONTROL);
     assert_int_equal(hn_tokenizer_kind(t, 19556), HN_TOKEN_NORMAL);
     hn_str piece = hn_tokenizer_piece(t, 19556);

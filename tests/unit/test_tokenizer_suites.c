@@ -10,7 +10,8 @@
 
 static const char separator[] = "\n__ggml_vocab_test__\n";
 
-static void check_text(const hn_tokenizer *t, const char *text, size_t n, const char *expected, const char *name, int index) {
+static void check_text(const hn_tokenizer *t, const char *text, size_t n, const char *expected, const char *name,
+                       int index) {
     hn_tokens ids = {0};
     hn_error err = {0};
     hn_test_ok(hn_tokenizer_encode(t, text, n, 0, &ids, &err), &err);
@@ -20,7 +21,8 @@ static void check_text(const hn_tokenizer *t, const char *text, size_t n, const 
         long id = strtol(p, &end, 10);
         if (end == p) break;
         if (at >= ids.n || ids.ids[at] != id)
-            fail_msg("%s text %d, token %zu: %d instead of %ld\n%.*s", name, index, at, at < ids.n ? ids.ids[at] : -1, id, (int)n, text);
+            fail_msg("%s text %d, token %zu: %d instead of %ld\n%.*s", name, index, at, at < ids.n ? ids.ids[at] : -1,
+                     id, (int)n, text);
         p = end + strspn(end, " ");
     }
     if (at != ids.n) fail_msg("%s text %d: %zu tokens instead of %zu", name, index, ids.n, at);

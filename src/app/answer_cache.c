@@ -45,8 +45,9 @@ void hn_answer_cache_free(hn_answer_cache *cache) {
 
 /* Writing in the order that Python's json gives reals back keeps them exact; see hn_json_write_real. */
 static json_t *pack(const hn_completion *c) {
-    json_t *value = json_pack("{s:s, s:[i,i], s:[f,f]}", "finish", c->finish == HN_FINISH_LENGTH ? "length" : "stop", "tokens",
-                              c->usage.prompt_tokens, c->usage.completion_tokens, "ms", c->timing.prefill_ms, c->timing.decode_ms);
+    json_t *value =
+        json_pack("{s:s, s:[i,i], s:[f,f]}", "finish", c->finish == HN_FINISH_LENGTH ? "length" : "stop", "tokens",
+                  c->usage.prompt_tokens, c->usage.completion_tokens, "ms", c->timing.prefill_ms, c->timing.decode_ms);
     bool fine = value != NULL;
     if (fine && c->text) fine = json_object_set_new(value, "text", json_stringn(c->text, c->text_bytes)) == 0;
     if (fine && c->label_logprobs) {
@@ -75,7 +76,8 @@ void hn_answer_cache_put(hn_answer_cache *cache, const char *key, const hn_compl
 
 hn_status hn_answer_cache_flush(hn_answer_cache *cache, bool only_if_due, hn_error *err) {
     if (cache->n_waiting == 0) return HN_OK;
-    if (only_if_due && cache->n_waiting < WAITING_MAX / 2 && hn_clock_seconds() - cache->first_waiting < WAIT_SECONDS) return HN_OK;
+    if (only_if_due && cache->n_waiting < WAITING_MAX / 2 && hn_clock_seconds() - cache->first_waiting < WAIT_SECONDS)
+        return HN_OK;
     HN_TRY(hn_cache_put(cache->store, (const char *const *)cache->keys, cache->values, cache->n_waiting, err));
     drop_waiting(cache);
     return HN_OK;
@@ -99,9 +101,9 @@ static bool unpack(hn_answer_cache *cache, const json_t *value, hn_completion *c
     const char *finish, *text = NULL;
     json_t *logprobs = NULL;
     size_t n_text = 0;
-    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o}", "finish", &finish, "tokens", &c->usage.prompt_tokens,
-                    &c->usage.completion_tokens, "ms", &c->timing.prefill_ms, &c->timing.decode_ms, "text", &text, &n_text, "logprobs",
-                    &logprobs) != 0)
+    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o}", "finish", &finish, "tokens",
+                    &c->usage.prompt_tokens, &c->usage.completion_tokens, "ms", &c->timing.prefill_ms,
+                    &c->timing.decode_ms, "text", &text, &n_text, "logprobs", &logprobs) != 0)
         return false;
     c->finish = strcmp(finish, "length") == 0 ? HN_FINISH_LENGTH : HN_FINISH_STOP;
     c->text = text;
@@ -109,7 +111,8 @@ static bool unpack(hn_answer_cache *cache, const json_t *value, hn_completion *c
     return logprobs ? read_logprobs(cache, logprobs, c) : text != NULL;
 }
 
-hn_status hn_answer_cache_get(hn_answer_cache *cache, const char *key, bool *found, hn_completion *completion, hn_error *err) {
+hn_status hn_answer_cache_get(hn_answer_cache *cache, const char *key, bool *found, hn_completion *completion,
+                              hn_error *err) {
     *found = false;
     *completion = (hn_completion){0};
     if (!cache->store) return HN_OK;

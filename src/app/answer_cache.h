@@ -18,7 +18,8 @@
 typedef struct hn_answer_cache hn_answer_cache;
 
 hn_status hn_answer_cache_create(hn_store *store, hn_answer_cache **cache, hn_error *err) HN_MUST_CHECK;
-hn_status hn_answer_cache_get(hn_answer_cache *cache, const char *key, bool *found, hn_completion *completion, hn_error *err) HN_MUST_CHECK;
+hn_status hn_answer_cache_get(hn_answer_cache *cache, const char *key, bool *found, hn_completion *completion,
+                              hn_error *err) HN_MUST_CHECK;
 /* A completion that cannot be kept (not finite, not UTF-8, out of memory) is left out: the cache is a convenience. */
 void hn_answer_cache_put(hn_answer_cache *cache, const char *key, const hn_completion *completion);
 /* Writes what waits; `only_if_due`: once a second has passed since the first waited, or many wait. */

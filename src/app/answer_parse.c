@@ -22,7 +22,8 @@ struct hn_answer_parser {
     double low, high;
     char **labels; /* (n_labels) copies */
     size_t n_labels;
-    candidate *candidates; /* wordings first, then labels: of equal matches the wording wins, for it is what the model saw */
+    candidate
+        *candidates; /* wordings first, then labels: of equal matches the wording wins, for it is what the model saw */
     size_t n_candidates;
     pcre2_code *regex;
 };
@@ -80,14 +81,17 @@ static hn_status add_labels(hn_answer_parser *p, const hn_contract *contract, ch
 static hn_status compile(hn_answer_parser *p, const char *pattern, hn_error *err) {
     int code;
     size_t at;
-    p->regex = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &at, NULL);
+    p->regex = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                             &code, &at, NULL);
     if (p->regex) return HN_OK;
     char text[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-    return hn_fail(err, HN_ERR_INPUT, "output: regex", "correct the pattern", "%s at character %zu of `%.200s`", text, at + 1, pattern);
+    return hn_fail(err, HN_ERR_INPUT, "output: regex", "correct the pattern", "%s at character %zu of `%.200s`", text,
+                   at + 1, pattern);
 }
 
-hn_status hn_answer_parser_create(const hn_contract *contract, char *const *wordings, hn_answer_parser **parser, hn_error *err) {
+hn_status hn_answer_parser_create(const hn_contract *contract, char *const *wordings, hn_answer_parser **parser,
+                                  hn_error *err) {
     *parser = NULL;
     hn_answer_parser *p = hn_calloc(1, sizeof *p);
     if (!p) return hn_fail_memory(err, sizeof *p);
@@ -97,8 +101,10 @@ hn_status hn_answer_parser_create(const hn_contract *contract, char *const *word
     hn_status st = HN_OK;
     if (p->kind == HN_CONTRACT_CHOICE) st = add_labels(p, contract, wordings, err);
     if (p->kind == HN_CONTRACT_REGEX) st = compile(p, contract->regex, err);
-    if (st == HN_OK) *parser = p;
-    else hn_answer_parser_free(p);
+    if (st == HN_OK)
+        *parser = p;
+    else
+        hn_answer_parser_free(p);
     return st;
 }
 
@@ -120,7 +126,9 @@ static int equal_label(const hn_answer_parser *p, hn_str folded) {
     return -1;
 }
 
-static bool is_word_character(uint32_t cp) { return hn_unicode_is_letter(cp) || hn_unicode_is_number(cp) || hn_unicode_is_mark(cp); }
+static bool is_word_character(uint32_t cp) {
+    return hn_unicode_is_letter(cp) || hn_unicode_is_number(cp) || hn_unicode_is_mark(cp);
+}
 
 static uint32_t character_before(hn_str text, size_t at) {
     uint32_t cp = ' ';
@@ -152,7 +160,8 @@ static const candidate *match_at(const hn_answer_parser *p, hn_str text, size_t 
     if (!starts_word(text, at)) return NULL;
     for (size_t i = 0; i < p->n_candidates; i++) {
         const candidate *c = &p->candidates[i];
-        if (c->n > text.len - at || memcmp(text.data + at, c->folded, c->n) != 0 || !ends_word(text, at + c->n)) continue;
+        if (c->n > text.len - at || memcmp(text.data + at, c->folded, c->n) != 0 || !ends_word(text, at + c->n))
+            continue;
         if (!best || c->n > best->n) best = c;
     }
     return best;
@@ -205,12 +214,15 @@ static size_t scan_number(hn_str s, char *out, size_t room) {
     for (; i < s.len && n + 1 < room; i++) {
         char c = s.data[i];
         bool digit_next = i + 1 < s.len && is_digit(s.data[i + 1]);
-        if (is_digit(c)) out[n++] = c;
-        else if (c == '.' && digit_next && !fraction) out[n++] = c, fraction = true;
-        else if (c == ',' && !fraction && i + 3 < s.len && digit_next && is_digit(s.data[i + 2]) && is_digit(s.data[i + 3]) &&
-                 (i + 4 >= s.len || !is_digit(s.data[i + 4])))
+        if (is_digit(c))
+            out[n++] = c;
+        else if (c == '.' && digit_next && !fraction)
+            out[n++] = c, fraction = true;
+        else if (c == ',' && !fraction && i + 3 < s.len && digit_next && is_digit(s.data[i + 2]) &&
+                 is_digit(s.data[i + 3]) && (i + 4 >= s.len || !is_digit(s.data[i + 4])))
             continue;
-        else break;
+        else
+            break;
     }
     if (i < s.len && (s.data[i] == 'e' || s.data[i] == 'E')) {
         size_t j = i + 1;

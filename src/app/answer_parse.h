@@ -28,9 +28,11 @@ typedef struct hn_parsed {
 } hn_parsed;
 
 /* `wordings`: (n_labels) for choice, else ignored; NULL: the labels. HN_ERR_INPUT for a regular expression that cannot be compiled. */
-hn_status hn_answer_parser_create(const hn_contract *contract, char *const *wordings, hn_answer_parser **parser, hn_error *err) HN_MUST_CHECK;
+hn_status hn_answer_parser_create(const hn_contract *contract, char *const *wordings, hn_answer_parser **parser,
+                                  hn_error *err) HN_MUST_CHECK;
 /* `n` bytes, any. Errors: HN_ERR_MEMORY; HN_ERR_LIMIT where a regular expression takes too many steps. */
-hn_status hn_answer_parse(hn_answer_parser *parser, const char *text, size_t n, hn_parsed *value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_answer_parse(hn_answer_parser *parser, const char *text, size_t n, hn_parsed *value,
+                          hn_error *err) HN_MUST_CHECK;
 void hn_parsed_free(hn_parsed *value);
 void hn_answer_parser_free(hn_answer_parser *parser);
 

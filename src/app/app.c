@@ -12,10 +12,12 @@ static hn_status create_prior(hn_app *app, hn_error *err) {
     const hn_prompt *prompt = app->parts.prompt;
     if (prompt->calibrate != HN_CALIBRATE_PRIOR || !hn_app_scores_labels(app)) return HN_OK;
     size_t n = 0;
-    for (size_t i = 0; app->parts.dataset && i < app->parts.dataset->n_cases; i++) n += app->parts.dataset->cases[i].split == HN_SPLIT_TRAIN;
+    for (size_t i = 0; app->parts.dataset && i < app->parts.dataset->n_cases; i++)
+        n += app->parts.dataset->cases[i].split == HN_SPLIT_TRAIN;
     if (n == 0)
-        return hn_fail(err, HN_ERR_INPUT, prompt->path, "give the train split a share in hone.yaml, or take `calibrate` away",
-                       "`calibrate: prior` measures the labels' popularity on inputs of the train split, and there are none");
+        return hn_fail(
+            err, HN_ERR_INPUT, prompt->path, "give the train split a share in hone.yaml, or take `calibrate` away",
+            "`calibrate: prior` measures the labels' popularity on inputs of the train split, and there are none");
     app->n_prior = n < HN_APP_PRIOR_CASES ? n : HN_APP_PRIOR_CASES;
     app->prior_rows = hn_calloc(app->n_prior, prompt->n_labels * sizeof(double));
     if (!app->prior_rows) return hn_fail_memory(err, app->n_prior * prompt->n_labels * sizeof(double));
@@ -28,7 +30,8 @@ static hn_status create_parts(hn_app *app, hn_error *err) {
     hn_provider_info info;
     if (p->prompt->pick != HN_PICK_NONE) {
         if (!p->dataset)
-            return hn_fail(err, HN_ERR_INPUT, p->prompt->path, "run it in its project", "the prompt shows examples and there is no dataset");
+            return hn_fail(err, HN_ERR_INPUT, p->prompt->path, "run it in its project",
+                           "the prompt shows examples and there is no dataset");
         HN_TRY(hn_example_pool_create(p->dataset, &p->scope->contract, &app->pool, err));
     }
     HN_TRY(hn_answer_parser_create(&p->scope->contract, p->prompt->wordings, &app->parser, err));
@@ -45,22 +48,28 @@ hn_status hn_app_create(const hn_app_parts *parts, hn_app **out, hn_error *err) 
     if (!app) return hn_fail_memory(err, sizeof *app);
     app->parts = *parts;
     hn_status st = create_parts(app, err);
-    if (st == HN_OK) *out = app;
-    else hn_app_free(app);
+    if (st == HN_OK)
+        *out = app;
+    else
+        hn_app_free(app);
     return st;
 }
 
 static void append_job(hn_app *app, hn_app_job *job) {
-    if (app->last) app->last->next = job;
-    else app->first = job;
+    if (app->last)
+        app->last->next = job;
+    else
+        app->first = job;
     app->last = job;
 }
 
 static void remove_job(hn_app *app, hn_app_job *job) {
     hn_app_job *before = NULL;
     for (hn_app_job *j = app->first; j && j != job; j = j->next) before = j;
-    if (before) before->next = job->next;
-    else app->first = job->next;
+    if (before)
+        before->next = job->next;
+    else
+        app->first = job->next;
     if (app->last == job) app->last = before;
     job->next = NULL;
 }
@@ -115,13 +124,16 @@ static hn_status finish_prior(hn_app *app, hn_error *err) {
     app->prior_state = HN_PRIOR_READY;
     if (app->prior.n_added > 0) return HN_OK;
     return hn_fail(err, HN_ERR_INPUT, app->parts.prompt->path, "shorten the prompt, or take `calibrate` away",
-                   "`calibrate: prior` needs answers to training inputs, and none of %zu could be computed", app->n_prior);
+                   "`calibrate: prior` needs answers to training inputs, and none of %zu could be computed",
+                   app->n_prior);
 }
 
 static void take_prior_row(hn_app *app, const hn_app_job *job) {
     size_t n_labels = app->parts.prompt->n_labels;
-    if (job->status == HN_OK && job->raw_logprobs) memcpy(job->prior_row, job->raw_logprobs, n_labels * sizeof(double));
-    else job->prior_row[0] = (double)NAN;
+    if (job->status == HN_OK && job->raw_logprobs)
+        memcpy(job->prior_row, job->raw_logprobs, n_labels * sizeof(double));
+    else
+        job->prior_row[0] = (double)NAN;
     app->n_prior_done++;
     if (job->status != HN_OK && !hn_app_is_case_error(job->status) && app->failed == HN_OK) {
         app->failed = job->status;
@@ -136,7 +148,8 @@ void hn_app_calibration(const hn_app *app, size_t *n_done, size_t *n_all) {
 
 /* ---- answers ---- */
 
-static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities, hn_parsed *parsed, hn_answer *a, hn_error *err) {
+static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities, hn_parsed *parsed, hn_answer *a,
+                             hn_error *err) {
     const hn_scope *scope = app->parts.scope;
     if (job->raw_logprobs) {
         size_t n = app->parts.prompt->n_labels;
@@ -160,15 +173,27 @@ static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities
 static void deliver(hn_app *app, hn_app_job *job) {
     size_t n_labels = app->parts.prompt->n_labels;
     hn_parsed parsed = {.label = -1};
-    hn_answer a = {.status = job->status, .error = job->error, .label = -1, .number = (double)NAN, .reasoning = job->reasoning,
-                   .examples = job->request.examples, .n_examples = job->request.n_examples, .usage = job->usage, .timing = job->timing,
-                   .finish = job->finish, .from_cache = job->from_cache && job->status == HN_OK, .cache_key = *job->key ? job->key : NULL,
+    hn_answer a = {.status = job->status,
+                   .error = job->error,
+                   .label = -1,
+                   .number = (double)NAN,
+                   .reasoning = job->reasoning,
+                   .examples = job->request.examples,
+                   .n_examples = job->request.n_examples,
+                   .usage = job->usage,
+                   .timing = job->timing,
+                   .finish = job->finish,
+                   .from_cache = job->from_cache && job->status == HN_OK,
+                   .cache_key = *job->key ? job->key : NULL,
                    .numeric_path = app->numeric_path};
-    double *probabilities = job->status == HN_OK && job->raw_logprobs ? hn_calloc(n_labels, sizeof *probabilities) : NULL;
+    double *probabilities =
+        job->status == HN_OK && job->raw_logprobs ? hn_calloc(n_labels, sizeof *probabilities) : NULL;
     remove_job(app, job);
     app->n_jobs--;
-    if (job->status == HN_OK && job->raw_logprobs && !probabilities) a.status = hn_fail_memory(&a.error, n_labels * sizeof(double));
-    else if (job->status == HN_OK) a.status = fill_answer(app, job, probabilities, &parsed, &a, &a.error);
+    if (job->status == HN_OK && job->raw_logprobs && !probabilities)
+        a.status = hn_fail_memory(&a.error, n_labels * sizeof(double));
+    else if (job->status == HN_OK)
+        a.status = fill_answer(app, job, probabilities, &parsed, &a, &a.error);
     job->on_answer(job->user, job->ticket, &a);
     hn_parsed_free(&parsed);
     hn_free(probabilities);
@@ -210,7 +235,8 @@ static hn_status deliver_due(hn_app *app, uint64_t up_to, size_t *n_delivered, h
     }
 }
 
-hn_status hn_app_submit(hn_app *app, const hn_case *c, double deadline, hn_on_answer *on_answer, void *user, uint64_t *ticket, hn_error *err) {
+hn_status hn_app_submit(hn_app *app, const hn_case *c, double deadline, hn_on_answer *on_answer, void *user,
+                        uint64_t *ticket, hn_error *err) {
     hn_app_job *job;
     if (app->prior_state == HN_PRIOR_WANTED) HN_TRY(start_prior(app, err));
     HN_TRY(hn_app_job_start(app, c, deadline, &job, err));
@@ -255,10 +281,11 @@ hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *er
     static const char *const picks[] = {"none", "fixed", "random", "balanced", "nearest"};
     const hn_prompt *p = app->parts.prompt;
     bool prior = app->prior_state != HN_PRIOR_NONE;
-    json_t *made = json_pack("{s:s, s:s, s:i, s:{s:s, s:i}, s:i, s:s}", "answer", p->answer == HN_ANSWER_LIKELIHOOD ? "likelihood" : "generate",
-                             "calibrate", prior ? "prior" : "none", "calibration_cases", (int)app->n_prior, "examples", "pick",
-                             picks[p->pick], "n", p->n_examples, "reasoning_max_tokens", p->reasoning_max_tokens, "template",
-                             p->raw ? "raw" : "chat");
+    json_t *made =
+        json_pack("{s:s, s:s, s:i, s:{s:s, s:i}, s:i, s:s}", "answer",
+                  p->answer == HN_ANSWER_LIKELIHOOD ? "likelihood" : "generate", "calibrate", prior ? "prior" : "none",
+                  "calibration_cases", (int)app->n_prior, "examples", "pick", picks[p->pick], "n", p->n_examples,
+                  "reasoning_max_tokens", p->reasoning_max_tokens, "template", p->raw ? "raw" : "chat");
     bool fine = made != NULL;
     if (fine && !hn_app_scores_labels(app))
         fine = json_object_set_new(made, "max_tokens", json_integer(p->max_tokens)) == 0;

@@ -31,7 +31,7 @@ typedef struct hn_app_parts {
     const hn_dataset *dataset; /* examples and calibration inputs; may be NULL where the prompt needs neither */
     const hn_prompt *prompt;
     hn_provider *provider;
-    hn_store *store;           /* cache of completions; NULL: none */
+    hn_store *store; /* cache of completions; NULL: none */
 } hn_app_parts;
 
 typedef struct hn_answer {
@@ -46,7 +46,7 @@ typedef struct hn_answer {
     const double *probabilities; /* (n_labels) after calibration; NULL by generation */
     const double *raw_logprobs;  /* (n_labels) as the model has them; NULL by generation */
     size_t n_labels;
-    const char *reasoning; /* NULL: none was asked for */
+    const char *reasoning;          /* NULL: none was asked for */
     const hn_case *const *examples; /* (n_examples) shown in the prompt, in order */
     size_t n_examples;
     hn_usage usage;   /* over all stages */
@@ -64,8 +64,8 @@ typedef void hn_on_answer(void *user, uint64_t ticket, const hn_answer *answer);
 hn_status hn_app_create(const hn_app_parts *parts, hn_app **app, hn_error *err) HN_MUST_CHECK;
 /* Queues a case. What is wrong with one case alone (too long for the context window, deadline) comes as its answer's status; an error
  * here, or from step, concerns every case (a template that cannot run, a label that merges with the prompt, memory, disk). */
-hn_status hn_app_submit(hn_app *app, const hn_case *c, double deadline_seconds /* hn_clock_seconds; 0: none */, hn_on_answer *on_answer,
-                        void *user, uint64_t *ticket, hn_error *err) HN_MUST_CHECK;
+hn_status hn_app_submit(hn_app *app, const hn_case *c, double deadline_seconds /* hn_clock_seconds; 0: none */,
+                        hn_on_answer *on_answer, void *user, uint64_t *ticket, hn_error *err) HN_MUST_CHECK;
 /* Works for up to about `timeout_ms` or until something is answered. *pending (may be NULL): cases not yet answered. */
 hn_status hn_app_step(hn_app *app, int timeout_ms, size_t *pending, hn_error *err) HN_MUST_CHECK;
 /* The answer comes with HN_ERR_INTERRUPTED before this returns; an unknown ticket is ignored. */

@@ -62,12 +62,14 @@ struct hn_app {
 
 bool hn_app_scores_labels(const hn_app *app);
 /* Creates a job and starts its first stage. */
-hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_app_job **job, hn_error *err) HN_MUST_CHECK;
+hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_app_job **job,
+                           hn_error *err) HN_MUST_CHECK;
 void hn_app_job_free(hn_app_job *job);
 /* Marks a job as finished with an error. */
 void hn_app_job_fail(hn_app_job *job, hn_status status, const hn_error *error);
 /* Rewrites the request for the answer stage, with the reasoning that was generated in front of it. */
-hn_status hn_app_request_answer(const hn_app *app, hn_app_request *request, const char *reasoning, hn_error *err) HN_MUST_CHECK;
+hn_status hn_app_request_answer(const hn_app *app, hn_app_request *request, const char *reasoning,
+                                hn_error *err) HN_MUST_CHECK;
 /* Whether an error lies in the one case (too long, too late) and not in what all cases share. */
 bool hn_app_is_case_error(hn_status status);
 

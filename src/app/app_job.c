@@ -5,7 +5,8 @@
 #include <string.h>
 
 bool hn_app_is_case_error(hn_status status) {
-    return status == HN_ERR_CONTEXT || status == HN_ERR_LIMIT || status == HN_ERR_TIMEOUT || status == HN_ERR_INTERRUPTED;
+    return status == HN_ERR_CONTEXT || status == HN_ERR_LIMIT || status == HN_ERR_TIMEOUT ||
+           status == HN_ERR_INTERRUPTED;
 }
 
 void hn_app_job_fail(hn_app_job *job, hn_status status, const hn_error *error) {
@@ -60,7 +61,8 @@ static void on_completion(void *user, uint64_t ticket, const hn_completion *c) {
     job->app->n_in_provider--;
     if (job->app->closing) return;
     hn_status st = c->status;
-    if (st != HN_OK) err = c->error;
+    if (st != HN_OK)
+        err = c->error;
     else {
         hn_answer_cache_put(job->app->cache, job->key, c);
         st = stage_done(job, c, false, &err);
@@ -80,7 +82,8 @@ static hn_status start_stage(hn_app_job *job, hn_error *err) {
     /* Counted before, since the callback could come from within. */
     job->in_provider = true;
     app->n_in_provider++;
-    hn_status st = hn_provider_submit(app->parts.provider, &job->request.request, job->deadline, on_completion, job, &job->provider_ticket, err);
+    hn_status st = hn_provider_submit(app->parts.provider, &job->request.request, job->deadline, on_completion, job,
+                                      &job->provider_ticket, err);
     if (st == HN_OK) return HN_OK;
     job->in_provider = false;
     app->n_in_provider--;

@@ -62,8 +62,10 @@ static hn_status render(const hn_app *app, const hn_case *c, hn_app_request *out
     out->request.messages = out->messages;
     out->request.raw = out->raw;
     if (hn_app_scores_labels(app)) HN_TRY(set_labels(prompt, out, err));
-    if (prompt->reasoning_max_tokens > 0) set_sampling(prompt, prompt->reasoning_max_tokens, &out->request);
-    else set_answer(app, out);
+    if (prompt->reasoning_max_tokens > 0)
+        set_sampling(prompt, prompt->reasoning_max_tokens, &out->request);
+    else
+        set_answer(app, out);
     return HN_OK;
 }
 

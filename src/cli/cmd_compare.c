@@ -16,28 +16,35 @@ static void print_verdict(hn_cli *cli, const hn_comparison *c) {
     const hn_style styles[] = {HN_STYLE_WARN, HN_STYLE_GOOD, HN_STYLE_BAD, HN_STYLE_ACCENT};
     const char *const texts[] = {"cannot tell yet", "better", "worse", "equivalent"};
     char needed[32];
-    hn_output_print(cli->out, "\n%sr%lld is %s%s%s: %s%.1f points [%+.1f, %+.1f], p = %.2g\n", hn_output_style(cli->out, styles[v->kind]),
-                    (long long)c->run_b->id, v->kind == HN_VERDICT_CANNOT_TELL ? "- " : "", texts[v->kind], hn_output_style(cli->out, HN_STYLE_NONE),
-                    v->difference.value >= 0 ? "+" : "", 100 * v->difference.value, 100 * v->difference.low, 100 * v->difference.high, v->p);
-    hn_output_print(cli->out, "%zu cases right only in r%lld, %zu only in r%lld (%s%s)\n", v->only_b_right, (long long)c->run_b->id,
-                    v->only_a_right, (long long)c->run_a->id, v->test, v->n_groups < v->n ? ", related cases together" : "");
+    hn_output_print(cli->out, "\n%sr%lld is %s%s%s: %s%.1f points [%+.1f, %+.1f], p = %.2g\n",
+                    hn_output_style(cli->out, styles[v->kind]), (long long)c->run_b->id,
+                    v->kind == HN_VERDICT_CANNOT_TELL ? "- " : "", texts[v->kind],
+                    hn_output_style(cli->out, HN_STYLE_NONE), v->difference.value >= 0 ? "+" : "",
+                    100 * v->difference.value, 100 * v->difference.low, 100 * v->difference.high, v->p);
+    hn_output_print(cli->out, "%zu cases right only in r%lld, %zu only in r%lld (%s%s)\n", v->only_b_right,
+                    (long long)c->run_b->id, v->only_a_right, (long long)c->run_a->id, v->test,
+                    v->n_groups < v->n ? ", related cases together" : "");
     if (v->kind == HN_VERDICT_CANNOT_TELL && isfinite(v->detectable))
-        hn_output_print(cli->out, "%zu cases show a difference of about %.1f points or more", v->n, 100 * v->detectable);
+        hn_output_print(cli->out, "%zu cases show a difference of about %.1f points or more", v->n,
+                        100 * v->detectable);
     if (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0)
         hn_output_print(cli->out, "; for %.1f points it takes about %s cases", 100 * v->smallest_difference,
                         hn_format_count(v->cases_needed, needed));
     if (v->kind == HN_VERDICT_CANNOT_TELL) hn_output_print(cli->out, "\n");
     if (!v->matters && (v->kind == HN_VERDICT_BETTER || v->kind == HN_VERDICT_WORSE))
-        hn_output_print(cli->out, "the difference is real but smaller than the %.1f points that matter here\n", 100 * v->smallest_difference);
+        hn_output_print(cli->out, "the difference is real but smaller than the %.1f points that matter here\n",
+                        100 * v->smallest_difference);
     if (c->paths_differ)
-        hn_output_print(cli->out, "note: computed on different numeric paths (%s, %s): part of the difference may be arithmetic\n",
-                        c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
+        hn_output_print(
+            cli->out, "note: computed on different numeric paths (%s, %s): part of the difference may be arithmetic\n",
+            c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
 }
 
 static hn_status print_runs(hn_cli *cli, const hn_comparison *c, hn_error *err) {
     hn_table *t = hn_table_create(cli->out);
     const char *heads[] = {"", "run", "prompt", "model", "accuracy", "macro F1"};
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) hn_table_column(t, i ? heads[i] : " ", i > 3 ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        hn_table_column(t, i ? heads[i] : " ", i > 3 ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
     const hn_run *runs[] = {c->run_a, c->run_b};
     const hn_report *reports[] = {&c->report_a, &c->report_b};
     char text[48];
@@ -58,12 +65,16 @@ static void print_answer(hn_cli *cli, const hn_comparison *c, const char *run, c
     double confidence = (double)NAN;
     for (size_t l = 0; p->probabilities && l < c->n_labels && l < p->n_probabilities; l++)
         if (p->value && strcmp(c->labels[l], p->value) == 0) confidence = p->probabilities[l];
-    hn_output_print(cli->out, "    %-6s %s", run, p->error ? "(not answered)" : p->value ? p->value : "(no valid answer)");
+    hn_output_print(cli->out, "    %-6s %s", run,
+                    p->error   ? "(not answered)"
+                    : p->value ? p->value
+                               : "(no valid answer)");
     if (isfinite(confidence)) hn_output_print(cli->out, " (%.0f %%)", 100 * confidence);
     hn_output_print(cli->out, "%s\n", p->correct ? ", right" : "");
 }
 
-static hn_status print_flip(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, const hn_flip *f, hn_error *err) {
+static hn_status print_flip(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, const hn_flip *f,
+                            hn_error *err) {
     const hn_case *found = hn_dataset_find(p->dataset, f->b->case_id);
     hn_buf text, excerpt;
     char name[32];
@@ -87,12 +98,14 @@ static hn_status print_flip(hn_cli *cli, const hn_cli_project *p, const hn_compa
 }
 
 /* One case that was won and one that was lost where there are both, else two of one kind. */
-static hn_status print_flips(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, size_t n_shown, hn_error *err) {
+static hn_status print_flips(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, size_t n_shown,
+                             hn_error *err) {
     if (c->n_flips == 0) {
         hn_output_print(cli->out, "\nno case changed sides\n");
         return HN_OK;
     }
-    hn_output_print(cli->out, "\n%zu of %zu cases changed sides%s:\n", c->n_flips, c->shared_b.n, c->n_flips > n_shown ? ", among them" : "");
+    hn_output_print(cli->out, "\n%zu of %zu cases changed sides%s:\n", c->n_flips, c->shared_b.n,
+                    c->n_flips > n_shown ? ", among them" : "");
     size_t shown = 0;
     bool *used = hn_calloc(c->n_flips, sizeof *used);
     if (!used) return hn_fail_memory(err, c->n_flips);
@@ -128,7 +141,8 @@ static hn_status print_next(hn_cli *cli, const hn_cli_project *p, const hn_compa
     HN_TRY(st);
     hn_buf_init(&text, 1 << 16);
     hn_advice_worst_pair(&c->report_b, &text);
-    if (text.len) hn_output_print(cli->out, "\nmost confused in r%lld: %s\n", (long long)c->run_b->id, hn_buf_str(&text));
+    if (text.len)
+        hn_output_print(cli->out, "\nmost confused in r%lld: %s\n", (long long)c->run_b->id, hn_buf_str(&text));
     hn_buf_clear(&text);
     hn_advice_on_comparison(c, &baselines, p->scope, &text);
     hn_output_print(cli->out, "\nNext:\n");
@@ -151,8 +165,8 @@ static hn_status print_json(hn_cli *cli, const hn_comparison *c, hn_error *err) 
     bool fine = changed != NULL;
     for (size_t i = 0; fine && i < c->n_flips; i++) {
         const hn_flip *f = &c->flips[i];
-        json_t *flip = json_pack("{s:s, s:s?, s:s?, s:s?, s:b}", "case", f->b->case_id, "target", f->b->target, "a", f->a->value, "b", f->b->value,
-                                 "b_right", f->b->correct);
+        json_t *flip = json_pack("{s:s, s:s?, s:s?, s:s?, s:b}", "case", f->b->case_id, "target", f->b->target, "a",
+                                 f->a->value, "b", f->b->value, "b_right", f->b->correct);
         fine = json_array_append_new(changed, flip) == 0;
     }
     fine = fine && json_object_set(value, "changed", changed) == 0;
@@ -182,15 +196,21 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     return st;
 }
 
-static const hn_option options[] = {
-    {.name = "cases", .kind = HN_OPTION_INT, .value = "N", .otherwise = "2", .low = 0, .high = 1e6, .help = "how many of the cases that changed sides to show"},
-    {0}};
+static const hn_option options[] = {{.name = "cases",
+                                     .kind = HN_OPTION_INT,
+                                     .value = "N",
+                                     .otherwise = "2",
+                                     .low = 0,
+                                     .high = 1e6,
+                                     .help = "how many of the cases that changed sides to show"},
+                                    {0}};
 
 const hn_command hn_cmd_compare = {
     .name = "compare",
     .summary = "the verdict of run B against run A: better, worse, equivalent, or cannot tell yet",
     .usage = "A B",
-    .description = "A and B are runs: r7, a tag, `last`, or the first digits of an id. Both must have answered the same cases; the test is\n"
+    .description = "A and B are runs: r7, a tag, `last`, or the first digits of an id. Both must have answered the "
+                   "same cases; the test is\n"
                    "paired, and what it cannot tell it does not claim.",
     .options = options,
     .min_args = 2,

@@ -36,7 +36,8 @@ typedef struct evaluations {
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static hn_status add_path(evaluations *e, const char *path, hn_error *err) {
-    if (e->n == PROMPTS_MAX) return hn_fail(err, HN_ERR_LIMIT, path, "name fewer prompts", "more than %d prompts", PROMPTS_MAX);
+    if (e->n == PROMPTS_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, path, "name fewer prompts", "more than %d prompts", PROMPTS_MAX);
     e->paths[e->n] = hn_arena_strdup(e->cli->arena, path);
     return e->paths[e->n++] ? HN_OK : hn_fail_memory(err, strlen(path));
 }
@@ -44,17 +45,20 @@ static hn_status add_path(evaluations *e, const char *path, hn_error *err) {
 static hn_status add_folder(evaluations *e, const char *dir, hn_error *err) {
     DIR *folder = opendir(dir);
     if (!folder)
-        return hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there, or name one: hone eval PROMPT.yaml", "the folder of prompts is not there");
+        return hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there, or name one: hone eval PROMPT.yaml",
+                       "the folder of prompts is not there");
     hn_status st = HN_OK;
     size_t before = e->n;
     for (struct dirent *entry; st == HN_OK && (entry = readdir(folder));) {
         char path[HN_PATH_MAX];
-        if (entry->d_name[0] == '.' || (!hn_ends_with(entry->d_name, ".yaml") && !hn_ends_with(entry->d_name, ".yml"))) continue;
+        if (entry->d_name[0] == '.' || (!hn_ends_with(entry->d_name, ".yaml") && !hn_ends_with(entry->d_name, ".yml")))
+            continue;
         st = hn_path_join(path, dir, entry->d_name, err);
         if (st == HN_OK) st = add_path(e, path, err);
     }
     closedir(folder);
-    if (st == HN_OK && e->n == before) st = hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there", "there is no prompt (NAME.yaml) in it");
+    if (st == HN_OK && e->n == before)
+        st = hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there", "there is no prompt (NAME.yaml) in it");
     if (st == HN_OK) qsort(e->paths + before, e->n - before, sizeof *e->paths, by_text);
     return st;
 }
@@ -82,7 +86,8 @@ static hn_status load_prompts(evaluations *e, hn_error *err) {
     e->prompts = hn_calloc(e->n, sizeof *e->prompts);
     e->results = hn_calloc(e->n, sizeof *e->results);
     if (!e->prompts || !e->results) return hn_fail_memory(err, e->n * sizeof *e->results);
-    for (size_t i = 0; i < e->n; i++) HN_TRY(hn_prompt_load(e->paths[i], e->p.scope, e->p.dataset, &e->prompts[i], err));
+    for (size_t i = 0; i < e->n; i++)
+        HN_TRY(hn_prompt_load(e->paths[i], e->p.scope, e->p.dataset, &e->prompts[i], err));
     return HN_OK;
 }
 
@@ -105,8 +110,10 @@ static void on_progress(void *user, const hn_eval_progress *p) {
         hn_progress_base(&e->progress, p->n_saved);
         e->prior_shown = false;
     }
-    if (p->n_saved) snprintf(what, sizeof what, "%s (%.1f %% right)", name, 100.0 * (double)p->n_correct / (double)p->n_saved);
-    else snprintf(what, sizeof what, "%s", name);
+    if (p->n_saved)
+        snprintf(what, sizeof what, "%s (%.1f %% right)", name, 100.0 * (double)p->n_correct / (double)p->n_saved);
+    else
+        snprintf(what, sizeof what, "%s", name);
     hn_progress_rename(&e->progress, what, p->n_cases);
     hn_progress_update(&e->progress, p->n_saved);
 }
@@ -137,10 +144,15 @@ static hn_status open_all(evaluations *e, hn_error *err) {
     HN_TRY(load_prompts(e, err));
     hn_split split;
     if (!hn_split_parse(hn_cli_string(cli, "split"), &split)) return hn_cli_usage(cli, err, "unknown split");
-    e->setup = (hn_eval_setup){.project = e->p.project, .dataset = e->p.dataset, .store = e->p.store, .split = split,
-                               .limit = (size_t)hn_cli_int(cli, "limit"), .no_cache = hn_cli_flag(cli, "no-cache")};
+    e->setup = (hn_eval_setup){.project = e->p.project,
+                               .dataset = e->p.dataset,
+                               .store = e->p.store,
+                               .split = split,
+                               .limit = (size_t)hn_cli_int(cli, "limit"),
+                               .no_cache = hn_cli_flag(cli, "no-cache")};
     HN_TRY(measure_baselines(e, err));
-    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"), .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
+    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
+                                .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
                                 .context = (int)hn_cli_int(cli, "context")};
     HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
     e->setup.provider = e->provider;
@@ -203,7 +215,11 @@ static hn_status print_table(evaluations *e, size_t best, hn_error *err) {
         if (choice) hn_table_cell(t, "%s", hn_cli_percent(r->report.macro_f1, text));
         hn_table_cell(t, "%s", hn_format_duration(r->seconds, text));
         hn_table_cell(t, "%zu of %zu", r->n_cached, r->report.n);
-        hn_table_cell(t, "%s", e->n_done > 1 && i == best ? "best" : r->start == HN_RUN_DONE ? "unchanged" : r->n_resumed ? "resumed" : "");
+        hn_table_cell(t, "%s",
+                      e->n_done > 1 && i == best ? "best"
+                      : r->start == HN_RUN_DONE  ? "unchanged"
+                      : r->n_resumed             ? "resumed"
+                                                 : "");
         if (e->n_done > 1 && i == best) hn_table_row_style(t, HN_STYLE_GOOD);
     }
     return hn_table_print(t, err);
@@ -213,8 +229,9 @@ static hn_status print_table(evaluations *e, size_t best, hn_error *err) {
 static void print_limit(evaluations *e, const char *what, double value, double limit, const char *unit) {
     if (!isfinite(limit) || !isfinite(value)) return;
     bool kept = value <= limit;
-    hn_output_print(e->cli->out, "%s%s %.0f %s, limit %.0f: %s%s\n", hn_output_style(e->cli->out, kept ? HN_STYLE_NONE : HN_STYLE_BAD), what,
-                    value, unit, limit, kept ? "kept" : "broken", hn_output_style(e->cli->out, HN_STYLE_NONE));
+    hn_output_print(e->cli->out, "%s%s %.0f %s, limit %.0f: %s%s\n",
+                    hn_output_style(e->cli->out, kept ? HN_STYLE_NONE : HN_STYLE_BAD), what, value, unit, limit,
+                    kept ? "kept" : "broken", hn_output_style(e->cli->out, HN_STYLE_NONE));
 }
 
 /* What answering one case at a time takes: the evaluation itself holds many at once. */
@@ -238,14 +255,16 @@ static void print_goals(evaluations *e, size_t best) {
     bool macro = strcmp(scope->metric, "macro_f1") == 0;
     hn_estimate reached = macro ? r->macro_f1 : r->accuracy;
     if (isfinite(scope->target_value)) {
-        const char *verdict = reached.low >= scope->target_value    ? "reached"
+        const char *verdict = reached.low >= scope->target_value     ? "reached"
                               : reached.value >= scope->target_value ? "reached, but the interval reaches below it"
                               : reached.high >= scope->target_value  ? "not reached yet, though within the interval"
                                                                      : "not reached yet";
-        hn_output_print(e->cli->out, "target: %s of %.0f %%: %s (%.1f %%)\n", scope->metric, 100 * scope->target_value, verdict, 100 * reached.value);
+        hn_output_print(e->cli->out, "target: %s of %.0f %%: %s (%.1f %%)\n", scope->metric, 100 * scope->target_value,
+                        verdict, 100 * reached.value);
     }
     print_limit(e, "latency: 95 % of answers within", r->latency_p95_ms, scope->limit_latency_ms, "ms");
-    print_limit(e, "memory: model and one case take", memory_for_one(e, &e->results[best].predictions) / 1e6, scope->limit_memory_mb, "MB");
+    print_limit(e, "memory: model and one case take", memory_for_one(e, &e->results[best].predictions) / 1e6,
+                scope->limit_memory_mb, "MB");
 }
 
 static void print_troubles(evaluations *e) {
@@ -253,13 +272,14 @@ static void print_troubles(evaluations *e) {
     for (size_t i = 0; i < e->n_done; i++) {
         const hn_eval_result *r = &e->results[i];
         if (r->report.n_invalid)
-            hn_output_print(e->cli->out, "%s%s%s: %zu of %zu answers were nothing that the output allows; they count as wrong\n", warn,
-                            e->prompts[i]->name, off, r->report.n_invalid, r->report.n);
+            hn_output_print(e->cli->out,
+                            "%s%s%s: %zu of %zu answers were nothing that the output allows; they count as wrong\n",
+                            warn, e->prompts[i]->name, off, r->report.n_invalid, r->report.n);
         const char *why = NULL;
         for (size_t k = 0; k < r->predictions.n && !why; k++) why = r->predictions.rows[k].error;
         if (why)
-            hn_output_print(e->cli->out, "%s%s%s: %zu of %zu cases were not answered and count as wrong: %s\n", warn, e->prompts[i]->name, off,
-                            r->report.n_failed, r->report.n, why);
+            hn_output_print(e->cli->out, "%s%s%s: %zu of %zu cases were not answered and count as wrong: %s\n", warn,
+                            e->prompts[i]->name, off, r->report.n_failed, r->report.n, why);
     }
 }
 
@@ -267,7 +287,8 @@ static hn_status print_looks(evaluations *e, hn_error *err) {
     int64_t looks;
     if (e->setup.split != HN_SPLIT_TEST) return HN_OK;
     HN_TRY(hn_test_looks(e->p.store, e->p.dataset->hash, &looks, err));
-    hn_output_print(e->cli->out, "test split: looked at %lld time%s; each look makes it a little less honest, so choose on dev\n",
+    hn_output_print(e->cli->out,
+                    "test split: looked at %lld time%s; each look makes it a little less honest, so choose on dev\n",
                     (long long)looks, looks == 1 ? "" : "s");
     return HN_OK;
 }
@@ -313,7 +334,8 @@ static hn_status print_json(evaluations *e, hn_error *err) {
     json_decref(runs);
     HN_TRY(st);
     int64_t looks;
-    if (result && e->setup.split == HN_SPLIT_TEST && hn_test_looks(e->p.store, e->p.dataset->hash, &looks, err) == HN_OK)
+    if (result && e->setup.split == HN_SPLIT_TEST &&
+        hn_test_looks(e->p.store, e->p.dataset->hash, &looks, err) == HN_OK)
         json_object_set_new(result, "test_looks", json_integer(looks));
     return hn_cli_result(e->cli, result, err);
 }
@@ -324,17 +346,30 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_status st = open_all(&e, err);
     while (st == HN_OK && e.n_done < e.n) st = run_prompt(&e, err);
     /* Stopped in the middle: what is finished is still worth showing to people; a program gets the error alone. */
-    if (st == HN_OK && cli->out->json) st = print_json(&e, err);
-    else if (st == HN_OK) st = print_results(&e, err);
-    else if (e.n_done > 0 && !cli->out->json && print_table(&e, best_of(&e), &ignored) == HN_OK) hn_output_print(cli->out, "\n");
+    if (st == HN_OK && cli->out->json)
+        st = print_json(&e, err);
+    else if (st == HN_OK)
+        st = print_results(&e, err);
+    else if (e.n_done > 0 && !cli->out->json && print_table(&e, best_of(&e), &ignored) == HN_OK)
+        hn_output_print(cli->out, "\n");
     close_all(&e);
     return st;
 }
 
 static const hn_option options[] = {
     HN_MODEL_OPTIONS,
-    {.name = "split", .kind = HN_OPTION_CHOICE, .value = "dev|test|train", .otherwise = "dev", .help = "the cases to answer; each look at test is counted"},
-    {.name = "limit", .kind = HN_OPTION_INT, .value = "N", .otherwise = "0", .low = 0, .high = 1e9, .help = "the first N cases of the split's fixed random order; 0: all"},
+    {.name = "split",
+     .kind = HN_OPTION_CHOICE,
+     .value = "dev|test|train",
+     .otherwise = "dev",
+     .help = "the cases to answer; each look at test is counted"},
+    {.name = "limit",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "0",
+     .low = 0,
+     .high = 1e9,
+     .help = "the first N cases of the split's fixed random order; 0: all"},
     {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "compute every answer again, as a new run"},
     {0}};
 
@@ -342,11 +377,14 @@ const hn_command hn_cmd_eval = {
     .name = "eval",
     .summary = "run prompts on the dev split: accuracy and macro F1 with intervals, beside the baselines",
     .usage = "[PROMPT...] [-m MODEL] [--split dev|test|train] [--limit N]",
-    .description = "PROMPT is a file, or a name under prompts/; none: all of prompts/. Every answer is kept as it comes: Ctrl-C or a crash\n"
-                   "loses nothing that was reported, and the same command goes on from there. What was computed before comes from the cache.",
+    .description = "PROMPT is a file, or a name under prompts/; none: all of prompts/. Every answer is kept as it "
+                   "comes: Ctrl-C or a crash\n"
+                   "loses nothing that was reported, and the same command goes on from there. What was computed before "
+                   "comes from the cache.",
     .options = options,
     .min_args = 0,
     .max_args = -1,
-    .examples = "  hone eval\n  hone eval 1-vague 6-nearest --limit 50\n  hone eval prompts/6-nearest.yaml --split test",
+    .examples =
+        "  hone eval\n  hone eval 1-vague 6-nearest --limit 50\n  hone eval prompts/6-nearest.yaml --split test",
     .run = run,
 };

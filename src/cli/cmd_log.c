@@ -12,15 +12,19 @@ static hn_estimate accuracy_of(const hn_run *run, json_t **summary) {
     hn_estimate e = {(double)NAN, (double)NAN, (double)NAN};
     hn_error unused;
     *summary = NULL;
-    if (!run->summary_json || hn_json_parse(run->summary_json, strlen(run->summary_json), "summary", 0, summary, &unused) != HN_OK) return e;
+    if (!run->summary_json ||
+        hn_json_parse(run->summary_json, strlen(run->summary_json), "summary", 0, summary, &unused) != HN_OK)
+        return e;
     json_t *accuracy = json_object_get(json_object_get(*summary, "metrics"), "accuracy");
     hn_estimate found = e;
-    bool fine = json_unpack(accuracy, "{s:F, s:F, s:F}", "value", &found.value, "low", &found.low, "high", &found.high) == 0;
+    bool fine =
+        json_unpack(accuracy, "{s:F, s:F, s:F}", "value", &found.value, "low", &found.low, "high", &found.high) == 0;
     return fine ? found : e;
 }
 
 static hn_status print_table(hn_cli *cli, hn_run *const *runs, size_t n, hn_error *err) {
-    static const char *const heads[] = {"run", "when", "prompt", "model", "split", "cases", "accuracy", "state", "tags"};
+    static const char *const heads[] = {"run",   "when",     "prompt", "model", "split",
+                                        "cases", "accuracy", "state",  "tags"};
     hn_table *t = hn_table_create(cli->out);
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         hn_table_column(t, heads[i], i == 5 || i == 6 ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
@@ -39,8 +43,10 @@ static hn_status print_table(hn_cli *cli, hn_run *const *runs, size_t n, hn_erro
         hn_table_cell(t, "%s", r->spec.split ? r->spec.split : "");
         hn_table_cell(t, "%lld", (long long)r->spec.n_cases);
         hn_table_cell(t, "%s", hn_cli_percent(accuracy, text));
-        if (done) hn_table_cell(t, "done");
-        else hn_table_cell(t, "%lld of %lld", (long long)r->n_done, (long long)r->spec.n_cases);
+        if (done)
+            hn_table_cell(t, "done");
+        else
+            hn_table_cell(t, "%lld of %lld", (long long)r->n_done, (long long)r->spec.n_cases);
         hn_table_cell(t, "%s", r->tags);
         if (!done) hn_table_row_style(t, HN_STYLE_WARN);
     }
@@ -56,10 +62,11 @@ static hn_status print_json(hn_cli *cli, hn_run *const *runs, size_t n, hn_error
         json_t *summary;
         accuracy_of(r, &summary);
         snprintf(name, sizeof name, "r%lld", (long long)r->id);
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?}", "run", name, "id", r->content_id, "when",
-                                hn_clock_format(r->started_ms, false, when), "state", r->state, "prompt", r->spec.prompt_name, "model",
-                                r->spec.model_name, "split", r->spec.split, "n", (json_int_t)r->spec.n_cases, "n_done", (json_int_t)r->n_done,
-                                "tags", r->tags, "metrics", json_object_get(summary, "metrics"));
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?}", "run", name, "id",
+                                r->content_id, "when", hn_clock_format(r->started_ms, false, when), "state", r->state,
+                                "prompt", r->spec.prompt_name, "model", r->spec.model_name, "split", r->spec.split, "n",
+                                (json_int_t)r->spec.n_cases, "n_done", (json_int_t)r->n_done, "tags", r->tags,
+                                "metrics", json_object_get(summary, "metrics"));
         json_decref(summary);
         fine = json_array_append_new(list, row) == 0;
     }
@@ -75,18 +82,27 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_STORE, &p, err));
     hn_status st = hn_run_list(p.store, (size_t)hn_cli_int(cli, "limit"), &runs, &n, err);
     if (st == HN_OK) {
-        if (cli->out->json) st = print_json(cli, runs, n, err);
-        else if (n == 0) hn_output_print(cli->out, "nothing was run yet: start with hone eval\n");
-        else st = print_table(cli, runs, n, err);
+        if (cli->out->json)
+            st = print_json(cli, runs, n, err);
+        else if (n == 0)
+            hn_output_print(cli->out, "nothing was run yet: start with hone eval\n");
+        else
+            st = print_table(cli, runs, n, err);
         hn_run_list_free(runs, n);
     }
     hn_cli_project_close(&p);
     return st;
 }
 
-static const hn_option options[] = {
-    {.name = "limit", .letter = 'n', .kind = HN_OPTION_INT, .value = "N", .otherwise = "30", .low = 0, .high = 1e9, .help = "the newest N runs; 0: all"},
-    {0}};
+static const hn_option options[] = {{.name = "limit",
+                                     .letter = 'n',
+                                     .kind = HN_OPTION_INT,
+                                     .value = "N",
+                                     .otherwise = "30",
+                                     .low = 0,
+                                     .high = 1e9,
+                                     .help = "the newest N runs; 0: all"},
+                                    {0}};
 
 const hn_command hn_cmd_log = {
     .name = "log",

@@ -28,26 +28,35 @@ static void print_source(hn_cli *cli, const hn_scope *s) {
 static void print_contract(hn_cli *cli, const hn_scope *s) {
     const hn_contract *c = &s->contract;
     hn_output_print(cli->out, "output    ");
-    if (c->kind == HN_CONTRACT_CHOICE) hn_output_print(cli->out, "one of %zu labels\n", c->n_labels);
-    else if (c->kind == HN_CONTRACT_REGEX) hn_output_print(cli->out, "text that matches %s\n", c->regex);
-    else if (c->kind == HN_CONTRACT_NUMBER) hn_output_print(cli->out, "a number from %g to %g\n", c->low, c->high);
-    else hn_output_print(cli->out, "text\n");
+    if (c->kind == HN_CONTRACT_CHOICE)
+        hn_output_print(cli->out, "one of %zu labels\n", c->n_labels);
+    else if (c->kind == HN_CONTRACT_REGEX)
+        hn_output_print(cli->out, "text that matches %s\n", c->regex);
+    else if (c->kind == HN_CONTRACT_NUMBER)
+        hn_output_print(cli->out, "a number from %g to %g\n", c->low, c->high);
+    else
+        hn_output_print(cli->out, "text\n");
     hn_output_print(cli->out, "goal      %s", s->metric);
     if (isfinite(s->target_value)) hn_output_print(cli->out, " of %.0f %%", 100 * s->target_value);
     hn_output_print(cli->out, "; less than %.1f points make no difference\n", 100 * s->smallest_difference);
     if (isfinite(s->limit_latency_ms) || isfinite(s->limit_memory_mb) || isfinite(s->limit_cost_per_1000)) {
         const char *between = " ";
         hn_output_print(cli->out, "limits   ");
-        if (isfinite(s->limit_latency_ms)) hn_output_print(cli->out, "%s%.0f ms an answer", between, s->limit_latency_ms), between = ", ";
-        if (isfinite(s->limit_memory_mb)) hn_output_print(cli->out, "%s%.0f MB of memory", between, s->limit_memory_mb), between = ", ";
-        if (isfinite(s->limit_cost_per_1000)) hn_output_print(cli->out, "%s%.2f per 1,000 answers", between, s->limit_cost_per_1000);
+        if (isfinite(s->limit_latency_ms))
+            hn_output_print(cli->out, "%s%.0f ms an answer", between, s->limit_latency_ms), between = ", ";
+        if (isfinite(s->limit_memory_mb))
+            hn_output_print(cli->out, "%s%.0f MB of memory", between, s->limit_memory_mb), between = ", ";
+        if (isfinite(s->limit_cost_per_1000))
+            hn_output_print(cli->out, "%s%.2f per 1,000 answers", between, s->limit_cost_per_1000);
         hn_output_print(cli->out, "\n");
     }
 }
 
 static void print_lengths(hn_cli *cli, const hn_scope_report *r) {
-    hn_output_print(cli->out, "length    half up to %d words, 95 %% up to %d, longest %d", r->words.median, r->words.p95, r->words.max);
-    if (r->tokens.n) hn_output_print(cli->out, "; in tokens %d, %d, %d", r->tokens.median, r->tokens.p95, r->tokens.max);
+    hn_output_print(cli->out, "length    half up to %d words, 95 %% up to %d, longest %d", r->words.median,
+                    r->words.p95, r->words.max);
+    if (r->tokens.n)
+        hn_output_print(cli->out, "; in tokens %d, %d, %d", r->tokens.median, r->tokens.p95, r->tokens.max);
     hn_output_print(cli->out, "\n");
 }
 
@@ -103,7 +112,8 @@ static hn_status label_rows(hn_cli *cli, const hn_scope_report *r, hn_table *t, 
 static hn_status print_counts(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
     hn_table *t = hn_table_create(cli->out);
     const char *heads[] = {r->scope->target_column ? r->scope->target_column : "cases", "train", "dev", "test", "all"};
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
     hn_status st = label_rows(cli, r, t, err);
     if (st != HN_OK) {
         hn_table_free(t);
@@ -131,8 +141,10 @@ static hn_status print_baselines(hn_cli *cli, const hn_scope_report *r, hn_error
     const hn_baseline *rows[] = {&b->majority, &b->bag_of_words};
     for (int i = 0; i < 2; i++) {
         hn_table_row(t);
-        if (i == 0) hn_table_cell(t, "always %s", b->majority_label);
-        else hn_table_cell(t, "bag of words");
+        if (i == 0)
+            hn_table_cell(t, "always %s", b->majority_label);
+        else
+            hn_table_cell(t, "bag of words");
         hn_table_cell(t, "%s", hn_cli_percent(rows[i]->accuracy, text));
         hn_table_cell(t, "%s", hn_cli_percent(rows[i]->macro_f1, text));
     }
@@ -143,12 +155,16 @@ static void print_power(hn_cli *cli, const hn_scope_report *r) {
     size_t n = r->splits[HN_SPLIT_DEV].n_cases;
     char count[32];
     if (n == 0) return;
-    hn_output_print(cli->out, "\nWith %zu dev cases an accuracy is known to about +-%.0f points.\n", n, 100 * r->interval_half_width);
+    hn_output_print(cli->out, "\nWith %zu dev cases an accuracy is known to about +-%.0f points.\n", n,
+                    100 * r->interval_half_width);
     if (isfinite(r->detectable))
-        hn_output_print(cli->out, "Two prompts that disagree on %.0f %% of the cases can be told apart from about %.0f points on;\n",
-                        100 * HN_SCOPE_DISCORDANCE, 100 * r->detectable);
+        hn_output_print(
+            cli->out,
+            "Two prompts that disagree on %.0f %% of the cases can be told apart from about %.0f points on;\n",
+            100 * HN_SCOPE_DISCORDANCE, 100 * r->detectable);
     else
-        hn_output_print(cli->out, "They are too few to tell two prompts apart that disagree on %.0f %% of them;\n", 100 * HN_SCOPE_DISCORDANCE);
+        hn_output_print(cli->out, "They are too few to tell two prompts apart that disagree on %.0f %% of them;\n",
+                        100 * HN_SCOPE_DISCORDANCE);
     if (isfinite(r->cases_needed))
         hn_output_print(cli->out, "for the %.1f points that matter here it would take about %s dev cases.\n",
                         100 * r->scope->smallest_difference, hn_format_count((int64_t)ceil(r->cases_needed), count));
@@ -158,17 +174,22 @@ static void print_warnings(hn_cli *cli, const hn_scope_report *r) {
     const char *warn = hn_output_style(cli->out, HN_STYLE_WARN), *off = hn_output_style(cli->out, HN_STYLE_NONE);
     if (r->n_leaks)
         hn_output_print(cli->out,
-                        "%swarning%s: %zu case%s of dev or test also stand%s in another split (%s in %s, %s in %s): they make results look "
+                        "%swarning%s: %zu case%s of dev or test also stand%s in another split (%s in %s, %s in %s): "
+                        "they make results look "
                         "better than they are. Remove them, or give them one group.\n",
                         warn, off, r->n_leaks, r->n_leaks == 1 ? "" : "s", r->n_leaks == 1 ? "s" : "", r->leak_a->id,
                         hn_split_name(r->leak_a->split), r->leak_b->id, hn_split_name(r->leak_b->split));
-    if (r->n_repeats) hn_output_print(cli->out, "note: %zu case%s the same inputs as another of the split\n", r->n_repeats, r->n_repeats == 1 ? " has" : "s have");
+    if (r->n_repeats)
+        hn_output_print(cli->out, "note: %zu case%s the same inputs as another of the split\n", r->n_repeats,
+                        r->n_repeats == 1 ? " has" : "s have");
     for (size_t l = 0; r->splits[0].labels && l < r->scope->contract.n_labels; l++) {
         const char *label = r->scope->contract.labels[l];
         if (r->splits[HN_SPLIT_TRAIN].n_cases && !r->splits[HN_SPLIT_TRAIN].labels[l])
-            hn_output_print(cli->out, "%swarning%s: no training case has the label %s: examples can never show it\n", warn, off, label);
+            hn_output_print(cli->out, "%swarning%s: no training case has the label %s: examples can never show it\n",
+                            warn, off, label);
         if (r->splits[HN_SPLIT_DEV].n_cases && !r->splits[HN_SPLIT_DEV].labels[l])
-            hn_output_print(cli->out, "%swarning%s: no dev case has the label %s: dev says nothing about it\n", warn, off, label);
+            hn_output_print(cli->out, "%swarning%s: no dev case has the label %s: dev says nothing about it\n", warn,
+                            off, label);
     }
 }
 
@@ -182,7 +203,8 @@ static void print_start(hn_cli *cli, const hn_scope_report *r) {
 }
 
 static hn_status print_report(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
-    hn_output_print(cli->out, "%s%s%s\n\n", hn_output_style(cli->out, HN_STYLE_BOLD), r->scope->goal ? r->scope->goal : "(no goal is written down)",
+    hn_output_print(cli->out, "%s%s%s\n\n", hn_output_style(cli->out, HN_STYLE_BOLD),
+                    r->scope->goal ? r->scope->goal : "(no goal is written down)",
                     hn_output_style(cli->out, HN_STYLE_NONE));
     print_source(cli, r->scope);
     print_contract(cli, r->scope);
@@ -210,12 +232,14 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_scope_report report;
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_model *model = open_vocabulary(p.scope);
-    hn_status st = hn_scope_report_make(p.scope, p.dataset, p.store, model ? hn_model_tokenizer(model) : NULL, &report, err);
+    hn_status st =
+        hn_scope_report_make(p.scope, p.dataset, p.store, model ? hn_model_tokenizer(model) : NULL, &report, err);
     if (st == HN_OK && cli->out->json) {
         json_t *value;
         st = hn_scope_report_json(&report, &value, err);
         if (st == HN_OK) st = hn_cli_result(cli, value, err);
-    } else if (st == HN_OK) st = print_report(cli, &report, err);
+    } else if (st == HN_OK)
+        st = print_report(cli, &report, err);
     if (st == HN_OK) hn_scope_report_free(&report);
     if (model) hn_model_close(model);
     hn_cli_project_close(&p);
@@ -226,7 +250,9 @@ const hn_command hn_cmd_scope = {
     .name = "scope",
     .summary = "what the project is about and what its data can carry",
     .usage = "",
-    .description = "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing (baselines), and the\n"
-                   "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in two splits.",
+    .description = "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing "
+                   "(baselines), and the\n"
+                   "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in "
+                   "two splits.",
     .run = run,
 };

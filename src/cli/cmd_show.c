@@ -22,13 +22,15 @@ static void hash_line(hn_cli *cli, const char *name, const char *text, const cha
 static void print_identity(hn_cli *cli, const hn_run_detail *d) {
     const hn_run *r = d->run;
     char when[32], took[32];
-    hn_output_print(cli->out, "%sr%lld%s  %s", hn_output_style(cli->out, HN_STYLE_BOLD), (long long)r->id, hn_output_style(cli->out, HN_STYLE_NONE),
-                    hn_clock_format(r->started_ms, true, when));
+    hn_output_print(cli->out, "%sr%lld%s  %s", hn_output_style(cli->out, HN_STYLE_BOLD), (long long)r->id,
+                    hn_output_style(cli->out, HN_STYLE_NONE), hn_clock_format(r->started_ms, true, when));
     if (strcmp(r->state, "done") == 0)
-        hn_output_print(cli->out, ", took %s", hn_format_duration((double)(r->finished_ms - r->started_ms) / 1000, took));
+        hn_output_print(cli->out, ", took %s",
+                        hn_format_duration((double)(r->finished_ms - r->started_ms) / 1000, took));
     else
-        hn_output_print(cli->out, ", not finished: %lld of %lld cases; the `hone eval` that began it goes on from there", (long long)r->n_done,
-                        (long long)r->spec.n_cases);
+        hn_output_print(cli->out,
+                        ", not finished: %lld of %lld cases; the `hone eval` that began it goes on from there",
+                        (long long)r->n_done, (long long)r->spec.n_cases);
     hn_output_print(cli->out, "%s%s\n\n", *r->tags ? ", tags " : "", r->tags);
     line(cli, "id", r->content_id);
     hash_line(cli, "prompt", r->spec.prompt_name, r->spec.prompt_hash);
@@ -43,16 +45,17 @@ static void print_identity(hn_cli *cli, const hn_run_detail *d) {
 static void print_metrics(hn_cli *cli, const hn_run_detail *d) {
     const hn_report *r = &d->report;
     char text[48], prompt[32], completion[32];
-    hn_output_print(cli->out, "\n%-10s %s  (%zu of %zu right%s)\n", "accuracy", hn_cli_percent(r->accuracy, text), r->n_correct, r->n,
-                    r->grouped ? "; the interval allows for related cases" : "");
+    hn_output_print(cli->out, "\n%-10s %s  (%zu of %zu right%s)\n", "accuracy", hn_cli_percent(r->accuracy, text),
+                    r->n_correct, r->n, r->grouped ? "; the interval allows for related cases" : "");
     if (d->n_labels) hn_output_print(cli->out, "%-10s %s\n", "macro F1", hn_cli_percent(r->macro_f1, text));
-    if (r->n_invalid) hn_output_print(cli->out, "%-10s %zu answers were nothing that the output allows\n", "invalid", r->n_invalid);
+    if (r->n_invalid)
+        hn_output_print(cli->out, "%-10s %zu answers were nothing that the output allows\n", "invalid", r->n_invalid);
     if (r->n_failed) hn_output_print(cli->out, "%-10s %zu cases were not answered\n", "failed", r->n_failed);
     hn_output_print(cli->out, "%-10s %s read, %s written\n", "tokens", hn_format_count(r->prompt_tokens, prompt),
                     hn_format_count(r->completion_tokens, completion));
     if (isfinite(r->latency_median_ms))
-        hn_output_print(cli->out, "%-10s half within %.0f ms, 95 %% within %.0f ms; %zu of %zu came from the cache\n", "time",
-                        r->latency_median_ms, r->latency_p95_ms, r->n_cached, r->n);
+        hn_output_print(cli->out, "%-10s half within %.0f ms, 95 %% within %.0f ms; %zu of %zu came from the cache\n",
+                        "time", r->latency_median_ms, r->latency_p95_ms, r->n_cached, r->n);
 }
 
 static hn_status print_classes(hn_cli *cli, const hn_run_detail *d, hn_error *err) {
@@ -60,7 +63,8 @@ static hn_status print_classes(hn_cli *cli, const hn_run_detail *d, hn_error *er
     if (d->n_labels == 0) return HN_OK;
     hn_output_print(cli->out, "\n");
     hn_table *t = hn_table_create(cli->out);
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        hn_table_column(t, heads[i], i ? HN_ALIGN_RIGHT : HN_ALIGN_LEFT);
     for (size_t l = 0; l < d->n_labels && l < CLASSES_SHOWN; l++) {
         hn_class_metrics m = hn_confusion_class(&d->report.confusion, l);
         hn_table_row(t);
@@ -105,7 +109,8 @@ static hn_status print_case(hn_cli *cli, const hn_cli_project *p, const hn_predi
     return st;
 }
 
-static hn_status print_cases(hn_cli *cli, const hn_cli_project *p, const char *title, const hn_prediction *const *rows, size_t n, hn_error *err) {
+static hn_status print_cases(hn_cli *cli, const hn_cli_project *p, const char *title, const hn_prediction *const *rows,
+                             size_t n, hn_error *err) {
     if (n) hn_output_print(cli->out, "\n%s:\n", title);
     for (size_t i = 0; i < n; i++) HN_TRY(print_case(cli, p, rows[i], err));
     return HN_OK;

@@ -159,5 +159,6 @@ const hn_command hn_cmd_tokens = {
     .usage = "[-m MODEL] (PROMPT [--case ID] | --file FILE | --raw TEXT | --messages FILE) [OPTIONS]",
     .options = options,
     .max_args = 1,
-    .examples = "  hone tokens prompts/6-nearest.yaml\n  hone tokens --raw \"How many chunks is this?\"\n  hone tokens --messages chat.json --html chat.html",
+    .examples = "  hone tokens prompts/6-nearest.yaml\n  hone tokens --raw \"How many chunks is this?\"\n  hone tokens "
+                "--messages chat.json --html chat.html",
     .run = run};

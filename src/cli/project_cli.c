@@ -26,8 +26,8 @@ void hn_cli_project_close(hn_cli_project *p) {
     *p = (hn_cli_project){0};
 }
 
-hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options, hn_provider **provider,
-                               hn_error *err) {
+hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
+                               hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];
     const char *wanted = name ? name : p->scope->model ? p->scope->model : "smollm2";
     HN_TRY(hn_model_resolve(wanted, path, err));
@@ -43,13 +43,17 @@ hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out
     snprintf(file, sizeof file, "prompts/%s%s", name, hn_ends_with(name, ".yaml") ? "" : ".yaml");
     HN_TRY(hn_path_join(out, hn_project_root(p->project), file, err));
     if (hn_file_exists(out)) return HN_OK;
-    return hn_fail(err, HN_ERR_NOT_FOUND, name, "give a prompt file, or its name under prompts/ without .yaml", "there is no such prompt");
+    return hn_fail(err, HN_ERR_NOT_FOUND, name, "give a prompt file, or its name under prompts/ without .yaml",
+                   "there is no such prompt");
 }
 
 char *hn_cli_percent(hn_estimate e, char out[48]) {
-    if (!isfinite(e.value)) snprintf(out, 48, "-");
-    else if (!isfinite(e.low) || !isfinite(e.high)) snprintf(out, 48, "%.1f %%", 100 * e.value);
-    else snprintf(out, 48, "%.1f %% [%.1f, %.1f]", 100 * e.value, 100 * e.low, 100 * e.high);
+    if (!isfinite(e.value))
+        snprintf(out, 48, "-");
+    else if (!isfinite(e.low) || !isfinite(e.high))
+        snprintf(out, 48, "%.1f %%", 100 * e.value);
+    else
+        snprintf(out, 48, "%.1f %% [%.1f, %.1f]", 100 * e.value, 100 * e.low, 100 * e.high);
     return out;
 }
 

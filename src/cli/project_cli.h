@@ -34,7 +34,8 @@ hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const 
                                hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 
 /* The prompt file that `name` means: a file as it is, else NAME.yaml under the project's prompts/. HN_ERR_NOT_FOUND. */
-hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;
+hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out[HN_PATH_MAX],
+                             hn_error *err) HN_MUST_CHECK;
 
 /* "68.5 % [61.8, 74.5]"; "-" where there is no value. Returns `out`. */
 char *hn_cli_percent(hn_estimate e, char out[48]);

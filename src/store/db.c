@@ -36,17 +36,20 @@ static hn_status fail_code(const hn_db *db, int code, const char *doing, hn_erro
     switch (code & 0xff) {
     case SQLITE_NOMEM: return hn_fail_memory(err, 0);
     case SQLITE_FULL:
-        return hn_fail(err, HN_ERR_DISK_FULL, path, "free some space and run the same command again; nothing saved is lost",
-                       "%s: the disk is full", doing);
+        return hn_fail(err, HN_ERR_DISK_FULL, path,
+                       "free some space and run the same command again; nothing saved is lost", "%s: the disk is full",
+                       doing);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return hn_fail(err, HN_ERR_BUSY, path, "wait for the other hone to finish, then run the same command again",
                        "%s: another process has held the store for too long", doing);
     case SQLITE_READONLY:
-        return hn_fail(err, HN_ERR_IO, path, "make the folder and the file writable", "%s: the store can only be read", doing);
+        return hn_fail(err, HN_ERR_IO, path, "make the folder and the file writable", "%s: the store can only be read",
+                       doing);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return hn_fail(err, HN_ERR_INPUT, path, "restore the file from a copy, or move it away: hone then starts an empty store",
+        return hn_fail(err, HN_ERR_INPUT, path,
+                       "restore the file from a copy, or move it away: hone then starts an empty store",
                        "%s: the store is damaged (%s)", doing, text);
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
@@ -63,7 +66,8 @@ static int configure(sqlite3 *handle, bool writable) {
     sqlite3_busy_timeout(handle, BUSY_WAIT_MS);
     int rc = SQLITE_OK;
     if (writable) rc = sqlite3_exec(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_exec(handle, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(handle, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
     /* The first real read: finds damage, a missing shared-memory file, and what a killed process left to recover. */
     if (rc == SQLITE_OK) rc = sqlite3_exec(handle, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     return rc;
@@ -84,8 +88,10 @@ static void close_handle(hn_db *db) {
 static void append_uri(hn_buf *b, const char *path) {
     hn_buf_append_str(b, "file:");
     for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
-        if (*p == '%' || *p == '?' || *p == '#') hn_buf_appendf(b, "%%%02X", *p);
-        else hn_buf_append_char(b, (char)*p);
+        if (*p == '%' || *p == '?' || *p == '#')
+            hn_buf_appendf(b, "%%%02X", *p);
+        else
+            hn_buf_append_char(b, (char)*p);
     }
     hn_buf_append_str(b, "?immutable=1");
 }
@@ -102,7 +108,8 @@ static int open_reading(hn_db *db) {
     bool pending = stat(hn_buf_str(&name), &wal) == 0 && wal.st_size > 0;
     hn_buf_clear(&name);
     append_uri(&name, db->path);
-    if (hn_buf_status(&name) != HN_OK) rc = SQLITE_NOMEM;
+    if (hn_buf_status(&name) != HN_OK)
+        rc = SQLITE_NOMEM;
     else if (!pending) {
         close_handle(db);
         rc = open_with(db, hn_buf_str(&name), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, false);
@@ -113,7 +120,8 @@ static int open_reading(hn_db *db) {
 
 static bool is_write_problem(int code) {
     int kind = code & 0xff;
-    return kind == SQLITE_READONLY || kind == SQLITE_FULL || kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN || kind == SQLITE_PERM;
+    return kind == SQLITE_READONLY || kind == SQLITE_FULL || kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN ||
+           kind == SQLITE_PERM;
 }
 
 hn_status hn_db_open(const char *path, hn_db **out, hn_error *err) {
@@ -219,11 +227,13 @@ void hn_bind_f64(hn_stmt *s, int index, double value) {
 }
 
 void hn_bind_text(hn_stmt *s, int index, const char *text) {
-    keep(s, text ? sqlite3_bind_text(s->handle, index, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(s->handle, index));
+    keep(s,
+         text ? sqlite3_bind_text(s->handle, index, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(s->handle, index));
 }
 
 void hn_bind_blob(hn_stmt *s, int index, const void *bytes, size_t n) {
-    keep(s, bytes ? sqlite3_bind_blob64(s->handle, index, bytes, n, SQLITE_TRANSIENT) : sqlite3_bind_null(s->handle, index));
+    keep(s, bytes ? sqlite3_bind_blob64(s->handle, index, bytes, n, SQLITE_TRANSIENT)
+                  : sqlite3_bind_null(s->handle, index));
 }
 
 hn_status hn_stmt_step(hn_stmt *s, bool *row, hn_error *err) {

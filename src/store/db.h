@@ -44,8 +44,8 @@ hn_status hn_db_read(hn_db *db, hn_db_body *body, void *arg, hn_error *err) HN_M
 
 void hn_bind_null(hn_stmt *stmt, int index);
 void hn_bind_i64(hn_stmt *stmt, int index, int64_t value);
-void hn_bind_f64(hn_stmt *stmt, int index, double value); /* NaN is kept as NULL */
-void hn_bind_text(hn_stmt *stmt, int index, const char *text); /* NULL: null */
+void hn_bind_f64(hn_stmt *stmt, int index, double value);                 /* NaN is kept as NULL */
+void hn_bind_text(hn_stmt *stmt, int index, const char *text);            /* NULL: null */
 void hn_bind_blob(hn_stmt *stmt, int index, const void *bytes, size_t n); /* NULL: null */
 
 /* *row: whether a row is there to read. */

@@ -28,14 +28,15 @@ hn_status hn_migrate_with(hn_db *db, const hn_migration *migrations, int n, hn_e
     HN_TRY(hn_db_number(db, "PRAGMA user_version", 0, &version, err));
     if (version > n || version < 0)
         return hn_fail(err, HN_ERR_UNSUPPORTED, hn_db_path(db), "use the hone that wrote it, or a newer one",
-                       "the store has schema version %lld, this program (hone %s) knows versions up to %d", (long long)version,
-                       HONE_VERSION, n);
+                       "the store has schema version %lld, this program (hone %s) knows versions up to %d",
+                       (long long)version, HONE_VERSION, n);
     if (version < n && hn_db_is_read_only(db) && version == 0)
         return hn_fail(err, HN_ERR_IO, hn_db_path(db), "make the folder writable, or free some space",
                        "the store is empty and cannot be written");
     if (version < n && hn_db_is_read_only(db))
-        return hn_fail(err, HN_ERR_IO, hn_db_path(db), "make the folder writable, or free some space, and run any command once",
-                       "the store has the older schema version %lld of %d and cannot be written", (long long)version, n);
+        return hn_fail(
+            err, HN_ERR_IO, hn_db_path(db), "make the folder writable, or free some space, and run any command once",
+            "the store has the older schema version %lld of %d and cannot be written", (long long)version, n);
     for (int i = (int)version; i < n; i++) {
         step s = {&migrations[i], false};
         hn_status st = hn_db_transaction(db, apply, &s, err);

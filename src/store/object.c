@@ -15,7 +15,8 @@ static hn_status check_name(const char *hash, hn_error *err) {
     return hn_fail(err, HN_ERR_INPUT, "object", NULL, "\"%.80s\" is not the name of an object", hash);
 }
 
-static hn_status object_path(const hn_store *store, const char *hash, char dir[HN_PATH_MAX], char path[HN_PATH_MAX], hn_error *err) {
+static hn_status object_path(const hn_store *store, const char *hash, char dir[HN_PATH_MAX], char path[HN_PATH_MAX],
+                             hn_error *err) {
     char folder[3] = {hash[0], hash[1], 0};
     HN_TRY(hn_path_join(dir, store->objects, folder, err));
     return hn_path_join(path, dir, hash + 2, err);
@@ -23,7 +24,8 @@ static hn_status object_path(const hn_store *store, const char *hash, char dir[H
 
 hn_status hn_object_put(hn_store *store, const void *bytes, size_t n, char hash[65], hn_error *err) {
     char dir[HN_PATH_MAX], path[HN_PATH_MAX];
-    if (n > OBJECT_MAX) return hn_fail(err, HN_ERR_LIMIT, "object", NULL, "%zu bytes are more than the limit of %zu", n, OBJECT_MAX);
+    if (n > OBJECT_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, "object", NULL, "%zu bytes are more than the limit of %zu", n, OBJECT_MAX);
     if (hn_sha256_bytes(bytes, n, hash) != HN_OK) return hn_fail_memory(err, n);
     HN_TRY(object_path(store, hash, dir, path, err));
     if (hn_file_exists(path)) return HN_OK;
@@ -32,8 +34,9 @@ hn_status hn_object_put(hn_store *store, const void *bytes, size_t n, char hash[
     char *packed = hn_alloc(room);
     if (!packed) return hn_fail_memory(err, room);
     size_t size = ZSTD_compress(packed, room, bytes, n, 9);
-    hn_status st = ZSTD_isError(size) ? hn_fail(err, HN_ERR_MEMORY, path, NULL, "compressing: %s", ZSTD_getErrorName(size))
-                                      : hn_file_write_atomic(path, packed, size, err);
+    hn_status st = ZSTD_isError(size)
+                       ? hn_fail(err, HN_ERR_MEMORY, path, NULL, "compressing: %s", ZSTD_getErrorName(size))
+                       : hn_file_write_atomic(path, packed, size, err);
     hn_free(packed);
     return st;
 }
@@ -43,7 +46,8 @@ static hn_status unpack(const char *path, const char *packed, size_t size, char 
     static const char remedy[] = "restore the file from a copy, or run again what made it";
     unsigned long long claimed = ZSTD_getFrameContentSize(packed, size);
     if (claimed == ZSTD_CONTENTSIZE_ERROR || claimed == ZSTD_CONTENTSIZE_UNKNOWN || claimed > OBJECT_MAX)
-        return hn_fail(err, HN_ERR_HASH, path, remedy, "the object is damaged: it does not begin as zstd data of a known size");
+        return hn_fail(err, HN_ERR_HASH, path, remedy,
+                       "the object is damaged: it does not begin as zstd data of a known size");
     char *out = hn_alloc((size_t)claimed + 1);
     if (!out) return hn_fail_memory(err, (size_t)claimed + 1);
     size_t got = ZSTD_decompress(out, (size_t)claimed, packed, size);
@@ -71,7 +75,8 @@ hn_status hn_object_get(hn_store *store, const char *hash, char **bytes, size_t 
     hn_free(packed);
     if (st != HN_OK) return st;
     st = hn_sha256_bytes(*bytes, *n, found);
-    if (st != HN_OK) st = hn_fail_memory(err, *n);
+    if (st != HN_OK)
+        st = hn_fail_memory(err, *n);
     else if (strcmp(found, hash) != 0)
         st = hn_fail(err, HN_ERR_HASH, path, "restore the file from a copy, or run again what made it",
                      "the object is damaged: its bytes hash to %.12s...", found);

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "doubles are stored in little-endian order as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "doubles are stored in little-endian order as they lie in memory");
 
 typedef struct prediction_rows {
     int64_t run_id;
@@ -41,12 +42,13 @@ static hn_status add_rows(hn_db *db, void *arg, hn_error *err) {
     const prediction_rows *rows = arg;
     hn_stmt *q;
     /* Not INSERT OR IGNORE: that would also hide a missing case id. */
-    HN_TRY(hn_db_prepare(db,
-                         "INSERT INTO prediction (run_id, position, case_id, target, grouping, value, text, correct, score, "
-                         "probabilities, raw_logprobs, prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, "
-                         "cache_key, from_cache, details) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
-                         "ON CONFLICT (run_id, position) DO NOTHING",
-                         &q, err));
+    HN_TRY(hn_db_prepare(
+        db,
+        "INSERT INTO prediction (run_id, position, case_id, target, grouping, value, text, correct, score, "
+        "probabilities, raw_logprobs, prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, "
+        "cache_key, from_cache, details) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+        "ON CONFLICT (run_id, position) DO NOTHING",
+        &q, err));
     hn_status st = HN_OK;
     for (size_t i = 0; i < rows->n && st == HN_OK; i++) {
         bind_prediction(q, rows->run_id, &rows->rows[i]);
@@ -62,13 +64,15 @@ hn_status hn_prediction_add(hn_store *store, int64_t run_id, const hn_prediction
     return hn_db_transaction(store->db, add_rows, &all, err);
 }
 
-static hn_status copy_doubles(hn_stmt *q, int column, hn_arena *arena, const double **values, size_t *n, hn_error *err) {
+static hn_status copy_doubles(hn_stmt *q, int column, hn_arena *arena, const double **values, size_t *n,
+                              hn_error *err) {
     size_t n_bytes;
     *values = NULL;
     if (hn_column_is_null(q, column)) return HN_OK;
     const void *bytes = hn_column_blob(q, column, &n_bytes);
     if (!bytes || n_bytes % sizeof(double) || n_bytes == 0)
-        return hn_fail(err, HN_ERR_INPUT, "prediction", NULL, "a list of probabilities has %zu bytes, not a multiple of 8", n_bytes);
+        return hn_fail(err, HN_ERR_INPUT, "prediction", NULL,
+                       "a list of probabilities has %zu bytes, not a multiple of 8", n_bytes);
     double *copy = hn_arena_alloc(arena, n_bytes);
     if (!copy) return hn_fail_memory(err, n_bytes);
     memcpy(copy, bytes, n_bytes);
@@ -90,8 +94,9 @@ static hn_status read_prediction(hn_stmt *q, hn_arena *arena, hn_prediction *p, 
     HN_TRY(copy_doubles(q, 8, arena, &p->probabilities, &p->n_probabilities, err));
     HN_TRY(copy_doubles(q, 9, arena, &p->raw_logprobs, &n_raw, err));
     if (p->raw_logprobs && p->probabilities && n_raw != p->n_probabilities)
-        return hn_fail(err, HN_ERR_INPUT, "prediction", NULL, "position %lld has %zu probabilities and %zu log-probabilities",
-                       (long long)p->position, p->n_probabilities, n_raw);
+        return hn_fail(err, HN_ERR_INPUT, "prediction", NULL,
+                       "position %lld has %zu probabilities and %zu log-probabilities", (long long)p->position,
+                       p->n_probabilities, n_raw);
     if (!p->probabilities) p->n_probabilities = n_raw;
     p->prompt_tokens = hn_column_i64(q, 10);
     p->completion_tokens = hn_column_i64(q, 11);
@@ -107,11 +112,12 @@ static hn_status read_prediction(hn_stmt *q, hn_arena *arena, hn_prediction *p, 
 hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) {
     *list = (hn_prediction_list){0};
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(store->db,
-                         "SELECT position, case_id, target, grouping, value, text, correct, score, probabilities, raw_logprobs, "
-                         "prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, from_cache, details "
-                         "FROM prediction WHERE run_id = ? ORDER BY position",
-                         &q, err));
+    HN_TRY(hn_db_prepare(
+        store->db,
+        "SELECT position, case_id, target, grouping, value, text, correct, score, probabilities, raw_logprobs, "
+        "prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, from_cache, details "
+        "FROM prediction WHERE run_id = ? ORDER BY position",
+        &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_status st = HN_OK;
     size_t capacity = 0;

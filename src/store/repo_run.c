@@ -9,24 +9,26 @@
 #include <string.h>
 
 /* Columns 0 to 5: of the run; 6 on: its spec, in this order, as read_spec takes them. */
-#define RUN_COLUMNS                                                                                                                  \
-    "SELECT r.id, r.content_id, "                                                                                                    \
-    "(SELECT state FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1), "                                             \
-    "(SELECT min(at_ms) FROM run_event e WHERE e.run_id = r.id), "                                                                   \
-    "(SELECT max(at_ms) FROM run_event e WHERE e.run_id = r.id AND e.state <> 'running'), "                                          \
-    "(SELECT count(*) FROM prediction p WHERE p.run_id = r.id), "                                                                    \
-    "r.n_cases, r.kind, r.prompt_name, r.prompt_hash, r.prompt_object, r.scope_object, r.scope_hash, r.dataset_hash, r.split, "      \
-    "r.case_set_hash, r.model_name, r.model_hash, r.template_hash, r.numeric_path, r.parameters, r.code_version, r.metric, "         \
-    "(SELECT summary FROM run_summary s WHERE s.run_id = r.id), "                                                                    \
-    "(SELECT group_concat(t.name, ',') FROM tag t WHERE t.run_id = r.id AND t.id = "                                                 \
+#define RUN_COLUMNS                                                                                                    \
+    "SELECT r.id, r.content_id, "                                                                                      \
+    "(SELECT state FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1), "                               \
+    "(SELECT min(at_ms) FROM run_event e WHERE e.run_id = r.id), "                                                     \
+    "(SELECT max(at_ms) FROM run_event e WHERE e.run_id = r.id AND e.state <> 'running'), "                            \
+    "(SELECT count(*) FROM prediction p WHERE p.run_id = r.id), "                                                      \
+    "r.n_cases, r.kind, r.prompt_name, r.prompt_hash, r.prompt_object, r.scope_object, r.scope_hash, r.dataset_hash, " \
+    "r.split, "                                                                                                        \
+    "r.case_set_hash, r.model_name, r.model_hash, r.template_hash, r.numeric_path, r.parameters, r.code_version, "     \
+    "r.metric, "                                                                                                       \
+    "(SELECT summary FROM run_summary s WHERE s.run_id = r.id), "                                                      \
+    "(SELECT group_concat(t.name, ',') FROM tag t WHERE t.run_id = r.id AND t.id = "                                   \
     "(SELECT max(u.id) FROM tag u WHERE u.name = t.name)) FROM run r "
 
 static hn_status read_spec(hn_stmt *q, hn_run *run, hn_error *err) {
     hn_run_spec *s = &run->spec;
-    const char **fields[] = {&s->kind,       &s->prompt_name,  &s->prompt_hash,   &s->prompt_object,   &s->scope_object,
-                             &s->scope_hash, &s->dataset_hash, &s->split,         &s->case_set_hash,   &s->model_name,
-                             &s->model_hash, &s->template_hash, &s->numeric_path, &s->parameters_json, &s->code_version,
-                             &s->metric};
+    const char **fields[] = {&s->kind,          &s->prompt_name,     &s->prompt_hash,  &s->prompt_object,
+                             &s->scope_object,  &s->scope_hash,      &s->dataset_hash, &s->split,
+                             &s->case_set_hash, &s->model_name,      &s->model_hash,   &s->template_hash,
+                             &s->numeric_path,  &s->parameters_json, &s->code_version, &s->metric};
     s->n_cases = hn_column_i64(q, 6);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         HN_TRY(hn_column_copy_const(q, 7 + (int)i, run->arena, fields[i], err));
@@ -58,8 +60,10 @@ static hn_status new_run(hn_stmt *q, hn_run **out, hn_error *err) {
         return hn_fail_memory(err, sizeof *run);
     }
     hn_status st = read_run(q, run, err);
-    if (st == HN_OK) *out = run;
-    else hn_run_free(run);
+    if (st == HN_OK)
+        *out = run;
+    else
+        hn_run_free(run);
     return st;
 }
 
@@ -91,9 +95,10 @@ static hn_status load_run(hn_store *store, int64_t id, hn_run **run, hn_error *e
 static hn_status content_id(const hn_run_spec *s, char hex[HN_SHA256_HEX], hn_error *err) {
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(err, 0);
-    const char *fields[] = {s->kind,       s->prompt_name, s->prompt_hash,  s->scope_hash,      s->dataset_hash,
-                            s->split,      s->case_set_hash, s->model_hash, s->template_hash,   s->numeric_path,
-                            s->parameters_json, s->code_version, s->metric};
+    const char *fields[] = {s->kind,          s->prompt_name,  s->prompt_hash,     s->scope_hash,
+                            s->dataset_hash,  s->split,        s->case_set_hash,   s->model_hash,
+                            s->template_hash, s->numeric_path, s->parameters_json, s->code_version,
+                            s->metric};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) hn_sha256_field_str(h, fields[i]);
     hn_sha256_field_i64(h, s->n_cases);
     hn_sha256_finish(h, hex);
@@ -113,14 +118,17 @@ static hn_status add_event(hn_db *db, int64_t run_id, const char *state, hn_erro
 
 static hn_status insert_run(hn_db *db, const hn_run_spec *s, const char *id, hn_error *err) {
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(db,
-                         "INSERT INTO run (content_id, n_cases, kind, prompt_name, prompt_hash, prompt_object, scope_object, scope_hash, "
-                         "dataset_hash, split, case_set_hash, model_name, model_hash, template_hash, numeric_path, parameters, "
-                         "code_version, metric) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                         &q, err));
-    const char *fields[] = {s->kind,         s->prompt_name, s->prompt_hash,  s->prompt_object, s->scope_object,    s->scope_hash,
-                            s->dataset_hash, s->split,       s->case_set_hash, s->model_name,   s->model_hash,      s->template_hash,
-                            s->numeric_path, s->parameters_json, s->code_version, s->metric};
+    HN_TRY(hn_db_prepare(
+        db,
+        "INSERT INTO run (content_id, n_cases, kind, prompt_name, prompt_hash, prompt_object, scope_object, "
+        "scope_hash, "
+        "dataset_hash, split, case_set_hash, model_name, model_hash, template_hash, numeric_path, parameters, "
+        "code_version, metric) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        &q, err));
+    const char *fields[] = {s->kind,          s->prompt_name,     s->prompt_hash,  s->prompt_object,
+                            s->scope_object,  s->scope_hash,      s->dataset_hash, s->split,
+                            s->case_set_hash, s->model_name,      s->model_hash,   s->template_hash,
+                            s->numeric_path,  s->parameters_json, s->code_version, s->metric};
     hn_bind_text(q, 1, id);
     hn_bind_i64(q, 2, s->n_cases);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) hn_bind_text(q, 3 + (int)i, fields[i]);
@@ -141,10 +149,11 @@ static hn_status begin_body(hn_db *db, void *arg, hn_error *err) {
     begin_job *job = arg;
     hn_stmt *q;
     bool row;
-    HN_TRY(hn_db_prepare(db,
-                         "SELECT r.id, (SELECT state FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1) "
-                         "FROM run r WHERE r.content_id = ? ORDER BY r.id DESC LIMIT 1",
-                         &q, err));
+    HN_TRY(
+        hn_db_prepare(db,
+                      "SELECT r.id, (SELECT state FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1) "
+                      "FROM run r WHERE r.content_id = ? ORDER BY r.id DESC LIMIT 1",
+                      &q, err));
     hn_bind_text(q, 1, job->content_id);
     hn_status st = hn_stmt_step(q, &row, err);
     if (st == HN_OK && row) {
@@ -164,7 +173,8 @@ static hn_status begin_body(hn_db *db, void *arg, hn_error *err) {
     return add_event(db, job->id, "running", err);
 }
 
-hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start, hn_error *err) {
+hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start,
+                       hn_error *err) {
     begin_job job = {.spec = spec, .fresh = fresh, .start = HN_RUN_NEW};
     *run = NULL;
     HN_TRY(content_id(spec, job.content_id, err));
@@ -180,10 +190,11 @@ typedef struct end_job {
 
 static hn_status add_look(hn_db *db, int64_t run_id, hn_error *err) {
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(db,
-                         "INSERT INTO test_look (run_id, dataset_hash, at_ms) SELECT id, coalesce(dataset_hash, ''), ?2 FROM run "
-                         "WHERE id = ?1 AND split = 'test'",
-                         &q, err));
+    HN_TRY(hn_db_prepare(
+        db,
+        "INSERT INTO test_look (run_id, dataset_hash, at_ms) SELECT id, coalesce(dataset_hash, ''), ?2 FROM run "
+        "WHERE id = ?1 AND split = 'test'",
+        &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_bind_i64(q, 2, hn_clock_unix_ms());
     hn_status st = hn_stmt_run(q, err);
@@ -197,7 +208,8 @@ static hn_status end_body(hn_db *db, void *arg, hn_error *err) {
     if (!job->summary) return HN_OK;
     hn_stmt *q;
     /* Two processes may finish one run at the same moment; both have made the same summary. */
-    HN_TRY(hn_db_prepare(db, "INSERT INTO run_summary (run_id, summary) VALUES (?, ?) ON CONFLICT DO NOTHING", &q, err));
+    HN_TRY(
+        hn_db_prepare(db, "INSERT INTO run_summary (run_id, summary) VALUES (?, ?) ON CONFLICT DO NOTHING", &q, err));
     hn_bind_i64(q, 1, job->id);
     hn_bind_text(q, 2, job->summary);
     hn_status st = hn_stmt_run(q, err);
@@ -260,7 +272,8 @@ static hn_status find_by_content(hn_store *store, const char *name, int64_t *id,
     snprintf(pattern, sizeof pattern, "%s*", name);
     HN_TRY(find_id(store, "SELECT count(DISTINCT content_id) FROM run WHERE content_id GLOB ?", pattern, &n_ids, err));
     if (n_ids > 1)
-        return hn_fail(err, HN_ERR_USAGE, "run", "give more digits", "%lld runs have ids that begin with %s", (long long)n_ids, name);
+        return hn_fail(err, HN_ERR_USAGE, "run", "give more digits", "%lld runs have ids that begin with %s",
+                       (long long)n_ids, name);
     return find_id(store, "SELECT id FROM run WHERE content_id GLOB ? ORDER BY id DESC LIMIT 1", pattern, id, err);
 }
 
@@ -269,7 +282,8 @@ static hn_status find_any(hn_store *store, const char *name, int64_t *id, hn_err
     *id = 0;
     if (strcmp(name, "last") == 0) return hn_db_number(store->db, "SELECT max(id) FROM run", 0, id, err);
     if (hn_parse_int64(name[0] == 'r' ? name + 1 : name, &number) && number > 0 && strlen(name) < 12)
-        HN_TRY(find_id(store, "SELECT id FROM run WHERE id = CAST(? AS INTEGER)", name[0] == 'r' ? name + 1 : name, id, err));
+        HN_TRY(find_id(store, "SELECT id FROM run WHERE id = CAST(? AS INTEGER)", name[0] == 'r' ? name + 1 : name, id,
+                       err));
     if (!*id) HN_TRY(find_id(store, "SELECT run_id FROM tag WHERE name = ? ORDER BY id DESC LIMIT 1", name, id, err));
     if (!*id && is_content_prefix(name)) HN_TRY(find_by_content(store, name, id, err));
     return HN_OK;
@@ -296,8 +310,10 @@ static hn_status fail_no_run(hn_store *store, const char *name, hn_error *err) {
     hn_stmt_free(q);
     HN_TRY(st);
     size_t used = strlen(hint);
-    if (n) snprintf(hint + used, sizeof hint - used, "there are %s%s; `hone log` shows all", list, n > 8 ? " ..." : "");
-    else snprintf(hint, sizeof hint, "nothing was run here yet: start with `hone eval`");
+    if (n)
+        snprintf(hint + used, sizeof hint - used, "there are %s%s; `hone log` shows all", list, n > 8 ? " ..." : "");
+    else
+        snprintf(hint, sizeof hint, "nothing was run here yet: start with `hone eval`");
     return hn_fail(err, HN_ERR_NOT_FOUND, "run", hint, "there is no run `%.100s`", name);
 }
 
@@ -319,8 +335,10 @@ hn_status hn_run_list(hn_store *store, size_t limit, hn_run ***runs, size_t *n, 
     hn_status st;
     bool row;
     while ((st = hn_stmt_step(q, &row, err)) == HN_OK && row) {
-        if (!hn_grow((void **)runs, &capacity, *n + 1, sizeof **runs)) st = hn_fail_memory(err, 0);
-        else st = new_run(q, &(*runs)[*n], err);
+        if (!hn_grow((void **)runs, &capacity, *n + 1, sizeof **runs))
+            st = hn_fail_memory(err, 0);
+        else
+            st = new_run(q, &(*runs)[*n], err);
         if (st != HN_OK) break;
         ++*n;
     }
@@ -337,8 +355,10 @@ hn_status hn_run_list(hn_store *store, size_t limit, hn_run ***runs, size_t *n, 
 static bool is_tag_name(const char *name) {
     size_t n = strlen(name);
     int64_t number;
-    if (n == 0 || n > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != n) return false;
-    return strcmp(name, "last") != 0 && !is_content_prefix(name) && !hn_parse_int64(name[0] == 'r' ? name + 1 : name, &number);
+    if (n == 0 || n > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != n)
+        return false;
+    return strcmp(name, "last") != 0 && !is_content_prefix(name) &&
+           !hn_parse_int64(name[0] == 'r' ? name + 1 : name, &number);
 }
 
 typedef struct tag_job {

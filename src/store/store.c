@@ -19,8 +19,10 @@ hn_status hn_store_open(const char *dir, hn_store **out, hn_error *err) {
     hn_store *store = hn_calloc(1, sizeof *store);
     if (!store) return hn_fail_memory(err, sizeof *store);
     hn_status st = open_in(store, dir, err);
-    if (st == HN_OK) *out = store;
-    else hn_store_close(store);
+    if (st == HN_OK)
+        *out = store;
+    else
+        hn_store_close(store);
     return st;
 }
 

@@ -29,24 +29,25 @@ bool hn_store_is_read_only(const hn_store *store);
 
 /* Objects: content-addressed bytes (prompt files, hone.yaml, datasets, reports). Put returns the SHA-256 of the bytes; equal bytes are kept once. */
 hn_status hn_object_put(hn_store *store, const void *bytes, size_t n, char hash[65], hn_error *err) HN_MUST_CHECK;
-hn_status hn_object_get(hn_store *store, const char *hash, char **bytes, size_t *n, hn_error *err) HN_MUST_CHECK; /* hn_free */
+hn_status hn_object_get(hn_store *store, const char *hash, char **bytes, size_t *n,
+                        hn_error *err) HN_MUST_CHECK; /* hn_free */
 
 /* What makes a run: its identity. The content id (hash of all of these) finds an unfinished run again, so the same command resumes it. */
 typedef struct hn_run_spec {
-    const char *kind;                     /* "eval" */
+    const char *kind;                      /* "eval" */
     const char *prompt_name, *prompt_hash; /* prompt_hash: meaning; prompt_object: the file as it was */
     const char *prompt_object, *scope_object, *scope_hash;
     const char *dataset_hash, *split;
-    int64_t n_cases;                      /* planned */
-    const char *case_set_hash;            /* which cases, in order */
+    int64_t n_cases;           /* planned */
+    const char *case_set_hash; /* which cases, in order */
     const char *model_name, *model_hash, *template_hash, *numeric_path;
-    const char *parameters_json;          /* generation parameters, calibration, examples rule ... */
+    const char *parameters_json; /* generation parameters, calibration, examples rule ... */
     const char *code_version;
     const char *metric;
 } hn_run_spec;
 
 typedef struct hn_run {
-    int64_t id;         /* r7 is id 7: the store-local alias */
+    int64_t id; /* r7 is id 7: the store-local alias */
     char content_id[65];
     char *kind, *state; /* "running", "done", "stopped" */
     hn_run_spec spec;   /* strings belong to the arena */
@@ -60,7 +61,8 @@ typedef enum hn_run_start { HN_RUN_NEW, HN_RUN_RESUMED, HN_RUN_DONE } hn_run_sta
 
 /* A content id is one run: an unfinished run with the same id is continued (RESUMED), a finished one is handed out as it is (DONE),
  * unless `fresh`, which starts another; else a run is started (NEW). */
-hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start, hn_error *err) HN_MUST_CHECK;
+hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start,
+                       hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_finish(hn_store *store, int64_t run_id, const char *summary_json, hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_stop(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK; /* interrupted, resumable */
 /* "r7", "7", a content-id prefix of 6 digits or more, a tag, "last". HN_ERR_NOT_FOUND lists near ones. */
@@ -73,27 +75,28 @@ hn_status hn_run_tag(hn_store *store, int64_t run_id, const char *tag, hn_error 
 
 typedef struct hn_prediction {
     const char *case_id;
-    int64_t position;       /* in the run's order */
-    const char *target;     /* NULL: none */
+    int64_t position;   /* in the run's order */
+    const char *target; /* NULL: none */
     const char *group;
-    const char *value;      /* the parsed answer; NULL: no valid answer */
-    const char *text;       /* what the model wrote (generation), or NULL */
+    const char *value; /* the parsed answer; NULL: no valid answer */
+    const char *text;  /* what the model wrote (generation), or NULL */
     bool correct;
-    double score;           /* the metric's value for this case */
+    double score;                /* the metric's value for this case */
     const double *probabilities; /* (n_probabilities) per label after calibration, or NULL */
     size_t n_probabilities;
-    const double *raw_logprobs;  /* (n_probabilities) before calibration, or NULL */
+    const double *raw_logprobs; /* (n_probabilities) before calibration, or NULL */
     int64_t prompt_tokens, completion_tokens;
     double prefill_ms, decode_ms;
-    const char *finish;     /* "stop", "length", "error" */
-    const char *error;      /* a failed case: why; else NULL */
-    const char *cache_key;  /* NULL: not cached */
+    const char *finish;    /* "stop", "length", "error" */
+    const char *error;     /* a failed case: why; else NULL */
+    const char *cache_key; /* NULL: not cached */
     bool from_cache;
     const char *details_json; /* examples used, reasoning text ...; or NULL */
 } hn_prediction;
 
 /* All rows in one transaction; adding a position again is ignored. */
-hn_status hn_prediction_add(hn_store *store, int64_t run_id, const hn_prediction *rows, size_t n, hn_error *err) HN_MUST_CHECK;
+hn_status hn_prediction_add(hn_store *store, int64_t run_id, const hn_prediction *rows, size_t n,
+                            hn_error *err) HN_MUST_CHECK;
 typedef struct hn_prediction_list {
     hn_prediction *rows; /* ordered by position */
     size_t n;
@@ -103,8 +106,10 @@ hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list
 void hn_prediction_list_free(hn_prediction_list *list);
 
 /* Answers by content key: the value is the JSON that the app made of an answer. */
-hn_status hn_cache_get(hn_store *store, const char *key, json_t **value /* NULL: absent; new reference */, hn_error *err) HN_MUST_CHECK;
-hn_status hn_cache_put(hn_store *store, const char *const *keys, json_t *const *values, size_t n, hn_error *err) HN_MUST_CHECK;
+hn_status hn_cache_get(hn_store *store, const char *key, json_t **value /* NULL: absent; new reference */,
+                       hn_error *err) HN_MUST_CHECK;
+hn_status hn_cache_put(hn_store *store, const char *const *keys, json_t *const *values, size_t n,
+                       hn_error *err) HN_MUST_CHECK;
 
 /* The ledger of looks at the test split: each finished test run counts, and each time that a finished one is asked for again
  * (hn_test_look_add; nothing happens for a run of another split). */

@@ -17,6 +17,7 @@ struct hn_store {
 
 hn_status hn_column_copy(hn_stmt *stmt, int column, hn_arena *arena, char **text, hn_error *err) HN_MUST_CHECK;
 /* hn_column_copy into a `const char *`. */
-hn_status hn_column_copy_const(hn_stmt *stmt, int column, hn_arena *arena, const char **text, hn_error *err) HN_MUST_CHECK;
+hn_status hn_column_copy_const(hn_stmt *stmt, int column, hn_arena *arena, const char **text,
+                               hn_error *err) HN_MUST_CHECK;
 
 #endif

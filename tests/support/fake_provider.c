@@ -57,7 +57,8 @@ static void free_job(fake_job *job) {
     hn_free(job);
 }
 
-static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn_on_completion *on_done, void *user, uint64_t *ticket, hn_error *err) {
+static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn_on_completion *on_done, void *user,
+                        uint64_t *ticket, hn_error *err) {
     fake *f = (fake *)p;
     (void)deadline;
     fake_job *job = hn_calloc(1, sizeof *job);
@@ -70,7 +71,8 @@ static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn
         free_job(job);
         return hn_fail_memory(err, 0);
     }
-    for (size_t i = 0; job->labels && i < r->n_labels; i++) job->scores[i] = score_of(f->script, job->prompt, r->labels[i].text);
+    for (size_t i = 0; job->labels && i < r->n_labels; i++)
+        job->scores[i] = score_of(f->script, job->prompt, r->labels[i].text);
     if (!job->labels && f->script->write) f->script->write(job->prompt, r, job->text);
     job->on_done = on_done;
     job->user = user;
@@ -83,7 +85,8 @@ static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn
 }
 
 static void complete(fake *f, fake_job *job) {
-    hn_completion c = {.finish = HN_FINISH_STOP, .usage = {(int)strlen(job->prompt), 0, job->labels ? 0 : (int)strlen(job->text)},
+    hn_completion c = {.finish = HN_FINISH_STOP,
+                       .usage = {(int)strlen(job->prompt), 0, job->labels ? 0 : (int)strlen(job->text)},
                        .timing = {0, 2.5, 0.5}};
     if (f->script->fail) c.status = f->script->fail(job->prompt);
     if (c.status != HN_OK) {
@@ -134,7 +137,8 @@ static void cancel(hn_provider *p, uint64_t ticket) {
 static hn_status info(hn_provider *p, hn_provider_info *out, hn_error *err) {
     const hn_fake_script *s = ((fake *)p)->script;
     (void)err;
-    *out = (hn_provider_info){.name = "fake-model", .kind = "fake", .reproducible = true, .context = 4096, .memory_bytes = 1000000};
+    *out = (hn_provider_info){
+        .name = "fake-model", .kind = "fake", .reproducible = true, .context = 4096, .memory_bytes = 1000000};
     out->numeric_path = s->numeric_path ? s->numeric_path : "fake";
     snprintf(out->model_hash, sizeof out->model_hash, "%s", s->model_hash ? s->model_hash : "f00d");
     snprintf(out->template_hash, sizeof out->template_hash, "beef");

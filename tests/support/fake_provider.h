@@ -13,14 +13,14 @@
 #include "provider/provider.h"
 
 typedef struct hn_fake_script {
-    double (*score)(const char *prompt, const char *label);              /* log-likelihood; NULL: from a hash of both */
+    double (*score)(const char *prompt, const char *label); /* log-likelihood; NULL: from a hash of both */
     void (*write)(const char *prompt, const hn_request *r, char out[256]); /* generated text; NULL: "" */
-    hn_status (*fail)(const char *prompt);                               /* NULL: never */
-    int per_step;              /* completions a step; 0: 1 */
-    int step_ms;               /* how long a step takes */
-    const char *numeric_path;  /* NULL: "fake" */
-    const char *model_hash;    /* NULL: "f00d" */
-    size_t n_submitted, n_completed, n_cancelled; /* counted */
+    hn_status (*fail)(const char *prompt);                                 /* NULL: never */
+    int per_step;                                                          /* completions a step; 0: 1 */
+    int step_ms;                                                           /* how long a step takes */
+    const char *numeric_path;                                              /* NULL: "fake" */
+    const char *model_hash;                                                /* NULL: "f00d" */
+    size_t n_submitted, n_completed, n_cancelled;                          /* counted */
 } hn_fake_script;
 
 hn_provider *hn_fake_provider(hn_fake_script *script);

@@ -29,7 +29,8 @@ void hn_test_project_make(hn_test_project *p, const char *folder) {
     hn_buf_init(&csv, 0);
     hn_buf_append_str(&csv, "id,text,kind,owner\n");
     for (int i = 0; i < HN_TEST_CASES; i++)
-        hn_buf_appendf(&csv, "c%d,\"case %d: it is round and %s!\",%s,o%d\n", i, i, i % 3 ? kinds[i % 7 % 3] : "ripe", kinds[i % 7 % 3], i / 2);
+        hn_buf_appendf(&csv, "c%d,\"case %d: it is round and %s!\",%s,o%d\n", i, i, i % 3 ? kinds[i % 7 % 3] : "ripe",
+                       kinds[i % 7 % 3], i / 2);
     hn_test_ok(hn_dir_create(folder, &err), &err);
     write_file(folder, "hone.yaml", scope_yaml);
     write_file(folder, "cases.csv", hn_buf_str(&csv));

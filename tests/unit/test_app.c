@@ -36,7 +36,8 @@ static int remove_project(void **state) {
 
 static void choices_are_read_as_documented(void **state) {
     (void)state;
-    char *labels[] = {"billing", "login", "login page", "data"}, *wordings[] = {"money matters", "login", "login page", " Über daten "};
+    char *labels[] = {"billing", "login", "login page", "data"},
+         *wordings[] = {"money matters", "login", "login page", " Über daten "};
     hn_contract contract = {.kind = HN_CONTRACT_CHOICE, .labels = labels, .n_labels = 4};
     const struct {
         const char *text;
@@ -65,7 +66,8 @@ static void choices_are_read_as_documented(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hn_parsed value;
         hn_test_ok(hn_answer_parse(p, cases[i].text, strlen(cases[i].text), &value, &err), &err);
-        if (value.label != cases[i].label) fail_msg("`%s` gave %d instead of %d", cases[i].text, value.label, cases[i].label);
+        if (value.label != cases[i].label)
+            fail_msg("`%s` gave %d instead of %d", cases[i].text, value.label, cases[i].label);
         assert_int_equal(value.valid, cases[i].label >= 0);
         if (value.valid) assert_string_equal(value.text, labels[value.label]);
         hn_parsed_free(&value);
@@ -79,10 +81,24 @@ static void numbers_are_read_as_documented(void **state) {
     const struct {
         const char *text;
         double value; /* NaN: no valid answer */
-    } cases[] = {{"42", 42},          {" -3.5 ", -3.5},      {"about 1,250 euros", 1250}, {"1,250.75", 1250.75}, {"it is 7.", 7},
-                 {"2e3", 2000},       {"3 or 4", (double)NAN},       {"none", (double)NAN},             {"A4 paper", (double)NAN},   {"", (double)NAN},
-                 {"-101", (double)NAN},       {"2000000", (double)NAN},      {"1,2", (double)NAN},              {"+5", 5},           {"1e999", (double)NAN},
-                 {"111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111", (double)NAN}};
+    } cases[] = {{"42", 42},
+                 {" -3.5 ", -3.5},
+                 {"about 1,250 euros", 1250},
+                 {"1,250.75", 1250.75},
+                 {"it is 7.", 7},
+                 {"2e3", 2000},
+                 {"3 or 4", (double)NAN},
+                 {"none", (double)NAN},
+                 {"A4 paper", (double)NAN},
+                 {"", (double)NAN},
+                 {"-101", (double)NAN},
+                 {"2000000", (double)NAN},
+                 {"1,2", (double)NAN},
+                 {"+5", 5},
+                 {"1e999", (double)NAN},
+                 {"1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111"
+                  "11111111111111111111111111111111111",
+                  (double)NAN}};
     hn_answer_parser *p;
     hn_error err;
     hn_test_ok(hn_answer_parser_create(&contract, NULL, &p, &err), &err);
@@ -142,7 +158,8 @@ static void the_prior_is_the_mean_taken_away(void **state) {
     z = 1 + exp(1) + exp(-0.5);
     assert_true(fabs(out[1] - exp(1) / z) < 1e-12);
     hn_prior_free(&prior);
-    const double impossible[] = {-(double)INFINITY, -(double)INFINITY}, half[] = {-(double)INFINITY, -700}, tie[] = {-1, -1};
+    const double impossible[] = {-(double)INFINITY, -(double)INFINITY}, half[] = {-(double)INFINITY, -700},
+                 tie[] = {-1, -1};
     assert_int_equal(hn_label_probabilities(impossible, NULL, 2, out), -1);
     assert_true(out[0] == 0 && out[1] == 0);
     assert_int_equal(hn_label_probabilities(half, NULL, 2, out), 1);
@@ -169,20 +186,25 @@ static void note(void *user, uint64_t ticket, const hn_answer *a) {
     snprintf(s->value, sizeof s->value, "%s", a->value ? a->value : "");
     snprintf(s->text, sizeof s->text, "%s", a->text ? a->text : "");
     snprintf(s->reasoning, sizeof s->reasoning, "%s", a->reasoning ? a->reasoning : "");
-    for (size_t i = 0; a->probabilities && i < 3; i++) s->probabilities[i] = a->probabilities[i], s->raw[i] = a->raw_logprobs[i];
+    for (size_t i = 0; a->probabilities && i < 3; i++)
+        s->probabilities[i] = a->probabilities[i], s->raw[i] = a->raw_logprobs[i];
     s->n_examples = a->n_examples;
     s->from_cache = a->from_cache;
 }
 
-static void load(const char *name, const char *yaml, hn_prompt **prompt) { hn_test_project_prompt(&project, name, yaml, prompt); }
+static void load(const char *name, const char *yaml, hn_prompt **prompt) {
+    hn_test_project_prompt(&project, name, yaml, prompt);
+}
 
 /* Answers the first `n` cases of the dataset. */
-static hn_status answer(hn_prompt *prompt, hn_fake_script *script, hn_store *store, seen *out, size_t n, hn_error *err) {
+static hn_status answer(hn_prompt *prompt, hn_fake_script *script, hn_store *store, seen *out, size_t n,
+                        hn_error *err) {
     hn_app *app = NULL;
     hn_provider *provider = hn_fake_provider(script);
     hn_app_parts parts = {project.scope, project.dataset, prompt, provider, store};
     hn_status st = provider ? hn_app_create(&parts, &app, err) : hn_fail_memory(err, 0);
-    for (size_t i = 0; st == HN_OK && i < n; i++) st = hn_app_submit(app, &project.dataset->cases[i], 0, note, &out[i], NULL, err);
+    for (size_t i = 0; st == HN_OK && i < n; i++)
+        st = hn_app_submit(app, &project.dataset->cases[i], 0, note, &out[i], NULL, err);
     for (size_t pending = 1; st == HN_OK && pending;) st = hn_app_step(app, 10, &pending, err);
     if (st == HN_OK) st = hn_app_flush(app, err);
     hn_app_free(app);
@@ -349,7 +371,8 @@ static void one_bad_case_does_not_stop_the_others(void **state) {
     seen s[8] = {{0}};
     hn_fake_script script = {.fail = fail_some}, none = {.fail = fail_training};
     hn_test_ok(answer(prompt, &script, NULL, s, 8, &err), &err);
-    for (int i = 0; i < 8; i++) assert_int_equal(s[i].status, i == 3 ? HN_ERR_CONTEXT : i == 4 ? HN_ERR_TIMEOUT : HN_OK);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(s[i].status, i == 3 ? HN_ERR_CONTEXT : i == 4 ? HN_ERR_TIMEOUT : HN_OK);
     hn_test_ok(answer(calibrated, &script, NULL, s, 8, &err), &err);
     assert_int_equal(s[3].status, HN_ERR_CONTEXT);
     assert_int_equal(s[2].status, HN_OK);
@@ -371,7 +394,8 @@ static void cancelled_cases_say_so_at_once(void **state) {
     seen s[3] = {{0}};
     uint64_t tickets[3];
     hn_test_ok(hn_app_create(&parts, &app, &err), &err);
-    for (int i = 0; i < 3; i++) hn_test_ok(hn_app_submit(app, &project.dataset->cases[i], 0, note, &s[i], &tickets[i], &err), &err);
+    for (int i = 0; i < 3; i++)
+        hn_test_ok(hn_app_submit(app, &project.dataset->cases[i], 0, note, &s[i], &tickets[i], &err), &err);
     hn_app_cancel(app, tickets[1]);
     assert_int_equal(s[1].n, 1);
     assert_int_equal(s[1].status, HN_ERR_INTERRUPTED);
@@ -393,7 +417,9 @@ static void memory_that_runs_out_is_a_status(void **state) {
     (void)state;
     hn_prompt *prompt;
     hn_error err;
-    load("oom", "messages: [{user: \"oom {{ text }}\"}]\nexamples: {pick: random, n: 2}\nreasoning: {max_tokens: 9}\nanswer: likelihood\ncalibrate: prior\n",
+    load("oom",
+         "messages: [{user: \"oom {{ text }}\"}]\nexamples: {pick: random, n: 2}\nreasoning: {max_tokens: 9}\nanswer: "
+         "likelihood\ncalibrate: prior\n",
          &prompt);
     seen s[2];
     hn_fake_script script = {.write = write_apple, .per_step = 50};

@@ -50,10 +50,15 @@ static double score(const char *prompt, const char *label) {
 }
 
 static hn_eval_setup setup_with(hn_provider *provider, hn_split split) {
-    return (hn_eval_setup){.project = project.project, .dataset = project.dataset, .store = project.store, .provider = provider, .split = split};
+    return (hn_eval_setup){.project = project.project,
+                           .dataset = project.dataset,
+                           .store = project.store,
+                           .provider = provider,
+                           .split = split};
 }
 
-static void evaluate(hn_prompt *prompt, hn_fake_script *script, hn_split split, size_t limit, bool no_cache, hn_eval_result *result) {
+static void evaluate(hn_prompt *prompt, hn_fake_script *script, hn_split split, size_t limit, bool no_cache,
+                     hn_eval_result *result) {
     hn_provider *provider = hn_fake_provider(script);
     hn_eval_setup setup = setup_with(provider, split);
     hn_error err;
@@ -110,7 +115,8 @@ static void a_run_is_measured_and_kept(void **state) {
     assert_int_equal(again.run->id, r.run->id);
     assert_int_equal(again.n_cached, n);
     assert_int_equal(script.n_submitted, n);
-    assert_true(again.report.accuracy.value == r.report.accuracy.value && again.report.macro_f1.low == r.report.macro_f1.low);
+    assert_true(again.report.accuracy.value == r.report.accuracy.value &&
+                again.report.macro_f1.low == r.report.macro_f1.low);
     hn_eval_result_free(&again);
     /* fewer cases: another run, all from the cache */
     evaluate(prompt, &script, HN_SPLIT_DEV, 7, false, &again);
@@ -148,7 +154,8 @@ static void an_interrupted_run_goes_on(void **state) {
     hn_error err;
     hn_eval_result r;
     size_t n, right = count_right(HN_SPLIT_DEV, &n), saved = 0;
-    hn_test_project_prompt(&project, "stop", "messages: [{user: \"stop good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "stop", "messages: [{user: \"stop good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     hn_fake_script slow = {.score = score, .step_ms = 60};
     hn_provider *provider = hn_fake_provider(&slow);
     hn_eval_setup setup = setup_with(provider, HN_SPLIT_DEV);
@@ -163,7 +170,8 @@ static void an_interrupted_run_goes_on(void **state) {
     assert_int_equal(slow.n_cancelled, slow.n_submitted - slow.n_completed);
     int64_t id = run->id, done = run->n_done;
     hn_run_free(run);
-    assert_int_equal(hn_compare_runs(project.store, "last", "last", project.scope, &(hn_comparison){0}, &err), HN_ERR_INPUT); /* unfinished */
+    assert_int_equal(hn_compare_runs(project.store, "last", "last", project.scope, &(hn_comparison){0}, &err),
+                     HN_ERR_INPUT); /* unfinished */
 
     hn_fake_script fast = {.score = score, .per_step = 9};
     evaluate(prompt, &fast, HN_SPLIT_DEV, 0, false, &r);
@@ -190,7 +198,8 @@ static void a_killed_run_loses_nothing_that_was_reported(void **state) {
     size_t n, right = count_right(HN_SPLIT_DEV, &n);
     char inside[HN_PATH_MAX];
     snprintf(inside, sizeof inside, "%s", project.folder);
-    hn_test_project_prompt(&project, "killed", "messages: [{user: \"killed good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "killed", "messages: [{user: \"killed good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     hn_prompt_free(prompt);
     hn_test_project_close(&project); /* SQLite connections must not cross a fork */
     int64_t reported = 0;
@@ -213,10 +222,12 @@ static void a_killed_run_loses_nothing_that_was_reported(void **state) {
         }
         close(ends[1]);
         int64_t before = reported;
-        while (reported <= before && read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        while (reported <= before && read(ends[0], &reported, sizeof reported) == sizeof reported) {
+        }
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        while (read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        while (read(ends[0], &reported, sizeof reported) == sizeof reported) {
+        }
         close(ends[0]);
         assert_true(reported > before);
     }
@@ -254,7 +265,8 @@ static void failures_are_said(void **state) {
     hn_eval_result r;
     size_t n, n_long = 0;
     count_right(HN_SPLIT_DEV, &n);
-    hn_test_project_prompt(&project, "long", "messages: [{user: \"long good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "long", "messages: [{user: \"long good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     hn_fake_script some = {.score = score, .fail = one_too_long, .per_step = 3};
     evaluate(prompt, &some, HN_SPLIT_DEV, 0, false, &r);
     for (size_t i = 0; i < r.predictions.n; i++) n_long += r.predictions.rows[i].error != NULL;
@@ -264,7 +276,8 @@ static void failures_are_said(void **state) {
     hn_eval_result_free(&r);
     hn_prompt_free(prompt);
 
-    hn_test_project_prompt(&project, "longer", "messages: [{user: \"longer good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "longer", "messages: [{user: \"longer good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     hn_fake_script all = {.fail = too_long}, defect = {.fail = broken, .score = score};
     hn_provider *provider = hn_fake_provider(&all);
     hn_eval_setup setup = setup_with(provider, HN_SPLIT_DEV);
@@ -273,7 +286,8 @@ static void failures_are_said(void **state) {
     hn_provider_close(provider);
     hn_prompt_free(prompt);
 
-    hn_test_project_prompt(&project, "defect", "messages: [{user: \"defect good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "defect", "messages: [{user: \"defect good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     provider = hn_fake_provider(&defect);
     setup = setup_with(provider, HN_SPLIT_DEV);
     assert_int_equal(hn_eval_run(&setup, prompt, NULL, NULL, &r, &err), HN_ERR_TEMPLATE);
@@ -315,7 +329,9 @@ static void runs_are_compared_on_what_they_share(void **state) {
     json_t *value;
     hn_test_ok(hn_comparison_json(&c, &value, &err), &err);
     assert_string_equal(json_string_value(json_object_get(value, "verdict")), "better");
-    static const char *const fields[] = {"metric", "difference", "p", "test", "only_a_right", "only_b_right", "detectable", "smallest_difference", "cases_needed"};
+    static const char *const fields[] = {"metric",     "difference",          "p",
+                                         "test",       "only_a_right",        "only_b_right",
+                                         "detectable", "smallest_difference", "cases_needed"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) assert_non_null(json_object_get(value, fields[i]));
     json_decref(value);
     hn_baselines baselines = {0};
@@ -362,8 +378,10 @@ static void another_numeric_path_is_another_run_and_is_said(void **state) {
     hn_comparison c;
     hn_error err;
     char name_a[32], name_b[32];
-    hn_test_project_prompt(&project, "path", "messages: [{user: \"path good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
-    hn_fake_script one = {.score = score, .per_step = 9, .numeric_path = "k1/avx2"}, two = {.score = score, .per_step = 9, .numeric_path = "k1/ref"};
+    hn_test_project_prompt(&project, "path", "messages: [{user: \"path good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
+    hn_fake_script one = {.score = score, .per_step = 9, .numeric_path = "k1/avx2"},
+                   two = {.score = score, .per_step = 9, .numeric_path = "k1/ref"};
     evaluate(prompt, &one, HN_SPLIT_DEV, 0, false, &a);
     evaluate(prompt, &two, HN_SPLIT_DEV, 0, false, &b);
     assert_true(a.run->id != b.run->id);
@@ -385,7 +403,8 @@ static void looks_at_test_are_counted(void **state) {
     hn_error err;
     int64_t before, after;
     hn_fake_script script = {.score = score, .per_step = 9};
-    hn_test_project_prompt(&project, "look", "messages: [{user: \"look good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "look", "messages: [{user: \"look good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     hn_test_ok(hn_test_looks(project.store, project.dataset->hash, &before, &err), &err);
     evaluate(prompt, &script, HN_SPLIT_TEST, 0, false, &r);
     hn_eval_result_free(&r);
@@ -430,7 +449,8 @@ static void the_scope_counts_what_is_there(void **state) {
     uint32_t *dev;
     size_t n;
     hn_test_ok(hn_dataset_select(project.dataset, HN_SPLIT_DEV, &dev, &n, &err), &err);
-    hn_test_ok(hn_baselines_measure(project.dataset, &project.scope->contract, dev, n, project.store, &again, &err), &err); /* kept ones */
+    hn_test_ok(hn_baselines_measure(project.dataset, &project.scope->contract, dev, n, project.store, &again, &err),
+               &err); /* kept ones */
     assert_true(again.bag_of_words.accuracy.low == r.baselines.bag_of_words.accuracy.low);
     assert_string_equal(again.majority_label, r.baselines.majority_label);
     hn_free(dev);
@@ -446,7 +466,8 @@ static void memory_that_runs_out_is_a_status(void **state) {
     hn_prompt *prompt;
     hn_eval_result r;
     hn_error err;
-    hn_test_project_prompt(&project, "oom", "messages: [{user: \"oom good {{ text }}\"}]\nanswer: likelihood\n", &prompt);
+    hn_test_project_prompt(&project, "oom", "messages: [{user: \"oom good {{ text }}\"}]\nanswer: likelihood\n",
+                           &prompt);
     size_t failures = 0;
     for (size_t n = 1;; n += 1 + n / 30) {
         hn_fake_script script = {.score = score, .per_step = 9};
@@ -459,8 +480,10 @@ static void memory_that_runs_out_is_a_status(void **state) {
         size_t tried = hn_alloc_count();
         hn_alloc_fail_at(0, false);
         hn_provider_close(provider);
-        if (st == HN_OK) hn_eval_result_free(&r);
-        else assert_true(++failures && err.code != HN_OK);
+        if (st == HN_OK)
+            hn_eval_result_free(&r);
+        else
+            assert_true(++failures && err.code != HN_OK);
         if (st == HN_OK && tried < n) break;
         assert_true(n < 1000000);
     }

@@ -46,9 +46,21 @@ static hn_store *open_store(const char *name) {
 }
 
 static hn_run_spec spec_named(const char *prompt, const char *split) {
-    return (hn_run_spec){.kind = "eval", .prompt_name = prompt, .prompt_hash = "aa", .scope_hash = "bb", .dataset_hash = "cc", .split = split,
-                         .n_cases = 3, .case_set_hash = "dd", .model_name = "m", .model_hash = "ee", .template_hash = "ff",
-                         .numeric_path = "k1", .parameters_json = "{}", .code_version = "1", .metric = "accuracy"};
+    return (hn_run_spec){.kind = "eval",
+                         .prompt_name = prompt,
+                         .prompt_hash = "aa",
+                         .scope_hash = "bb",
+                         .dataset_hash = "cc",
+                         .split = split,
+                         .n_cases = 3,
+                         .case_set_hash = "dd",
+                         .model_name = "m",
+                         .model_hash = "ee",
+                         .template_hash = "ff",
+                         .numeric_path = "k1",
+                         .parameters_json = "{}",
+                         .code_version = "1",
+                         .metric = "accuracy"};
 }
 
 static int64_t begin(hn_store *s, const char *prompt, const char *split, hn_run_start expected) {
@@ -70,9 +82,25 @@ static void predictions_come_back_bit_for_bit(void **state) {
     int64_t id = begin(s, "v1", "dev", HN_RUN_NEW);
     double probabilities[] = {0.1, 0.2, 0.7}, raw[] = {-1e-300, -2.5, -0.1};
     hn_prediction rows[] = {
-        {.case_id = "c1", .position = 1, .target = "x", .group = "g", .value = "x", .text = "it's \"x\"", .correct = true, .score = 1,
-         .probabilities = probabilities, .raw_logprobs = raw, .n_probabilities = 3, .prompt_tokens = 10, .completion_tokens = 2,
-         .prefill_ms = 0.25, .decode_ms = 1, .finish = "stop", .cache_key = "k", .from_cache = true, .details_json = "{\"a\":1}"},
+        {.case_id = "c1",
+         .position = 1,
+         .target = "x",
+         .group = "g",
+         .value = "x",
+         .text = "it's \"x\"",
+         .correct = true,
+         .score = 1,
+         .probabilities = probabilities,
+         .raw_logprobs = raw,
+         .n_probabilities = 3,
+         .prompt_tokens = 10,
+         .completion_tokens = 2,
+         .prefill_ms = 0.25,
+         .decode_ms = 1,
+         .finish = "stop",
+         .cache_key = "k",
+         .from_cache = true,
+         .details_json = "{\"a\":1}"},
         {.case_id = "c0", .position = 0, .error = "too long", .finish = "error"},
     };
     hn_test_ok(hn_prediction_add(s, id, rows, 2, &err), &err);
@@ -178,7 +206,8 @@ static void runs_are_found_by_all_their_names(void **state) {
     hn_run_free(run);
     assert_int_equal(found(s, prefix), b);
     const char *bad[] = {"", "last", "r7", "12", "abcdef", "two words", "é"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(hn_run_tag(s, a, bad[i], &err), HN_ERR_USAGE);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(hn_run_tag(s, a, bad[i], &err), HN_ERR_USAGE);
 
     hn_run **runs;
     size_t n;
@@ -237,7 +266,9 @@ static void objects_are_checked_against_their_name(void **state) {
     hn_free(bytes);
 
     assert_int_equal(hn_object_get(s, "../../../etc/passwd", &bytes, &n, &err), HN_ERR_INPUT);
-    assert_int_equal(hn_object_get(s, "00000000000000000000000000000000000000000000000000000000000000aa", &bytes, &n, &err), HN_ERR_NOT_FOUND);
+    assert_int_equal(
+        hn_object_get(s, "00000000000000000000000000000000000000000000000000000000000000aa", &bytes, &n, &err),
+        HN_ERR_NOT_FOUND);
     object_file(path, "e", hash);
     char *packed = hn_test_read(path, &n), *wrong;
     for (size_t cut = 0; cut < n; cut++) { /* every truncation */
@@ -356,11 +387,13 @@ static void kill_loses_nothing_that_was_reported(void **state) {
         close(ends[1]);
         /* killed at a random moment after the first few reports */
         int64_t reported = -1, wanted = next + (int64_t)hn_rng_below(&rng, 20);
-        while (reported < wanted && read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        while (reported < wanted && read(ends[0], &reported, sizeof reported) == sizeof reported) {
+        }
         usleep((useconds_t)hn_rng_below(&rng, 4000));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        while (read(ends[0], &reported, sizeof reported) == sizeof reported) {}
+        while (read(ends[0], &reported, sizeof reported) == sizeof reported) {
+        }
         close(ends[0]);
         assert_true(reported >= wanted);
         char sql[128];
@@ -508,7 +541,8 @@ static hn_status one_life(const char *dir, hn_error *err) {
     HN_TRY(hn_store_open(dir, &s, err));
     hn_run_spec spec = spec_named("v1", "test");
     double p3[] = {0.5, 0.25, 0.25};
-    hn_prediction row = {.case_id = "c", .target = "t", .value = "v", .probabilities = p3, .raw_logprobs = p3, .n_probabilities = 3};
+    hn_prediction row = {
+        .case_id = "c", .target = "t", .value = "v", .probabilities = p3, .raw_logprobs = p3, .n_probabilities = 3};
     const char *key = "k";
     json_t *cached = json_pack("{s:i}", "x", 2);
     hn_status st = cached ? HN_OK : hn_fail_memory(err, 0);
@@ -522,7 +556,8 @@ static hn_status one_life(const char *dir, hn_error *err) {
     if (list.n != 1 || strcmp(list.rows[0].value, "v") != 0 || !value) st = HN_ERR_INTERNAL;
     if (st != HN_OK) goto done;
     HN_GOTO(hn_run_find(s, "last", &again, err), done);
-    if (!again->spec.prompt_name || !again->spec.metric || !again->summary_json) st = HN_ERR_INTERNAL; /* memory that ran out is not a null */
+    if (!again->spec.prompt_name || !again->spec.metric || !again->summary_json)
+        st = HN_ERR_INTERNAL; /* memory that ran out is not a null */
     if (st != HN_OK) goto done;
     HN_GOTO(hn_object_put(s, "abcd", 4, hash, err), done);
     HN_GOTO(hn_object_get(s, hash, &bytes, &n, err), done);
@@ -585,7 +620,7 @@ static void memory_that_runs_out_is_a_status(void **state) {
 
 int main(void) {
     hn_json_init();
-    static const sqlite3_mem_methods routed = {route_malloc, route_free, route_realloc, route_size,
+    static const sqlite3_mem_methods routed = {route_malloc, route_free, route_realloc,  route_size,
                                                route_round,  route_init, route_shutdown, NULL};
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &routed) != SQLITE_OK) return 1;
     const struct CMUnitTest tests[] = {

@@ -30,8 +30,8 @@ struct evaluation {
     hn_app *app;
     const uint32_t *cases; /* (n_cases) in the run's order */
     size_t n_cases;
-    unsigned char *saved;  /* (n_cases) whether the store has the answer */
-    slot *slots;           /* (n_cases) */
+    unsigned char *saved; /* (n_cases) whether the store has the answer */
+    slot *slots;          /* (n_cases) */
     hn_prediction batch[BATCH_MAX];
     size_t n_batch;
     hn_arena *batch_arena;
@@ -43,7 +43,6 @@ struct evaluation {
     hn_eval_progress progress;
 };
 
-
 /* ---- cases and identity ---- */
 
 hn_status hn_eval_cases(const hn_eval_setup *setup, uint32_t **cases, size_t *n, hn_error *err) {
@@ -54,7 +53,8 @@ hn_status hn_eval_cases(const hn_eval_setup *setup, uint32_t **cases, size_t *n,
         if (setup->dataset->cases[all[i]].target) all[n_kept++] = all[i];
     if (n_kept == 0) {
         hn_free(all);
-        return hn_fail(err, HN_ERR_INPUT, "split", "give it a share under `split:` in hone.yaml, or choose another with --split",
+        return hn_fail(err, HN_ERR_INPUT, "split",
+                       "give it a share under `split:` in hone.yaml, or choose another with --split",
                        "the %s split has no cases with a target", hn_split_name(setup->split));
     }
     *cases = all;
@@ -62,7 +62,8 @@ hn_status hn_eval_cases(const hn_eval_setup *setup, uint32_t **cases, size_t *n,
     return HN_OK;
 }
 
-static hn_status case_set_hash(const hn_dataset *d, const uint32_t *cases, size_t n, char hex[HN_SHA256_HEX], hn_error *err) {
+static hn_status case_set_hash(const hn_dataset *d, const uint32_t *cases, size_t n, char hex[HN_SHA256_HEX],
+                               hn_error *err) {
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(err, 0);
     for (size_t i = 0; i < n; i++) hn_sha256_field_str(h, d->cases[cases[i]].id);
@@ -166,19 +167,29 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
     hn_buf_init(&details, 0);
     bool correct = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
     hn_status st = write_details(a, &details, err);
-    hn_prediction p = {.case_id = c->id, .position = (int64_t)position, .target = c->target, .group = c->group,
+    hn_prediction p = {.case_id = c->id,
+                       .position = (int64_t)position,
+                       .target = c->target,
+                       .group = c->group,
                        .value = a->value ? hn_arena_strdup(arena, a->value) : NULL,
-                       .text = a->text ? hn_arena_strndup(arena, a->text, a->text_bytes) : NULL, .correct = correct, .score = correct,
+                       .text = a->text ? hn_arena_strndup(arena, a->text, a->text_bytes) : NULL,
+                       .correct = correct,
+                       .score = correct,
                        .probabilities = copy_doubles(arena, a->probabilities, a->n_labels),
-                       .raw_logprobs = copy_doubles(arena, a->raw_logprobs, a->n_labels), .n_probabilities = a->n_labels,
-                       .prompt_tokens = a->usage.prompt_tokens, .completion_tokens = a->usage.completion_tokens,
-                       .prefill_ms = a->timing.prefill_ms, .decode_ms = a->timing.decode_ms, .finish = finish_name(a->finish),
+                       .raw_logprobs = copy_doubles(arena, a->raw_logprobs, a->n_labels),
+                       .n_probabilities = a->n_labels,
+                       .prompt_tokens = a->usage.prompt_tokens,
+                       .completion_tokens = a->usage.completion_tokens,
+                       .prefill_ms = a->timing.prefill_ms,
+                       .decode_ms = a->timing.decode_ms,
+                       .finish = finish_name(a->finish),
                        .error = a->status != HN_OK ? hn_arena_strdup(arena, a->error.message) : NULL,
-                       .cache_key = a->cache_key ? hn_arena_strdup(arena, a->cache_key) : NULL, .from_cache = a->from_cache,
+                       .cache_key = a->cache_key ? hn_arena_strdup(arena, a->cache_key) : NULL,
+                       .from_cache = a->from_cache,
                        .details_json = details.len ? hn_arena_strdup(arena, hn_buf_str(&details)) : NULL};
     bool lost = (a->value && !p.value) || (a->text && !p.text) || (a->probabilities && !p.probabilities) ||
-                (a->raw_logprobs && !p.raw_logprobs) || (a->status != HN_OK && !p.error) || (a->cache_key && !p.cache_key) ||
-                (details.len && !p.details_json);
+                (a->raw_logprobs && !p.raw_logprobs) || (a->status != HN_OK && !p.error) ||
+                (a->cache_key && !p.cache_key) || (details.len && !p.details_json);
     hn_buf_free(&details);
     if (st == HN_OK && lost) st = hn_fail_memory(err, 0);
     if (st != HN_OK) return st;
@@ -194,7 +205,8 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
     size_t position = s->position;
     (void)ticket;
     if (e->failed != HN_OK) return;
-    bool own = a->status == HN_OK || a->status == HN_ERR_CONTEXT || a->status == HN_ERR_LIMIT || a->status == HN_ERR_TIMEOUT;
+    bool own =
+        a->status == HN_OK || a->status == HN_ERR_CONTEXT || a->status == HN_ERR_LIMIT || a->status == HN_ERR_TIMEOUT;
     if (!own) {
         e->failed = a->status;
         e->failure = a->error;
@@ -255,9 +267,12 @@ static hn_status answer_all(evaluation *e, hn_error *err) {
         }
         bool over = in_flight == 0 && next == e->n_cases;
         /* A whole window of answers must fit behind what is there. */
-        bool due = e->n_batch > BATCH_MAX - WINDOW || (e->n_batch && hn_clock_seconds() - e->batch_started >= BATCH_SECONDS);
-        if (over || due) HN_TRY(save_batch(e, err));
-        else report(e);
+        bool due =
+            e->n_batch > BATCH_MAX - WINDOW || (e->n_batch && hn_clock_seconds() - e->batch_started >= BATCH_SECONDS);
+        if (over || due)
+            HN_TRY(save_batch(e, err));
+        else
+            report(e);
         if (over) return HN_OK;
     }
 }
@@ -284,13 +299,15 @@ static void stop_run(evaluation *e, hn_status why, hn_error *err) {
     if (st == HN_OK) st = hn_run_stop(store, e->progress.run_id, &unused);
     if (why == HN_ERR_INTERRUPTED)
         hn_fail(err, HN_ERR_INTERRUPTED, NULL, "run the same command again to go on from there",
-                "stopped: %zu of %zu answers are saved as r%lld", e->progress.n_saved, e->n_cases, (long long)e->progress.run_id);
+                "stopped: %zu of %zu answers are saved as r%lld", e->progress.n_saved, e->n_cases,
+                (long long)e->progress.run_id);
 }
 
 static hn_status machine_json(evaluation *e, json_t **machine, hn_error *err) {
     hn_provider_info info;
     HN_TRY(hn_provider_info_get(e->setup->provider, &info, err));
-    *machine = json_pack("{s:I, s:b}", "memory_bytes", (json_int_t)info.memory_bytes, "reproducible", info.reproducible);
+    *machine =
+        json_pack("{s:I, s:b}", "memory_bytes", (json_int_t)info.memory_bytes, "reproducible", info.reproducible);
     return *machine ? HN_OK : hn_fail_memory(err, 0);
 }
 
@@ -298,7 +315,8 @@ static hn_status build_report(evaluation *e, hn_eval_result *r, hn_error *err) {
     const hn_contract *contract = &hn_project_scope(e->setup->project)->contract;
     bool choice = contract->kind == HN_CONTRACT_CHOICE;
     HN_TRY(hn_prediction_load(e->setup->store, r->run->id, &r->predictions, err));
-    return hn_report_build(&r->predictions, choice ? (const char *const *)contract->labels : NULL, contract->n_labels, &r->report, err);
+    return hn_report_build(&r->predictions, choice ? (const char *const *)contract->labels : NULL, contract->n_labels,
+                           &r->report, err);
 }
 
 static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
@@ -307,8 +325,10 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
     HN_TRY(hn_app_flush(e->app, err));
     HN_TRY(build_report(e, r, err));
     if (r->report.n_failed == r->report.n)
-        return hn_fail(err, HN_ERR_CONTEXT, e->prompt->path, "shorten the prompt, show fewer examples, or take a model with a larger context",
-                       "none of the %zu cases could be answered; the first: %s", r->report.n, r->predictions.rows[0].error);
+        return hn_fail(err, HN_ERR_CONTEXT, e->prompt->path,
+                       "shorten the prompt, show fewer examples, or take a model with a larger context",
+                       "none of the %zu cases could be answered; the first: %s", r->report.n,
+                       r->predictions.rows[0].error);
     HN_TRY(machine_json(e, &machine, err));
     hn_status st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);
     json_decref(machine);
@@ -349,11 +369,13 @@ static hn_status run_cases(evaluation *e, hn_eval_result *r, hn_error *err) {
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
                       hn_eval_result *result, hn_error *err) {
     *result = (hn_eval_result){0};
-    hn_app_parts parts = {hn_project_scope(setup->project), setup->dataset, prompt, setup->provider, setup->no_cache ? NULL : setup->store};
+    hn_app_parts parts = {hn_project_scope(setup->project), setup->dataset, prompt, setup->provider,
+                          setup->no_cache ? NULL : setup->store};
     uint32_t *cases = NULL;
     evaluation *e = hn_calloc(1, sizeof *e);
     if (!e) return hn_fail_memory(err, sizeof *e);
-    *e = (evaluation){.setup = setup, .prompt = prompt, .on_progress = on_progress, .user = user, .batch_arena = hn_arena_create(0)};
+    *e = (evaluation){
+        .setup = setup, .prompt = prompt, .on_progress = on_progress, .user = user, .batch_arena = hn_arena_create(0)};
     hn_status st = e->batch_arena ? HN_OK : hn_fail_memory(err, 0);
     if (st == HN_OK) st = hn_eval_cases(setup, &cases, &e->n_cases, err);
     e->cases = cases;
@@ -388,15 +410,17 @@ hn_status hn_eval_json(const hn_eval_result *r, const json_t *baselines, json_t 
     json_t *metrics = json_pack("{s:o}", "accuracy", hn_report_estimate_json(r->report.accuracy));
     bool fine = metrics && (!r->report.n_labels ||
                             json_object_set_new(metrics, "macro_f1", hn_report_estimate_json(r->report.macro_f1)) == 0);
-    *value = !fine ? NULL
-                   : json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:O, s:O, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "run", name, "id",
-                               r->run->content_id, "prompt", s->prompt_name, "model", s->model_name, "split", s->split, "n",
-                               (json_int_t)r->report.n, "metrics", metrics, "baselines", baselines, "tokens",
-                               (json_int_t)(r->report.prompt_tokens + r->report.completion_tokens), "seconds", r->seconds, "cached_cases",
-                               (json_int_t)r->n_cached, "resumed_cases", (json_int_t)r->n_resumed, "invalid_cases",
-                               (json_int_t)r->report.n_invalid, "failed_cases", (json_int_t)r->report.n_failed, "prompt_tokens",
-                               (json_int_t)r->report.prompt_tokens, "completion_tokens", (json_int_t)r->report.completion_tokens,
-                               "numeric_path", s->numeric_path ? s->numeric_path : "");
+    *value = !fine
+                 ? NULL
+                 : json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:O, s:O, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+                             "run", name, "id", r->run->content_id, "prompt", s->prompt_name, "model", s->model_name,
+                             "split", s->split, "n", (json_int_t)r->report.n, "metrics", metrics, "baselines",
+                             baselines, "tokens", (json_int_t)(r->report.prompt_tokens + r->report.completion_tokens),
+                             "seconds", r->seconds, "cached_cases", (json_int_t)r->n_cached, "resumed_cases",
+                             (json_int_t)r->n_resumed, "invalid_cases", (json_int_t)r->report.n_invalid, "failed_cases",
+                             (json_int_t)r->report.n_failed, "prompt_tokens", (json_int_t)r->report.prompt_tokens,
+                             "completion_tokens", (json_int_t)r->report.completion_tokens, "numeric_path",
+                             s->numeric_path ? s->numeric_path : "");
     json_decref(metrics);
     return *value ? HN_OK : hn_fail_memory(err, 0);
 }

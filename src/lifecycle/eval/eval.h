@@ -18,7 +18,7 @@
 #include "provider/provider.h"
 
 typedef struct hn_eval_setup {
-    hn_project *project;       /* its scope; hone.yaml is kept with the run */
+    hn_project *project; /* its scope; hone.yaml is kept with the run */
     const hn_dataset *dataset;
     hn_store *store;
     hn_provider *provider;
@@ -29,20 +29,20 @@ typedef struct hn_eval_setup {
 
 typedef struct hn_eval_progress {
     int64_t run_id;
-    size_t n_saved, n_cases; /* answers in the store, of all */
-    size_t n_correct;        /* of those saved */
+    size_t n_saved, n_cases;       /* answers in the store, of all */
+    size_t n_correct;              /* of those saved */
     size_t n_prior, n_prior_cases; /* prior correction: inputs measured, of all; 0 of 0: none */
 } hn_eval_progress;
 typedef void hn_eval_on_progress(void *user, const hn_eval_progress *progress);
 
 typedef struct hn_eval_result {
     hn_run *run;
-    hn_run_start start;       /* DONE: nothing had to be computed */
-    size_t n_resumed;         /* answers that an interrupted run had left */
+    hn_run_start start; /* DONE: nothing had to be computed */
+    size_t n_resumed;   /* answers that an interrupted run had left */
     hn_prediction_list predictions;
     hn_report report;
-    double seconds;           /* of this call */
-    size_t n_cached;          /* answers that took no model time in this call */
+    double seconds;  /* of this call */
+    size_t n_cached; /* answers that took no model time in this call */
 } hn_eval_result;
 
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
@@ -54,6 +54,7 @@ void hn_eval_result_free(hn_eval_result *result);
 hn_status hn_eval_cases(const hn_eval_setup *setup, uint32_t **cases, size_t *n, hn_error *err) HN_MUST_CHECK;
 
 /* One entry of {"runs":[...]}; `baselines` borrowed. */
-hn_status hn_eval_json(const hn_eval_result *result, const json_t *baselines, json_t **value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_eval_json(const hn_eval_result *result, const json_t *baselines, json_t **value,
+                       hn_error *err) HN_MUST_CHECK;
 
 #endif

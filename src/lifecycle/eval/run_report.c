@@ -20,15 +20,18 @@ static int by_name(const void *a, const void *b) {
     return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-hn_status hn_report_groups(const hn_prediction *rows, size_t n, uint32_t *ids, size_t *n_groups, bool *several, hn_error *err) {
+hn_status hn_report_groups(const hn_prediction *rows, size_t n, uint32_t *ids, size_t *n_groups, bool *several,
+                           hn_error *err) {
     named *names = hn_alloc(n * sizeof *names);
     uint32_t next = 0;
     size_t n_named = 0;
     *several = false;
     if (!names) return hn_fail_memory(err, n * sizeof *names);
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].group) names[n_named++] = (named){rows[i].group, (uint32_t)i};
-        else ids[i] = next++;
+        if (rows[i].group)
+            names[n_named++] = (named){rows[i].group, (uint32_t)i};
+        else
+            ids[i] = next++;
     }
     qsort(names, n_named, sizeof *names, by_name);
     for (size_t i = 0; i < n_named; i++) {
@@ -49,17 +52,19 @@ static int32_t label_index(const char *name, const char *const *labels, size_t n
     return HN_NO_LABEL;
 }
 
-static hn_status add_classes(const hn_prediction_list *list, const uint32_t *groups, int32_t *truth, int32_t *predicted, hn_report *r,
-                             hn_error *err) {
+static hn_status add_classes(const hn_prediction_list *list, const uint32_t *groups, int32_t *truth, int32_t *predicted,
+                             hn_report *r, hn_error *err) {
     for (size_t i = 0; i < list->n; i++) {
         truth[i] = label_index(list->rows[i].target, r->labels, r->n_labels);
         predicted[i] = label_index(list->rows[i].value, r->labels, r->n_labels);
         if (truth[i] < 0)
-            return hn_fail(err, HN_ERR_INPUT, "prediction", "run `hone eval` again", "case %s has the target `%.60s`, which is no label of the run",
-                           list->rows[i].case_id, list->rows[i].target ? list->rows[i].target : "");
+            return hn_fail(err, HN_ERR_INPUT, "prediction", "run `hone eval` again",
+                           "case %s has the target `%.60s`, which is no label of the run", list->rows[i].case_id,
+                           list->rows[i].target ? list->rows[i].target : "");
     }
     HN_TRY(hn_confusion_build(truth, predicted, list->n, r->n_labels, &r->confusion, err));
-    return hn_estimate_macro_f1(truth, predicted, list->n, r->n_labels, false, groups, HN_REPORT_SEED, &r->macro_f1, err);
+    return hn_estimate_macro_f1(truth, predicted, list->n, r->n_labels, false, groups, HN_REPORT_SEED, &r->macro_f1,
+                                err);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -98,12 +103,14 @@ static hn_status add_counts(const hn_prediction_list *list, const uint32_t *grou
     }
     hn_status st = hn_interval_proportion(correct, groups, list->n, 0.05, &interval, err);
     if (st == HN_OK)
-        r->accuracy = (hn_estimate){list->n ? (double)r->n_correct / (double)list->n : (double)NAN, interval.low, interval.high};
+        r->accuracy =
+            (hn_estimate){list->n ? (double)r->n_correct / (double)list->n : (double)NAN, interval.low, interval.high};
     hn_free(correct);
     return st;
 }
 
-hn_status hn_report_build(const hn_prediction_list *list, const char *const *labels, size_t n_labels, hn_report *r, hn_error *err) {
+hn_status hn_report_build(const hn_prediction_list *list, const char *const *labels, size_t n_labels, hn_report *r,
+                          hn_error *err) {
     double nan = (double)NAN;
     *r = (hn_report){.n = list->n, .labels = labels, .n_labels = labels ? n_labels : 0, .macro_f1 = {nan, nan, nan}};
     int32_t *classes = hn_alloc(list->n * 2 * sizeof *classes);
@@ -138,9 +145,12 @@ size_t hn_report_confused(const hn_report *r, hn_confused *pairs, size_t max) {
         for (size_t p = 0; p <= r->n_labels; p++) {
             hn_confused pair = {t, p, p == t ? 0 : hn_confusion_at(&r->confusion, t, p)};
             if (pair.n == 0) continue;
-            if (n < max) pairs[n++] = pair;
-            else if (max && by_count(&pair, &pairs[max - 1]) < 0) pairs[max - 1] = pair;
-            else continue;
+            if (n < max)
+                pairs[n++] = pair;
+            else if (max && by_count(&pair, &pairs[max - 1]) < 0)
+                pairs[max - 1] = pair;
+            else
+                continue;
             qsort(pairs, n, sizeof *pairs, by_count);
         }
     }
@@ -152,22 +162,27 @@ size_t hn_report_confused(const hn_report *r, hn_confused *pairs, size_t max) {
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 json_t *hn_report_estimate_json(hn_estimate e) {
-    return json_pack("{s:o, s:o, s:o}", "value", number_or_null(e.value), "low", number_or_null(e.low), "high", number_or_null(e.high));
+    return json_pack("{s:o, s:o, s:o}", "value", number_or_null(e.value), "low", number_or_null(e.low), "high",
+                     number_or_null(e.high));
 }
 
-hn_status hn_report_summary(const hn_report *r, double seconds, const json_t *machine, json_t **summary, hn_error *err) {
+hn_status hn_report_summary(const hn_report *r, double seconds, const json_t *machine, json_t **summary,
+                            hn_error *err) {
     json_t *metrics = json_pack("{s:o}", "accuracy", hn_report_estimate_json(r->accuracy));
     json_t *labels = json_array();
     bool fine = metrics && labels;
     if (fine && r->n_labels) fine = json_object_set_new(metrics, "macro_f1", hn_report_estimate_json(r->macro_f1)) == 0;
-    for (size_t i = 0; fine && i < r->n_labels; i++) fine = json_array_append_new(labels, json_string(r->labels[i])) == 0;
-    json_t *made = fine ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:I, s:I, s:I, s:{s:o, s:o}, s:f}", "n", (json_int_t)r->n, "n_correct",
-                                    (json_int_t)r->n_correct, "n_invalid", (json_int_t)r->n_invalid, "n_failed", (json_int_t)r->n_failed,
-                                    "n_groups", (json_int_t)r->n_groups, "metrics", metrics, "labels", labels, "prompt_tokens",
-                                    (json_int_t)r->prompt_tokens, "completion_tokens", (json_int_t)r->completion_tokens, "cached_cases",
-                                    (json_int_t)r->n_cached, "latency_ms", "median", number_or_null(r->latency_median_ms), "p95",
-                                    number_or_null(r->latency_p95_ms), "seconds", seconds)
-                        : NULL;
+    for (size_t i = 0; fine && i < r->n_labels; i++)
+        fine = json_array_append_new(labels, json_string(r->labels[i])) == 0;
+    json_t *made =
+        fine ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:I, s:I, s:I, s:{s:o, s:o}, s:f}", "n", (json_int_t)r->n,
+                         "n_correct", (json_int_t)r->n_correct, "n_invalid", (json_int_t)r->n_invalid, "n_failed",
+                         (json_int_t)r->n_failed, "n_groups", (json_int_t)r->n_groups, "metrics", metrics, "labels",
+                         labels, "prompt_tokens", (json_int_t)r->prompt_tokens, "completion_tokens",
+                         (json_int_t)r->completion_tokens, "cached_cases", (json_int_t)r->n_cached, "latency_ms",
+                         "median", number_or_null(r->latency_median_ms), "p95", number_or_null(r->latency_p95_ms),
+                         "seconds", seconds)
+             : NULL;
     json_decref(metrics);
     json_decref(labels);
     if (made && machine && json_object_update(made, (json_t *)(uintptr_t)machine) != 0) {

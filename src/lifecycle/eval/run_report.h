@@ -39,10 +39,12 @@ void hn_report_free(hn_report *report);
 /* {"value","low","high"}; undefined numbers are null. */
 json_t *hn_report_estimate_json(hn_estimate e);
 /* The run's summary as the store keeps it: n, metrics, labels, tokens, latency, seconds and what `machine` (may be NULL; borrowed) adds. */
-hn_status hn_report_summary(const hn_report *report, double seconds, const json_t *machine, json_t **summary, hn_error *err) HN_MUST_CHECK;
+hn_status hn_report_summary(const hn_report *report, double seconds, const json_t *machine, json_t **summary,
+                            hn_error *err) HN_MUST_CHECK;
 
 /* Group numbers for predictions: equal names share one, NULL gets its own. `ids` (n). *several: some group has several. */
-hn_status hn_report_groups(const hn_prediction *rows, size_t n, uint32_t *ids, size_t *n_groups, bool *several, hn_error *err) HN_MUST_CHECK;
+hn_status hn_report_groups(const hn_prediction *rows, size_t n, uint32_t *ids, size_t *n_groups, bool *several,
+                           hn_error *err) HN_MUST_CHECK;
 
 /* Pairs (truth, answer) by how often one was taken for the other, most first; up to `max` into `pairs`. Returns how many. */
 typedef struct hn_confused {

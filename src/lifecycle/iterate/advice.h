@@ -14,7 +14,8 @@
 
 void hn_advice_on_comparison(const hn_comparison *c, const hn_baselines *b, const hn_scope *scope, hn_buf *out);
 /* After an evaluation of several prompts: results (n), `best` among them. */
-void hn_advice_on_results(const hn_eval_result *results, size_t n, size_t best, const hn_baselines *b, const hn_scope *scope, hn_buf *out);
+void hn_advice_on_results(const hn_eval_result *results, size_t n, size_t best, const hn_baselines *b,
+                          const hn_scope *scope, hn_buf *out);
 /* The two labels most often taken for each other; "" where none is. */
 void hn_advice_worst_pair(const hn_report *report, hn_buf *out);
 

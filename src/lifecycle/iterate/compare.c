@@ -11,7 +11,8 @@ static hn_status check_run(const hn_run *run, hn_error *err) {
     snprintf(name, sizeof name, "r%lld", (long long)run->id);
     if (strcmp(run->state, "done") == 0) return HN_OK;
     return hn_fail(err, HN_ERR_INPUT, name, "finish it: run the `hone eval` that began it once more",
-                   "the run is not finished: %lld of %lld cases are answered", (long long)run->n_done, (long long)run->spec.n_cases);
+                   "the run is not finished: %lld of %lld cases are answered", (long long)run->n_done,
+                   (long long)run->spec.n_cases);
 }
 
 static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
@@ -21,12 +22,12 @@ static hn_status check_pair(const hn_run *a, const hn_run *b, hn_error *err) {
     HN_TRY(check_run(b, err));
     if (!same_text(a->spec.split, b->spec.split))
         return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both on one split: `hone eval --split ...`",
-                       "r%lld is on the %s split and r%lld on %s: they share no cases", (long long)a->id, a->spec.split, (long long)b->id,
-                       b->spec.split);
+                       "r%lld is on the %s split and r%lld on %s: they share no cases", (long long)a->id, a->spec.split,
+                       (long long)b->id, b->spec.split);
     if (!same_text(a->spec.dataset_hash, b->spec.dataset_hash))
         return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both prompts again on the data as it is now",
-                       "the data changed between r%lld (%.8s) and r%lld (%.8s)", (long long)a->id, a->spec.dataset_hash, (long long)b->id,
-                       b->spec.dataset_hash);
+                       "the data changed between r%lld (%.8s) and r%lld (%.8s)", (long long)a->id, a->spec.dataset_hash,
+                       (long long)b->id, b->spec.dataset_hash);
     return HN_OK;
 }
 
@@ -99,7 +100,8 @@ static hn_status judge(hn_comparison *c, double smallest_difference, hn_error *e
     return st;
 }
 
-static hn_status compare(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *c, hn_error *err) {
+static hn_status compare(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *c,
+                         hn_error *err) {
     HN_TRY(hn_run_find(store, a, &c->run_a, err));
     HN_TRY(hn_run_find(store, b, &c->run_b, err));
     HN_TRY(check_pair(c->run_a, c->run_b, err));
@@ -114,7 +116,8 @@ static hn_status compare(hn_store *store, const char *a, const char *b, const hn
     return judge(c, scope->smallest_difference, err);
 }
 
-hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out, hn_error *err) {
+hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
+                          hn_error *err) {
     *out = (hn_comparison){0};
     hn_status st = compare(store, a, b, scope, out, err);
     if (st != HN_OK) hn_comparison_free(out);
@@ -144,12 +147,14 @@ hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *e
     snprintf(a, sizeof a, "r%lld", (long long)c->run_a->id);
     snprintf(b, sizeof b, "r%lld", (long long)c->run_b->id);
     json_t *needed = v->cases_needed >= 0 ? json_integer(v->cases_needed) : json_null();
-    *value = json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:b, s:{s:o, s:o}}", "verdict",
-                       hn_verdict_name(v->kind), "metric", "accuracy", "difference", hn_report_estimate_json(v->difference), "p",
-                       number_or_null(v->p), "test", v->test, "only_a_right", (json_int_t)v->only_a_right, "only_b_right",
-                       (json_int_t)v->only_b_right, "detectable", number_or_null(v->detectable), "smallest_difference",
-                       number_or_null(v->smallest_difference), "cases_needed", needed, "a", a, "b", b, "n", (json_int_t)v->n, "n_groups",
-                       (json_int_t)v->n_groups, "numeric_paths_differ", c->paths_differ, "models_differ", c->models_differ, "accuracy", "a",
-                       hn_report_estimate_json(c->report_a.accuracy), "b", hn_report_estimate_json(c->report_b.accuracy));
+    *value =
+        json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:b, s:{s:o, s:o}}",
+                  "verdict", hn_verdict_name(v->kind), "metric", "accuracy", "difference",
+                  hn_report_estimate_json(v->difference), "p", number_or_null(v->p), "test", v->test, "only_a_right",
+                  (json_int_t)v->only_a_right, "only_b_right", (json_int_t)v->only_b_right, "detectable",
+                  number_or_null(v->detectable), "smallest_difference", number_or_null(v->smallest_difference),
+                  "cases_needed", needed, "a", a, "b", b, "n", (json_int_t)v->n, "n_groups", (json_int_t)v->n_groups,
+                  "numeric_paths_differ", c->paths_differ, "models_differ", c->models_differ, "accuracy", "a",
+                  hn_report_estimate_json(c->report_a.accuracy), "b", hn_report_estimate_json(c->report_b.accuracy));
     return *value ? HN_OK : hn_fail_memory(err, 0);
 }

@@ -27,14 +27,15 @@ typedef struct hn_comparison {
     const char **labels;                   /* (n_labels) NULL: not a choice */
     size_t n_labels;
     hn_verdict verdict;
-    hn_flip *flips;     /* (n_flips) */
+    hn_flip *flips; /* (n_flips) */
     size_t n_flips;
-    bool paths_differ;  /* numeric paths: part of the difference may be arithmetic */
+    bool paths_differ; /* numeric paths: part of the difference may be arithmetic */
     bool models_differ;
 } hn_comparison;
 
 /* HN_ERR_NOT_FOUND for a run; HN_ERR_INPUT where a run is unfinished, or they are of different data or splits, or share no case. */
-hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
+                          hn_error *err) HN_MUST_CHECK;
 void hn_comparison_free(hn_comparison *c);
 /* {"verdict","metric","difference":{...},"p","test","only_a_right","only_b_right","detectable","smallest_difference","cases_needed",...} */
 hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) HN_MUST_CHECK;

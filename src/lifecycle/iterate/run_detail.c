@@ -10,7 +10,9 @@
 /* The labels that the run was made with; a run that is not finished has the scope's. */
 static hn_status read_labels(hn_run_detail *d, const hn_scope *scope, hn_error *err) {
     d->labels_json = json_incref(json_object_get(d->summary, "labels"));
-    size_t n = d->summary ? json_array_size(d->labels_json) : scope->contract.kind == HN_CONTRACT_CHOICE ? scope->contract.n_labels : 0;
+    size_t n = d->summary                                   ? json_array_size(d->labels_json)
+               : scope->contract.kind == HN_CONTRACT_CHOICE ? scope->contract.n_labels
+                                                            : 0;
     if (n == 0) return HN_OK;
     d->labels = hn_calloc(n, sizeof *d->labels);
     if (!d->labels) return hn_fail_memory(err, n * sizeof *d->labels);
@@ -67,7 +69,8 @@ static hn_status load(hn_store *store, const char *name, const hn_scope *scope, 
     return st == HN_ERR_NOT_FOUND ? HN_OK : st;
 }
 
-hn_status hn_run_detail_load(hn_store *store, const char *name, const hn_scope *scope, hn_run_detail *out, hn_error *err) {
+hn_status hn_run_detail_load(hn_store *store, const char *name, const hn_scope *scope, hn_run_detail *out,
+                             hn_error *err) {
     *out = (hn_run_detail){0};
     hn_status st = load(store, name, scope, out, err);
     if (st != HN_OK) hn_run_detail_free(out);
@@ -92,17 +95,20 @@ static bool add_classes(const hn_run_detail *d, json_t *value) {
     bool fine = classes && confusions;
     for (size_t l = 0; fine && l < d->n_labels; l++) {
         hn_class_metrics m = hn_confusion_class(&d->report.confusion, l);
-        fine = json_array_append_new(classes, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "label", d->labels[l], "cases", (json_int_t)m.support,
-                                                        "answers", (json_int_t)m.predicted, "precision", m.precision, "recall", m.recall, "f1",
-                                                        m.f1)) == 0;
+        fine =
+            json_array_append_new(classes, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "label", d->labels[l], "cases",
+                                                     (json_int_t)m.support, "answers", (json_int_t)m.predicted,
+                                                     "precision", m.precision, "recall", m.recall, "f1", m.f1)) == 0;
         for (size_t p = 0; fine && p <= d->n_labels; p++) {
             uint64_t n = hn_confusion_at(&d->report.confusion, l, p);
             if (n == 0 || p == l) continue;
-            json_t *pair = json_pack("{s:s, s:s?, s:I}", "target", d->labels[l], "answer", p < d->n_labels ? d->labels[p] : NULL, "n", (json_int_t)n);
+            json_t *pair = json_pack("{s:s, s:s?, s:I}", "target", d->labels[l], "answer",
+                                     p < d->n_labels ? d->labels[p] : NULL, "n", (json_int_t)n);
             fine = json_array_append_new(confusions, pair) == 0;
         }
     }
-    fine = fine && json_object_set(value, "classes", classes) == 0 && json_object_set(value, "confusions", confusions) == 0;
+    fine = fine && json_object_set(value, "classes", classes) == 0 &&
+           json_object_set(value, "confusions", confusions) == 0;
     json_decref(classes);
     json_decref(confusions);
     return fine;
@@ -118,13 +124,16 @@ static json_t *doubles_json(const double *values, size_t n) {
 static json_t *prediction_json(const hn_prediction *p) {
     json_t *details = NULL;
     hn_error unused;
-    if (p->details_json && hn_json_parse(p->details_json, strlen(p->details_json), "details", 0, &details, &unused) != HN_OK) details = NULL;
-    json_t *value = json_pack("{s:s, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:o, s:o, s:I, s:I, s:s?, s:s?, s:b}", "case", p->case_id, "position",
-                              (json_int_t)p->position, "target", p->target, "group", p->group, "value", p->value, "text", p->text, "correct",
-                              p->correct, "probabilities", doubles_json(p->probabilities, p->n_probabilities), "logprobs",
-                              doubles_json(p->raw_logprobs, p->n_probabilities), "prompt_tokens", (json_int_t)p->prompt_tokens,
-                              "completion_tokens", (json_int_t)p->completion_tokens, "finish", p->finish, "error", p->error, "from_cache",
-                              p->from_cache);
+    if (p->details_json &&
+        hn_json_parse(p->details_json, strlen(p->details_json), "details", 0, &details, &unused) != HN_OK)
+        details = NULL;
+    json_t *value = json_pack("{s:s, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:o, s:o, s:I, s:I, s:s?, s:s?, s:b}", "case",
+                              p->case_id, "position", (json_int_t)p->position, "target", p->target, "group", p->group,
+                              "value", p->value, "text", p->text, "correct", p->correct, "probabilities",
+                              doubles_json(p->probabilities, p->n_probabilities), "logprobs",
+                              doubles_json(p->raw_logprobs, p->n_probabilities), "prompt_tokens",
+                              (json_int_t)p->prompt_tokens, "completion_tokens", (json_int_t)p->completion_tokens,
+                              "finish", p->finish, "error", p->error, "from_cache", p->from_cache);
     if (value && details) json_object_set(value, "details", details);
     json_decref(details);
     return value;
@@ -133,7 +142,8 @@ static json_t *prediction_json(const hn_prediction *p) {
 static bool add_predictions(const hn_run_detail *d, json_t *value) {
     json_t *list = json_array();
     bool fine = list != NULL;
-    for (size_t i = 0; fine && i < d->list.n; i++) fine = json_array_append_new(list, prediction_json(&d->list.rows[i])) == 0;
+    for (size_t i = 0; fine && i < d->list.n; i++)
+        fine = json_array_append_new(list, prediction_json(&d->list.rows[i])) == 0;
     fine = fine && json_object_set(value, "predictions", list) == 0;
     json_decref(list);
     return fine;
@@ -152,13 +162,15 @@ hn_status hn_run_detail_json(const hn_run_detail *d, bool predictions, json_t **
     const hn_run_spec *s = &r->spec;
     char name[32];
     snprintf(name, sizeof name, "r%lld", (long long)r->id);
-    json_t *made = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "run", name, "id", r->content_id, "kind", r->kind, "state", r->state,
-                             "started_ms", (json_int_t)r->started_ms, "finished_ms", (json_int_t)r->finished_ms, "n", (json_int_t)s->n_cases,
-                             "n_done", (json_int_t)r->n_done, "tags", r->tags);
-    json_t *spec = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:s?}", "prompt", s->prompt_name,
-                             "prompt_hash", s->prompt_hash, "scope_hash", s->scope_hash, "dataset", s->dataset_hash, "split", s->split,
-                             "case_set", s->case_set_hash, "model", s->model_name, "model_hash", s->model_hash, "template_hash",
-                             s->template_hash, "numeric_path", s->numeric_path, "metric", s->metric, "code_version", s->code_version,
+    json_t *made =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "run", name, "id", r->content_id, "kind", r->kind,
+                  "state", r->state, "started_ms", (json_int_t)r->started_ms, "finished_ms", (json_int_t)r->finished_ms,
+                  "n", (json_int_t)s->n_cases, "n_done", (json_int_t)r->n_done, "tags", r->tags);
+    json_t *spec = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:s?}",
+                             "prompt", s->prompt_name, "prompt_hash", s->prompt_hash, "scope_hash", s->scope_hash,
+                             "dataset", s->dataset_hash, "split", s->split, "case_set", s->case_set_hash, "model",
+                             s->model_name, "model_hash", s->model_hash, "template_hash", s->template_hash,
+                             "numeric_path", s->numeric_path, "metric", s->metric, "code_version", s->code_version,
                              "parameters", parameters_json(d), "prompt_text", d->prompt_text);
     bool fine = made && spec && json_object_update(made, spec) == 0;
     json_decref(spec);

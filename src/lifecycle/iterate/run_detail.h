@@ -18,16 +18,17 @@ typedef struct hn_run_detail {
     hn_run *run;
     hn_prediction_list list;
     hn_report report;
-    json_t *summary;      /* NULL: not finished */
-    const char **labels;  /* (n_labels) as the run had them */
+    json_t *summary;     /* NULL: not finished */
+    const char **labels; /* (n_labels) as the run had them */
     size_t n_labels;
     json_t *labels_json;
-    char *prompt_text;    /* the file as it was, or NULL where it is not kept */
+    char *prompt_text; /* the file as it was, or NULL where it is not kept */
     const hn_prediction *wrong[HN_DETAIL_SAMPLE], *unsure[HN_DETAIL_SAMPLE], *slow[HN_DETAIL_SAMPLE];
     size_t n_wrong, n_unsure, n_slow; /* most certain mistakes; closest calls; longest to compute */
 } hn_run_detail;
 
-hn_status hn_run_detail_load(hn_store *store, const char *name, const hn_scope *scope, hn_run_detail *out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_run_detail_load(hn_store *store, const char *name, const hn_scope *scope, hn_run_detail *out,
+                             hn_error *err) HN_MUST_CHECK;
 void hn_run_detail_free(hn_run_detail *d);
 /* The probability of the answer given; NaN where it has none (generated). */
 double hn_run_detail_confidence(const hn_prediction *p);

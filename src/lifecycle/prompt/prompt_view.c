@@ -5,7 +5,8 @@ static hn_status choose_case(const hn_dataset *dataset, const char *id, const hn
     static const hn_split order[] = {HN_SPLIT_DEV, HN_SPLIT_TEST, HN_SPLIT_TRAIN};
     *c = id ? hn_dataset_find(dataset, id) : NULL;
     if (id && !*c)
-        return hn_fail(err, HN_ERR_NOT_FOUND, "case", "take an id as `hone show` or `hone compare` print them", "there is no case `%.100s`", id);
+        return hn_fail(err, HN_ERR_NOT_FOUND, "case", "take an id as `hone show` or `hone compare` print them",
+                       "there is no case `%.100s`", id);
     for (size_t s = 0; !*c && s < sizeof order / sizeof *order; s++) {
         uint32_t *cases;
         size_t n;
@@ -16,7 +17,8 @@ static hn_status choose_case(const hn_dataset *dataset, const char *id, const hn
     return *c ? HN_OK : hn_fail(err, HN_ERR_INPUT, "data", "add cases to the data file", "the project has no cases");
 }
 
-static hn_status make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt, hn_prompt_view *v, hn_error *err) {
+static hn_status make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt, hn_prompt_view *v,
+                      hn_error *err) {
     if (prompt->pick != HN_PICK_NONE && prompt->n_examples > 0) {
         hn_example_pool *pool;
         v->examples = hn_calloc((size_t)prompt->n_examples, sizeof *v->examples);
@@ -29,8 +31,8 @@ static hn_status make(const hn_scope *scope, const hn_dataset *dataset, const hn
     return hn_prompt_render(prompt, v->c, v->examples, v->n_examples, &v->messages, &v->raw, err);
 }
 
-hn_status hn_prompt_view_make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt, const char *case_id,
-                              hn_prompt_view *view, hn_error *err) {
+hn_status hn_prompt_view_make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt,
+                              const char *case_id, hn_prompt_view *view, hn_error *err) {
     *view = (hn_prompt_view){0};
     hn_status st = choose_case(dataset, case_id, &view->c, err);
     if (st == HN_OK) st = make(scope, dataset, prompt, view, err);

@@ -20,8 +20,8 @@ typedef struct hn_prompt_view {
 } hn_prompt_view;
 
 /* `case_id` NULL: the first case of dev, else of test, else of train. HN_ERR_NOT_FOUND for an unknown id. */
-hn_status hn_prompt_view_make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt, const char *case_id,
-                              hn_prompt_view *view, hn_error *err) HN_MUST_CHECK;
+hn_status hn_prompt_view_make(const hn_scope *scope, const hn_dataset *dataset, const hn_prompt *prompt,
+                              const char *case_id, hn_prompt_view *view, hn_error *err) HN_MUST_CHECK;
 void hn_prompt_view_free(hn_prompt_view *view);
 
 #endif

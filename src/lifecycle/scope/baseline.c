@@ -26,7 +26,10 @@ static hn_status measure(work *w, hn_baseline *out, hn_error *err) {
     for (size_t i = 0; i < w->n; i++) {
         const hn_case *c = &w->dataset->cases[w->cases[i]];
         const char *value = w->answers[i] >= 0 ? w->contract->labels[w->answers[i]] : NULL;
-        w->rows[i] = (hn_prediction){.case_id = c->id, .target = c->target, .group = c->group, .value = value,
+        w->rows[i] = (hn_prediction){.case_id = c->id,
+                                     .target = c->target,
+                                     .group = c->group,
+                                     .value = value,
                                      .correct = w->answers[i] >= 0 && w->answers[i] == c->label};
     }
     hn_prediction_list list = {w->rows, w->n, NULL};
@@ -56,7 +59,8 @@ static hn_status measure_majority(work *w, hn_baselines *out, hn_error *err) {
 }
 
 /* The texts of some cases, all in one buffer. */
-static hn_status collect_texts(const hn_dataset *dataset, const uint32_t *cases, size_t n, hn_buf *buf, hn_str *texts, hn_error *err) {
+static hn_status collect_texts(const hn_dataset *dataset, const uint32_t *cases, size_t n, hn_buf *buf, hn_str *texts,
+                               hn_error *err) {
     for (size_t i = 0; i < n; i++) {
         size_t start = buf->len;
         HN_TRY(hn_case_text(&dataset->cases[cases[i]], buf, err));
@@ -122,7 +126,8 @@ static bool read_kept(const json_t *kept, const hn_contract *contract, hn_baseli
     for (size_t l = 0; label && l < contract->n_labels; l++)
         if (strcmp(contract->labels[l], label) == 0) out->majority_label = contract->labels[l];
     return out->majority_label && read_estimate(majority, "accuracy", &out->majority.accuracy) &&
-           read_estimate(majority, "macro_f1", &out->majority.macro_f1) && read_estimate(bow, "accuracy", &out->bag_of_words.accuracy) &&
+           read_estimate(majority, "macro_f1", &out->majority.macro_f1) &&
+           read_estimate(bow, "accuracy", &out->bag_of_words.accuracy) &&
            read_estimate(bow, "macro_f1", &out->bag_of_words.macro_f1);
 }
 
@@ -149,8 +154,8 @@ static hn_status measure_all(work *w, hn_store *store, hn_baselines *out, hn_err
     return store && !hn_store_is_read_only(store) ? keep(store, key, out, err) : HN_OK;
 }
 
-hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n, hn_store *store,
-                               hn_baselines *out, hn_error *err) {
+hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n,
+                               hn_store *store, hn_baselines *out, hn_error *err) {
     *out = (hn_baselines){0};
     if (contract->kind != HN_CONTRACT_CHOICE || n == 0) return HN_OK;
     work w = {.dataset = dataset, .contract = contract, .cases = cases, .n = n};
@@ -171,9 +176,10 @@ hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *con
 
 hn_status hn_baselines_json(const hn_baselines *b, json_t **value, hn_error *err) {
     *value = !b->known ? json_object()
-                       : json_pack("{s:{s:s, s:o, s:o}, s:{s:o, s:o}}", "majority", "label", b->majority_label, "accuracy",
-                                   hn_report_estimate_json(b->majority.accuracy), "macro_f1", hn_report_estimate_json(b->majority.macro_f1),
-                                   "bag_of_words", "accuracy", hn_report_estimate_json(b->bag_of_words.accuracy), "macro_f1",
+                       : json_pack("{s:{s:s, s:o, s:o}, s:{s:o, s:o}}", "majority", "label", b->majority_label,
+                                   "accuracy", hn_report_estimate_json(b->majority.accuracy), "macro_f1",
+                                   hn_report_estimate_json(b->majority.macro_f1), "bag_of_words", "accuracy",
+                                   hn_report_estimate_json(b->bag_of_words.accuracy), "macro_f1",
                                    hn_report_estimate_json(b->bag_of_words.macro_f1));
     return *value ? HN_OK : hn_fail_memory(err, 0);
 }

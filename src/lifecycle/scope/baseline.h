@@ -19,15 +19,15 @@ typedef struct hn_baseline {
 } hn_baseline;
 
 typedef struct hn_baselines {
-    bool known;  /* false: no choice contract, no training cases, or nothing to measure on */
+    bool known; /* false: no choice contract, no training cases, or nothing to measure on */
     size_t n_train;
     const char *majority_label;
     hn_baseline majority, bag_of_words;
 } hn_baselines;
 
 /* `cases` (n): indices into the dataset. `store` NULL or read-only: computed each time. */
-hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n, hn_store *store,
-                               hn_baselines *out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n,
+                               hn_store *store, hn_baselines *out, hn_error *err) HN_MUST_CHECK;
 /* {"majority":{"label","accuracy":{...},"macro_f1":{...}},"bag_of_words":{...}}; {} where not known. */
 hn_status hn_baselines_json(const hn_baselines *b, json_t **value, hn_error *err) HN_MUST_CHECK;
 

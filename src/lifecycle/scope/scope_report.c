@@ -23,8 +23,10 @@ static hn_status count_groups(const hn_dataset *d, hn_scope_report *r, hn_error 
     size_t n = 0;
     if (!named) return hn_fail_memory(err, d->n_cases * sizeof *named);
     for (size_t i = 0; i < d->n_cases; i++) {
-        if (d->cases[i].group) named[n++] = &d->cases[i];
-        else r->splits[d->cases[i].split].n_groups++;
+        if (d->cases[i].group)
+            named[n++] = &d->cases[i];
+        else
+            r->splits[d->cases[i].split].n_groups++;
     }
     qsort(named, n, sizeof *named, by_group);
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +110,8 @@ static int count_words(const char *text, size_t n) {
     return words;
 }
 
-static hn_status measure_lengths(const hn_dataset *d, const hn_tokenizer *tokenizer, hn_scope_report *r, hn_error *err) {
+static hn_status measure_lengths(const hn_dataset *d, const hn_tokenizer *tokenizer, hn_scope_report *r,
+                                 hn_error *err) {
     int *words = hn_alloc(d->n_cases * sizeof *words), *tokens = hn_alloc(d->n_cases * sizeof *tokens);
     hn_buf text;
     hn_tokens ids = {0};
@@ -134,7 +137,8 @@ static hn_status measure_lengths(const hn_dataset *d, const hn_tokenizer *tokeni
 
 /* ---- what dev can show ---- */
 
-static hn_status measure_dev(const hn_scope *scope, const hn_dataset *d, hn_store *store, hn_scope_report *r, hn_error *err) {
+static hn_status measure_dev(const hn_scope *scope, const hn_dataset *d, hn_store *store, hn_scope_report *r,
+                             hn_error *err) {
     uint32_t *cases;
     size_t n, n_labelled = 0;
     HN_TRY(hn_dataset_select(d, HN_SPLIT_DEV, &cases, &n, err));
@@ -145,13 +149,14 @@ static hn_status measure_dev(const hn_scope *scope, const hn_dataset *d, hn_stor
     double groups = (double)r->splits[HN_SPLIT_DEV].n_groups;
     hn_interval i = hn_interval_wilson_share(0.8, groups, 0.05);
     r->interval_half_width = n_labelled ? (i.high - i.low) / 2 : (double)NAN;
-    r->detectable = n_labelled ? hn_power_mcnemar_detectable(HN_SCOPE_DISCORDANCE, (double)n_labelled, 0.05, 0.8) : (double)NAN;
+    r->detectable =
+        n_labelled ? hn_power_mcnemar_detectable(HN_SCOPE_DISCORDANCE, (double)n_labelled, 0.05, 0.8) : (double)NAN;
     r->cases_needed = hn_power_mcnemar_pairs(HN_SCOPE_DISCORDANCE, scope->smallest_difference, 0.05, 0.8);
     return st;
 }
 
-hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset, hn_store *store, const hn_tokenizer *tokenizer,
-                               hn_scope_report *out, hn_error *err) {
+hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset, hn_store *store,
+                               const hn_tokenizer *tokenizer, hn_scope_report *out, hn_error *err) {
     *out = (hn_scope_report){.scope = scope, .dataset = dataset};
     hn_status st = count_cases(scope, dataset, out, err);
     if (st == HN_OK) st = count_repeats(dataset, out, err);
@@ -177,9 +182,10 @@ static json_t *split_json(const hn_scope_report *r, hn_split split) {
     bool fine = labels != NULL;
     for (size_t l = 0; fine && s->labels && l < r->scope->contract.n_labels; l++)
         fine = json_object_set_new(labels, r->scope->contract.labels[l], json_integer((json_int_t)s->labels[l])) == 0;
-    json_t *value = fine ? json_pack("{s:I, s:I, s:I, s:O}", "cases", (json_int_t)s->n_cases, "groups", (json_int_t)s->n_groups, "unlabelled",
-                                     (json_int_t)s->n_unlabelled, "labels", labels)
-                         : NULL;
+    json_t *value =
+        fine ? json_pack("{s:I, s:I, s:I, s:O}", "cases", (json_int_t)s->n_cases, "groups", (json_int_t)s->n_groups,
+                         "unlabelled", (json_int_t)s->n_unlabelled, "labels", labels)
+             : NULL;
     json_decref(labels);
     return value;
 }
@@ -202,8 +208,8 @@ static json_t *files_json(const hn_scope *s) {
 }
 
 static json_t *limits_json(const hn_scope *s) {
-    return json_pack("{s:o, s:o, s:o}", "latency_ms", number_or_null(s->limit_latency_ms), "memory_mb", number_or_null(s->limit_memory_mb),
-                     "cost_per_1000", number_or_null(s->limit_cost_per_1000));
+    return json_pack("{s:o, s:o, s:o}", "latency_ms", number_or_null(s->limit_latency_ms), "memory_mb",
+                     number_or_null(s->limit_memory_mb), "cost_per_1000", number_or_null(s->limit_cost_per_1000));
 }
 
 hn_status hn_scope_report_json(const hn_scope_report *r, json_t **value, hn_error *err) {
@@ -211,18 +217,20 @@ hn_status hn_scope_report_json(const hn_scope_report *r, json_t **value, hn_erro
     const hn_scope *s = r->scope;
     json_t *baselines;
     HN_TRY(hn_baselines_json(&r->baselines, &baselines, err));
-    *value = json_pack("{s:o, s:o, s:s, s:I, s:{s:o, s:o, s:o}, s:s, s:s, s:o, s:f, s:o, s:o, s:o}", "goal", text_or_null(s->goal), "files",
-                       files_json(s), "dataset", r->dataset->hash, "cases", (json_int_t)r->dataset->n_cases, "splits", "train",
-                       split_json(r, HN_SPLIT_TRAIN), "dev", split_json(r, HN_SPLIT_DEV), "test", split_json(r, HN_SPLIT_TEST), "output",
-                       kinds[s->contract.kind], "metric", s->metric, "target_value", number_or_null(s->target_value), "smallest_difference",
-                       s->smallest_difference, "limits", limits_json(s), "model", text_or_null(s->model), "baseline",
-                       text_or_null(s->baseline));
+    *value = json_pack("{s:o, s:o, s:s, s:I, s:{s:o, s:o, s:o}, s:s, s:s, s:o, s:f, s:o, s:o, s:o}", "goal",
+                       text_or_null(s->goal), "files", files_json(s), "dataset", r->dataset->hash, "cases",
+                       (json_int_t)r->dataset->n_cases, "splits", "train", split_json(r, HN_SPLIT_TRAIN), "dev",
+                       split_json(r, HN_SPLIT_DEV), "test", split_json(r, HN_SPLIT_TEST), "output",
+                       kinds[s->contract.kind], "metric", s->metric, "target_value", number_or_null(s->target_value),
+                       "smallest_difference", s->smallest_difference, "limits", limits_json(s), "model",
+                       text_or_null(s->model), "baseline", text_or_null(s->baseline));
     bool fine = *value != NULL;
-    json_t *rest = json_pack("{s:I, s:I, s:o, s:o, s:O, s:o, s:o, s:o, s:f}", "leaks_across_splits", (json_int_t)r->n_leaks, "repeats",
-                             (json_int_t)r->n_repeats, "length_words", lengths_json(r->words), "length_tokens", lengths_json(r->tokens),
-                             "baselines", baselines, "accuracy_margin", number_or_null(r->interval_half_width), "detectable",
-                             number_or_null(r->detectable), "cases_needed", number_or_null(ceil(r->cases_needed)), "discordance",
-                             HN_SCOPE_DISCORDANCE);
+    json_t *rest =
+        json_pack("{s:I, s:I, s:o, s:o, s:O, s:o, s:o, s:o, s:f}", "leaks_across_splits", (json_int_t)r->n_leaks,
+                  "repeats", (json_int_t)r->n_repeats, "length_words", lengths_json(r->words), "length_tokens",
+                  lengths_json(r->tokens), "baselines", baselines, "accuracy_margin",
+                  number_or_null(r->interval_half_width), "detectable", number_or_null(r->detectable), "cases_needed",
+                  number_or_null(ceil(r->cases_needed)), "discordance", HN_SCOPE_DISCORDANCE);
     json_decref(baselines);
     fine = fine && rest && json_object_update(*value, rest) == 0;
     json_decref(rest);

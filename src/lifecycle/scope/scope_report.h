@@ -30,20 +30,20 @@ typedef struct hn_scope_report {
     const hn_scope *scope;
     const hn_dataset *dataset;
     hn_scope_split splits[HN_SPLIT_COUNT];
-    bool grouped;                      /* some group has several cases */
-    size_t n_leaks;                    /* cases of dev and test whose inputs also stand in another split */
-    const hn_case *leak_a, *leak_b;    /* one such pair, or NULL */
-    size_t n_repeats;                  /* cases whose inputs stand before in the same split */
-    hn_lengths words, tokens;          /* of all inputs of a case; tokens.n 0: no tokenizer */
-    hn_baselines baselines;            /* on dev */
-    double interval_half_width;        /* of a dev accuracy of 0.8: how exact one number is; NaN without dev cases */
-    double detectable;                 /* between two prompts on dev, at 80 % power and HN_SCOPE_DISCORDANCE; NaN: none */
-    double cases_needed;               /* dev cases for smallest_difference at the same discordance; NaN */
+    bool grouped;                   /* some group has several cases */
+    size_t n_leaks;                 /* cases of dev and test whose inputs also stand in another split */
+    const hn_case *leak_a, *leak_b; /* one such pair, or NULL */
+    size_t n_repeats;               /* cases whose inputs stand before in the same split */
+    hn_lengths words, tokens;       /* of all inputs of a case; tokens.n 0: no tokenizer */
+    hn_baselines baselines;         /* on dev */
+    double interval_half_width;     /* of a dev accuracy of 0.8: how exact one number is; NaN without dev cases */
+    double detectable;              /* between two prompts on dev, at 80 % power and HN_SCOPE_DISCORDANCE; NaN: none */
+    double cases_needed;            /* dev cases for smallest_difference at the same discordance; NaN */
 } hn_scope_report;
 
 /* `store`: baselines are kept there; may be NULL. `tokenizer`: NULL: lengths in words only. */
-hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset, hn_store *store, const hn_tokenizer *tokenizer,
-                               hn_scope_report *out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset, hn_store *store,
+                               const hn_tokenizer *tokenizer, hn_scope_report *out, hn_error *err) HN_MUST_CHECK;
 void hn_scope_report_free(hn_scope_report *r);
 hn_status hn_scope_report_json(const hn_scope_report *r, json_t **value, hn_error *err) HN_MUST_CHECK;
 

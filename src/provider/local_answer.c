@@ -10,6 +10,7 @@ hn_status hn_local_answer_prepare(hn_local *p, hn_local_request *r, const hn_req
     int32_t n_vocab = hn_model_shape(p->model)->n_vocab;
     r->max_tokens = request->max_tokens;
     r->n_top = request->n_top;
+    r->finish = HN_FINISH_LENGTH; /* until something else ends it */
     r->echo = request->echo;
     r->want_logprobs = request->want_logprobs || request->n_top > 0;
     r->on_token = request->on_token;

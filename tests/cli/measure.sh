@@ -15,8 +15,8 @@ with open("words.csv", "w", newline="") as f:
     out = csv.writer(f)
     out.writerow(["id", "text", "kind", "writer"])
     for k, (kind, words) in enumerate(kinds.items()):
-        for i, word in enumerate(words * 2):
-            out.writerow([f"w{k}-{i}", f"{'I like' if i < 10 else 'Give me'} {word}", kind, f"{kind}{i % 10}"])
+        for i, word in enumerate(words):
+            out.writerow([f"w{k}-{i}", f"{'I like' if i % 2 else 'Give me'} {word}", kind, f"{kind}{i // 2}"])
 PY
 cat > hone.yaml <<'YAML'
 goal: Say what kind of thing is meant
@@ -54,7 +54,7 @@ expect_in_out "always "
 expect_in_out "bag of words"
 expect_in_out "dev cases"
 expect_status 0 scope --json
-expect_json "r['cases'] == 60 and sum(r['splits'][s]['cases'] for s in r['splits']) == 60 and r['leaks_across_splits'] == 0"
+expect_json "r['cases'] == 30 and sum(r['splits'][s]['cases'] for s in r['splits']) == 30 and r['leaks_across_splits'] == 0"
 expect_json "set(r['baselines']) == {'majority', 'bag_of_words'} and r['baselines']['majority']['accuracy']['low'] <= r['baselines']['majority']['accuracy']['value']"
 expect_json "r['length_tokens']['max'] >= r['length_words']['max'] == 3"
 n_dev=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["splits"]["dev"]["cases"])' "$out")
@@ -124,7 +124,7 @@ expect_error "share no cases"
 # stopped by Ctrl-C and by kill -9, and gone on from there
 cat > prompts/3-think.yaml <<'YAML'
 messages: [{user: "What kind of thing is meant, animal, colour or food? {{ text }}"}]
-reasoning: {max_tokens: 24}
+reasoning: {max_tokens: 16}
 answer: likelihood
 YAML
 for signal in INT KILL; do

@@ -15,7 +15,7 @@
 
 static const char *const fixtures[] = {"gpt2",      "llama3", "smollm",  "falcon",
                                        "deepseek3", "llama2", "mistral", "metaspace"};
-enum { N_FIXTURES = 8, N_ROUND_TRIP = 7 };
+enum { N_FIXTURES = 8, N_ROUND_TRIP = 7, N_BYTE_LEVEL = 5 };
 
 static hn_tokenizer *open_fixture(const char *name) {
     char path[128];
@@ -168,6 +168,48 @@ static void control_texts_stay_text(void **state) {
                 }
             hn_tokens_free(&ids);
         }
+        hn_tokenizer_free(t);
+    }
+}
+
+/* A long text, whose repeated words are copied from where they were merged first, gives the ids of its parts one by one: lines for
+ * byte-level vocabularies, words for those that put a space in front. */
+static void long_texts_are_their_parts(void **state) {
+    (void)state;
+    static const char *const lines[] = {"Transferring the quick brown fox",
+                                        "Zebra xylophone 1234567 qwertz!",
+                                        "Gr\xC3\xB6\xC3\x9F"
+                                        "e na\xC3\xAFve",
+                                        "I'll don't",
+                                        "brown",
+                                        "antidisestablishmentarianism antidisestablishmentarianisms",
+                                        "qxzjv",
+                                        "a"};
+    for (int i = 0; i < N_BYTE_LEVEL + 2; i++) {
+        bool words = i >= N_BYTE_LEVEL;
+        hn_tokenizer *t =
+            i == N_BYTE_LEVEL + 1 ? open_suite("llama-spm") : open_fixture(words ? "metaspace" : fixtures[i]);
+        if (!t) continue;
+        hn_tokens parts = {0}, whole = {0};
+        hn_buf text;
+        hn_error err = {0};
+        hn_rng rng;
+        hn_rng_seed(&rng, 17, 0);
+        hn_buf_init(&text, 0);
+        while (text.len < 200000) {
+            const char *line = lines[hn_rng_below(&rng, sizeof lines / sizeof *lines)];
+            char part[128];
+            int n = snprintf(part, sizeof part, words ? "%s" : "%s\n", line);
+            if (words && text.len) hn_buf_append_char(&text, ' ');
+            hn_buf_append(&text, part, (size_t)n);
+            hn_test_ok(hn_tokenizer_encode(t, part, (size_t)n, 0, &parts, &err), &err);
+        }
+        hn_test_ok(hn_tokenizer_encode(t, text.data, text.len, 0, &whole, &err), &err);
+        assert_int_equal(whole.n, parts.n);
+        assert_memory_equal(whole.ids, parts.ids, parts.n * sizeof *parts.ids);
+        hn_buf_free(&text);
+        hn_tokens_free(&parts);
+        hn_tokens_free(&whole);
         hn_tokenizer_free(t);
     }
 }
@@ -529,6 +571,7 @@ int main(void) {
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(a_megabyte_without_a_space),
         cmocka_unit_test(control_texts_stay_text),
+        cmocka_unit_test(long_texts_are_their_parts),
         cmocka_unit_test(scanners_do_what_patterns_do),
         cmocka_unit_test(smollm_scanner_does_both_steps),
         cmocka_unit_test(byte_alphabet_is_a_bijection),

@@ -6,7 +6,7 @@
  * first to the last, in every kernel size below: a row has the same bits alone (decode) and among 512 (prefill). K is
  * padded with zeros to Kp, a multiple of 32.
  *
- * Rows are converted once per product to bf16, row-major. Tall products walk tiles of 12 rows x 1 panel (24 sums in
+ * Rows are converted once per product to bf16, row-major. Tiles are up to 12 rows x 1 panel (24 sums in
  * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide
  * latency. */
 #include "kernel/avx512/avx512.h"
@@ -18,8 +18,8 @@
 enum {
     COLUMNS = 32,
     TILE_ROWS = 12,
-    SHORT_ROWS = 6,
-    ROW_PADDING = 32 /* keeps rows of 2,048 values off the same cache sets */
+    ROW_PADDING = 32,   /* keeps rows of 2,048 values off the same cache sets */
+    AHEAD_BYTES = 4096, /* how far before its use memory is asked for; past a panel the next one begins */
 };
 
 typedef uint16_t bf16;
@@ -28,70 +28,54 @@ static int64_t padded(int64_t K) { return (K + 31) / 32 * 32; }
 static size_t bf16_panel_bytes(int64_t K) { return (size_t)padded(K) * COLUMNS * sizeof(bf16); }
 static int64_t input_stride(int64_t K) { return padded(K) + ROW_PADDING; }
 
-/* y of `rows` rows and `panels` panels (both constants after inlining) over all of K. `masks` has one per 16 outputs.
- * */
+/* y of `rows` rows (a constant after inlining) and one panel over all of K. `masks` has one per 16 outputs. */
 __attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride,
-                                                       const bf16 *panel, int64_t panel_stride, int64_t Kp,
-                                                       const __mmask16 *masks, int rows, int panels) {
-    __m512 sum[TILE_ROWS][8];
+                                                       const bf16 *panel, int64_t Kp, const __mmask16 masks[2],
+                                                       int rows) {
+    __m512 sum[TILE_ROWS][2];
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++) sum[r][c] = _mm512_setzero_ps();
-    for (int64_t k = 0; k < Kp; k += 2) {
-        __m512bh w[8];
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++)
-            w[c] = (__m512bh)_mm512_load_si512(panel + (c / 2) * panel_stride + k * COLUMNS + (c % 2) * 32);
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < Kp; k += 2, panel += 2 * COLUMNS) {
+        _mm_prefetch((const char *)panel + AHEAD_BYTES, _MM_HINT_T0);
+        _mm_prefetch((const char *)panel + AHEAD_BYTES + 64, _MM_HINT_T0);
+        __m512bh w0 = (__m512bh)_mm512_load_si512(panel), w1 = (__m512bh)_mm512_load_si512(panel + 32);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             int pair;
             memcpy(&pair, x + r * x_stride + k, sizeof pair);
             __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
-#pragma GCC unroll 8
-            for (int c = 0; c < 2 * panels; c++) sum[r][c] = _mm512_dpbf16_ps(sum[r][c], both, w[c]);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], both, w0);
+            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], both, w1);
         }
     }
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++) _mm512_mask_storeu_ps(y + r * y_stride + 16 * c, masks[c], sum[r][c]);
+    for (int r = 0; r < rows; r++) {
+        _mm512_mask_storeu_ps(y + r * y_stride, masks[0], sum[r][0]);
+        _mm512_mask_storeu_ps(y + r * y_stride + 16, masks[1], sum[r][1]);
+    }
 }
 
-#define TILE_FUNCTION(rows, panels)                                                                                    \
-    static void tile_##rows##_##panels(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel, \
-                                       int64_t panel_stride, int64_t Kp, const __mmask16 *masks) {                     \
-        tile(y, y_stride, x, x_stride, panel, panel_stride, Kp, masks, rows, panels);                                  \
+#define TILE_FUNCTION(rows)                                                                                            \
+    static void tile_##rows(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel,            \
+                            int64_t Kp, const __mmask16 masks[2]) {                                                    \
+        tile(y, y_stride, x, x_stride, panel, Kp, masks, rows);                                                        \
     }
-TILE_FUNCTION(1, 1)
-TILE_FUNCTION(2, 1)
-TILE_FUNCTION(3, 1)
-TILE_FUNCTION(4, 1)
-TILE_FUNCTION(5, 1)
-TILE_FUNCTION(6, 1)
-TILE_FUNCTION(7, 1)
-TILE_FUNCTION(8, 1)
-TILE_FUNCTION(9, 1)
-TILE_FUNCTION(10, 1)
-TILE_FUNCTION(11, 1)
-TILE_FUNCTION(12, 1)
-TILE_FUNCTION(1, 4)
-TILE_FUNCTION(2, 4)
-TILE_FUNCTION(3, 2)
-TILE_FUNCTION(4, 2)
-TILE_FUNCTION(5, 2)
-TILE_FUNCTION(6, 2)
+TILE_FUNCTION(1)
+TILE_FUNCTION(2)
+TILE_FUNCTION(3)
+TILE_FUNCTION(4)
+TILE_FUNCTION(5)
+TILE_FUNCTION(6)
+TILE_FUNCTION(7)
+TILE_FUNCTION(8)
+TILE_FUNCTION(9)
+TILE_FUNCTION(10)
+TILE_FUNCTION(11)
+TILE_FUNCTION(12)
 
-typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const bf16 *, int64_t, int64_t, const __mmask16 *);
-static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,      tile_1_1,  tile_2_1, tile_3_1, tile_4_1,
-                                                  tile_5_1,  tile_6_1,  tile_7_1, tile_8_1, tile_9_1,
-                                                  tile_10_1, tile_11_1, tile_12_1};
-/* For M rows in all: as many panels at once as the registers hold. */
-static const struct {
-    tile_fn *run;
-    int panels;
-} several_panels[SHORT_ROWS + 1] = {{0},           {tile_1_4, 4}, {tile_2_4, 4}, {tile_3_2, 2},
-                                    {tile_4_2, 2}, {tile_5_2, 2}, {tile_6_2, 2}};
+typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const bf16 *, int64_t, const __mmask16[2]);
+static tile_fn *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5, tile_6,
+                                              tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
 
 static void masks_of(__mmask16 *masks, int n, int64_t columns_left) {
     for (int i = 0; i < n; i++) {
@@ -107,8 +91,8 @@ static void all_rows(const hn_product *p, const bf16 *panel, int64_t first_colum
     masks_of(masks, 2, p->w->n_out - first_column);
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t rows = (p->M - row + n_tiles - i - 1) / (n_tiles - i);
-        one_panel[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride,
-                        x_stride, panel, 0, padded(p->w->n_in), masks);
+        tiles[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride,
+                    x_stride, panel, padded(p->w->n_in), masks);
         row += rows;
     }
 }
@@ -146,30 +130,12 @@ static void rows_by_quants(const hn_product *p, size_t panel_from, size_t panel_
     }
 }
 
-/* Few rows against several bf16 panels at a time; returns the first panel that is left. */
-static size_t rows_by_several(const hn_product *p, size_t panel_from, size_t panel_to) {
-    const hn_matrix *w = p->w;
-    size_t panel_bytes = bf16_panel_bytes(w->n_in), i = panel_from, at_once = (size_t)several_panels[p->M].panels;
-    for (; i + at_once <= panel_to; i += at_once) {
-        __mmask16 masks[8];
-        int64_t column = (int64_t)i * COLUMNS;
-        masks_of(masks, 8, w->n_out - column);
-        several_panels[p->M].run(p->y + column, p->y_stride, p->input, input_stride(w->n_in),
-                                 (const bf16 *)((const char *)w->pack + i * panel_bytes),
-                                 (int64_t)(panel_bytes / sizeof(bf16)), padded(w->n_in), masks);
-    }
-    return i;
-}
-
 static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
-    size_t i = panel_from;
-    bool quantised = hn_avx512_quant_has(p->w->dtype);
-    if (quantised && p->M <= HN_QUANT_ROWS) {
-        rows_by_quants(p, i, panel_to);
+    if (p->M <= HN_QUANT_ROWS && hn_avx512_quant_has(p->w->dtype)) {
+        rows_by_quants(p, panel_from, panel_to);
         return;
     }
-    if (!quantised && p->w->pack && p->M <= SHORT_ROWS) i = rows_by_several(p, i, panel_to);
-    for (; i < panel_to; i++) all_rows(p, bf16_panel(p, i), (int64_t)i * COLUMNS);
+    for (size_t i = panel_from; i < panel_to; i++) all_rows(p, bf16_panel(p, i), (int64_t)i * COLUMNS);
 }
 
 static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from,

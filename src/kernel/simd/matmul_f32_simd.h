@@ -8,56 +8,49 @@
 
 #include <string.h>
 
-enum { COLUMNS = 2 * W, TILE_ROWS = VF_REGISTERS == 32 ? 12 : 6 };
+/* AHEAD_BYTES: how far before its use memory is asked for; past a panel the next one begins. */
+enum { AHEAD_BYTES = 4096, COLUMNS = 2 * W, TILE_ROWS = VF_REGISTERS == 32 ? 12 : 6 };
 
 typedef uint16_t bf16;
 
 static int64_t padded(int64_t K) { return (K + 31) / 32 * 32; }
 
 /* Adds one input's products to all sums. */
-__attribute__((always_inline)) static inline void add_products(vf sum[TILE_ROWS][8], const vf *w, const float *x,
-                                                               int64_t x_stride, int rows, int panels) {
+__attribute__((always_inline)) static inline void add_products(vf (*sum)[2], vf w0, vf w1, const float *x,
+                                                               int64_t x_stride, int rows) {
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         vf input = vf_set1(x[r * x_stride]);
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++) sum[r][c] = vf_fma(input, w[c], sum[r][c]);
+        sum[r][0] = vf_fma(input, w0, sum[r][0]);
+        sum[r][1] = vf_fma(input, w1, sum[r][1]);
     }
 }
 
-/* y of `rows` rows and `panels` panels (constants after inlining); columns: how many of them exist. */
+/* y of `rows` rows and one panel, f32 or bf16 (constants after inlining); `columns` of its outputs exist. */
 __attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const float *x, int64_t x_stride,
-                                                       const void *panel, size_t panel_bytes, int64_t K,
-                                                       int64_t columns, bool wide, int rows, int panels) {
-    vf sum[TILE_ROWS][8], w[8];
+                                                       const void *panel, int64_t K, int64_t columns, bool f32,
+                                                       int rows) {
+    vf sum[TILE_ROWS][2];
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++) sum[r][c] = vf_zero();
-    for (int64_t k = 0; wide && k < K; k++) {
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++)
-            w[c] =
-                vf_load((const float *)((const char *)panel + (size_t)(c / 2) * panel_bytes) + k * COLUMNS + c % 2 * W);
-        add_products(sum, w, x + k, x_stride, rows, panels);
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = vf_zero();
+    for (int64_t k = 0; f32 && k < K; k++) {
+        const float *w = (const float *)panel + k * COLUMNS;
+        __builtin_prefetch((const char *)w + AHEAD_BYTES);
+        __builtin_prefetch((const char *)(w + W) + AHEAD_BYTES);
+        add_products(sum, vf_load(w), vf_load(w + W), x + k, x_stride, rows);
     }
-    for (int64_t k = 0; !wide && k < K; k += 2) {
-        const bf16 *pairs = (const bf16 *)panel + k * COLUMNS;
-        size_t panel_values = panel_bytes / sizeof(bf16);
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++)
-            w[c] = vf_bf16_even(pairs + (size_t)(c / 2) * panel_values + c % 2 * (2 * W));
-        add_products(sum, w, x + k, x_stride, rows, panels);
-        if (k + 1 == K) break;
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++)
-            w[c] = vf_bf16_odd(pairs + (size_t)(c / 2) * panel_values + c % 2 * (2 * W));
-        add_products(sum, w, x + k + 1, x_stride, rows, panels);
+    for (int64_t k = 0; !f32 && k < K; k += 2) {
+        const bf16 *w = (const bf16 *)panel + k * COLUMNS;
+        __builtin_prefetch((const char *)w + AHEAD_BYTES);
+        __builtin_prefetch((const char *)(w + 2 * W) + AHEAD_BYTES);
+        add_products(sum, vf_bf16_even(w), vf_bf16_even(w + 2 * W), x + k, x_stride, rows);
+        /* Load again rather than keep both halves in registers, of which AVX2 has too few: hide where w came from. */
+        __asm__("" : "+r"(w));
+        if (k + 1 < K) add_products(sum, vf_bf16_odd(w), vf_bf16_odd(w + 2 * W), x + k + 1, x_stride, rows);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
-        for (int c = 0; c < 2 * panels; c++) {
+        for (int c = 0; c < 2; c++) {
             int64_t left = columns - c * W;
             if (left >= W)
                 vf_store(y + r * y_stride + c * W, sum[r][c]);
@@ -67,48 +60,32 @@ __attribute__((always_inline)) static inline void tile(float *y, int64_t y_strid
     }
 }
 
-#define TILE_FUNCTION(rows, panels)                                                                                    \
-    static void tile_##rows##_##panels(float *y, int64_t y_stride, const float *x, int64_t x_stride,                   \
-                                       const void *panel, size_t panel_bytes, int64_t K, int64_t columns, bool wide) { \
-        if (wide)                                                                                                      \
-            tile(y, y_stride, x, x_stride, panel, panel_bytes, K, columns, true, rows, panels);                        \
+#define TILE_FUNCTION(rows)                                                                                            \
+    static void tile_##rows(float *y, int64_t y_stride, const float *x, int64_t x_stride, const void *panel,           \
+                            int64_t K, int64_t columns, bool f32) {                                                    \
+        if (f32)                                                                                                       \
+            tile(y, y_stride, x, x_stride, panel, K, columns, true, rows);                                             \
         else                                                                                                           \
-            tile(y, y_stride, x, x_stride, panel, panel_bytes, K, columns, false, rows, panels);                       \
+            tile(y, y_stride, x, x_stride, panel, K, columns, false, rows);                                            \
     }
-typedef void tile_fn(float *, int64_t, const float *, int64_t, const void *, size_t, int64_t, int64_t, bool);
-
-TILE_FUNCTION(1, 1)
-TILE_FUNCTION(2, 1)
-TILE_FUNCTION(3, 1)
-TILE_FUNCTION(4, 1)
-TILE_FUNCTION(5, 1)
-TILE_FUNCTION(6, 1)
-/* A row alone reads several panels at once: several streams read memory faster, and more sums hide latency. */
+TILE_FUNCTION(1)
+TILE_FUNCTION(2)
+TILE_FUNCTION(3)
+TILE_FUNCTION(4)
+TILE_FUNCTION(5)
+TILE_FUNCTION(6)
+typedef void tile_fn(float *, int64_t, const float *, int64_t, const void *, int64_t, int64_t, bool);
 #if HN_MANY_REGISTERS
-TILE_FUNCTION(7, 1)
-TILE_FUNCTION(8, 1)
-TILE_FUNCTION(9, 1)
-TILE_FUNCTION(10, 1)
-TILE_FUNCTION(11, 1)
-TILE_FUNCTION(12, 1)
-TILE_FUNCTION(1, 4)
-TILE_FUNCTION(2, 4)
-TILE_FUNCTION(3, 2)
-TILE_FUNCTION(4, 2)
-TILE_FUNCTION(5, 2)
-TILE_FUNCTION(6, 2) enum { SHORT_ROWS = 6 };
-static tile_fn *const several_panels[SHORT_ROWS + 1] = {NULL,     tile_1_4, tile_2_4, tile_3_2,
-                                                        tile_4_2, tile_5_2, tile_6_2};
-static const size_t panels_at_once[SHORT_ROWS + 1] = {0, 4, 4, 2, 2, 2, 2};
-static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL,      tile_1_1,  tile_2_1, tile_3_1, tile_4_1,
-                                                  tile_5_1,  tile_6_1,  tile_7_1, tile_8_1, tile_9_1,
-                                                  tile_10_1, tile_11_1, tile_12_1};
+TILE_FUNCTION(7)
+TILE_FUNCTION(8)
+TILE_FUNCTION(9)
+TILE_FUNCTION(10)
+TILE_FUNCTION(11)
+TILE_FUNCTION(12)
+static tile_fn *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5, tile_6,
+                                              tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
 #else
-TILE_FUNCTION(1, 4)
-TILE_FUNCTION(2, 2) enum { SHORT_ROWS = 2 };
-static tile_fn *const several_panels[SHORT_ROWS + 1] = {NULL, tile_1_4, tile_2_2};
-static const size_t panels_at_once[SHORT_ROWS + 1] = {0, 4, 2};
-static tile_fn *const one_panel[TILE_ROWS + 1] = {NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1};
+static tile_fn *const tiles[TILE_ROWS + 1] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
 #endif
 
 static size_t panel_bytes(hn_dtype dtype, int64_t K) {
@@ -153,30 +130,22 @@ static void all_rows(const hn_product *p, const void *panel, int64_t column) {
     int64_t n_tiles = (p->M + TILE_ROWS - 1) / TILE_ROWS, row = 0;
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t rows = (p->M - row + n_tiles - i - 1) / (n_tiles - i);
-        one_panel[rows](p->y + row * p->y_stride + column, p->y_stride, p->x + row * p->x_stride, p->x_stride, panel, 0,
-                        p->w->n_in, p->w->n_out - column, p->w->dtype == HN_DTYPE_F32);
+        tiles[rows](p->y + row * p->y_stride + column, p->y_stride, p->x + row * p->x_stride, p->x_stride, panel,
+                    p->w->n_in, p->w->n_out - column, p->w->dtype == HN_DTYPE_F32);
         row += rows;
     }
 }
 
 static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
     const hn_matrix *w = p->w;
-    size_t bytes = panel_bytes(w->dtype, w->n_in), i = panel_from;
-    if (w->pack && p->M <= SHORT_ROWS) {
-        size_t at_once = panels_at_once[p->M];
-        for (; i + at_once <= panel_to; i += at_once) {
-            int64_t column = (int64_t)i * COLUMNS;
-            several_panels[p->M](p->y + column, p->y_stride, p->x, p->x_stride, (const char *)w->pack + i * bytes,
-                                 bytes, w->n_in, w->n_out - column, w->dtype == HN_DTYPE_F32);
-        }
-    }
-    for (; i < panel_to; i++) {
-        const void *panel = (const char *)w->pack + i * bytes;
-        if (!w->pack) {
+    size_t bytes = panel_bytes(w->dtype, w->n_in);
+    for (size_t i = panel_from; i < panel_to; i++) {
+        if (w->pack)
+            all_rows(p, (const char *)w->pack + i * bytes, (int64_t)i * COLUMNS);
+        else {
             pack_panel(p->scratch, w, (int64_t)i * COLUMNS);
-            panel = p->scratch;
+            all_rows(p, p->scratch, (int64_t)i * COLUMNS);
         }
-        all_rows(p, panel, (int64_t)i * COLUMNS);
     }
 }
 

@@ -16,6 +16,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_compare},
     {NULL, &hn_cmd_log},
     {NULL, &hn_cmd_show},
+    {NULL, &hn_cmd_tag},
     {"Models and inference, with or without a project", &hn_cmd_complete},
     {NULL, &hn_cmd_score},
     {NULL, &hn_cmd_chat},

@@ -108,7 +108,12 @@ expect_status 0 log
 expect_in_out "2-nearest"
 expect_status 0 log --json
 expect_json "[x['run'] for x in r['runs']] == ['r3', 'r2', 'r1'] and all(x['state'] == 'done' for x in r['runs'])"
+expect_status 0 tag r2 best
+expect_status 0 compare r1 best --json
+expect_json "r['b'] == 'r2'"
+expect_json_error usage 2 tag r2 r9
 expect_status 0 show r2
+expect_in_out "tags best"
 expect_in_out "precision"
 expect_in_out "The prompt as it was:"
 expect_in_out "pick: nearest, n: 4"

@@ -315,8 +315,10 @@ static void charge(hn_local *p, double seconds) {
     for (size_t i = 0; i < p->n_items; i++) n_rows += rows_of(&p->items[i]);
     for (size_t i = 0; i < p->n_items; i++) {
         hn_local_request *r = p->item_requests[i];
-        if (r->state == HN_LOCAL_DECODE) r->decode_seconds += seconds;
-        else r->prefill_seconds += seconds * (double)rows_of(&p->items[i]) / (double)n_rows;
+        if (r->state == HN_LOCAL_DECODE)
+            r->decode_seconds += seconds;
+        else
+            r->prefill_seconds += seconds * (double)rows_of(&p->items[i]) / (double)n_rows;
     }
 }
 

@@ -33,7 +33,7 @@ typedef struct hn_local_token {
 
 typedef struct hn_local_request {
     uint64_t ticket;
-    double deadline, submitted; /* hn_clock_seconds; 0: none */
+    double deadline, submitted;             /* hn_clock_seconds; 0: none */
     double prefill_seconds, decode_seconds; /* its part of the engine's time */
     hn_on_completion *on_done;
     void *user;

@@ -7,6 +7,7 @@ SHARED=${HONE_SHARED:-../shared}
 ROOT=$(pwd)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/hone-cli-XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
+MODEL=${HONE_TEST_MODEL:-${HONE_MODELS:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/hone/models}/SmolLM2-135M-Instruct.Q4_1.gguf}
 export NO_COLOR=1 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$tmp/cache} XDG_STATE_HOME=$tmp/state
 
 fail() {
@@ -60,7 +61,6 @@ expect_json_error() {
 
 # The real model, or skip.
 need_model() {
-    MODEL=${HONE_TEST_MODEL:-${HONE_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/hone/models}/SmolLM2-135M-Instruct.Q4_1.gguf}
     [ -f "$MODEL" ] || skip "the model is not here ($MODEL); \`hone pull smollm2\` fetches it"
 }
 

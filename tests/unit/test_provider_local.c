@@ -49,10 +49,12 @@ static bool on_token(void *user, const hn_output_token *token) {
 static hn_provider *open_provider(int max_batch, size_t kv_bytes) {
     hn_error err = {0};
     hn_provider *p;
-    hn_test_ok(hn_provider_local_open(
-                   model_path, &(hn_local_options){.n_threads = max_batch == 3 ? 2 : 1, .max_batch = max_batch, .kv_max_bytes = kv_bytes},
-                   &p, &err),
-               &err);
+    hn_test_ok(
+        hn_provider_local_open(
+            model_path,
+            &(hn_local_options){.n_threads = max_batch == 3 ? 2 : 1, .max_batch = max_batch, .kv_max_bytes = kv_bytes},
+            &p, &err),
+        &err);
     return p;
 }
 

@@ -94,7 +94,6 @@ hn_status hn_buf_status(const hn_buf *b) { return b->error; }
 
 hn_status hn_buf_check(const hn_buf *b, const char *what, hn_error *err) {
     if (b->error == HN_ERR_MEMORY) return hn_fail_memory(err, b->capacity * 2);
-    if (b->error != HN_OK)
-        return hn_fail(err, b->error, what, NULL, "the text passes the limit of %zu bytes", b->max);
+    if (b->error != HN_OK) return hn_fail(err, b->error, what, NULL, "the text passes the limit of %zu bytes", b->max);
     return HN_OK;
 }

@@ -35,7 +35,7 @@ void hn_buf_appendf(hn_buf *b, const char *fmt, ...) HN_PRINTF(2, 3);
 void hn_buf_appendv(hn_buf *b, const char *fmt, va_list args);
 void hn_buf_append_repeat(hn_buf *b, char c, size_t n);
 void hn_buf_truncate(hn_buf *b, size_t len); /* shortens; longer than now: nothing happens */
-const char *hn_buf_str(const hn_buf *b);      /* "" for an empty buffer; valid until the next append */
+const char *hn_buf_str(const hn_buf *b);     /* "" for an empty buffer; valid until the next append */
 /* The text as its own block (free with hn_free), leaving the buffer empty. NULL where the buffer has an error. */
 char *hn_buf_take(hn_buf *b);
 hn_status hn_buf_status(const hn_buf *b);

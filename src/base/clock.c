@@ -18,8 +18,10 @@ int64_t hn_clock_unix_ms(void) {
 char *hn_clock_format(int64_t unix_ms, bool local, char out[32]) {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm tm = {0};
-    if (local) localtime_r(&seconds, &tm);
-    else gmtime_r(&seconds, &tm);
+    if (local)
+        localtime_r(&seconds, &tm);
+    else
+        gmtime_r(&seconds, &tm);
     if (strftime(out, 32, local ? "%Y-%m-%d %H:%M" : "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) out[0] = 0;
     return out;
 }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-double hn_clock_seconds(void); /* monotonic, from an arbitrary start */
+double hn_clock_seconds(void);  /* monotonic, from an arbitrary start */
 int64_t hn_clock_unix_ms(void); /* wall clock, milliseconds since 1970 UTC */
 /* "2026-11-23T21:04:05Z"; `local`: "2026-11-23 22:04" in the user's zone, for people. Returns `out`. */
 char *hn_clock_format(int64_t unix_ms, bool local, char out[32]);

@@ -41,7 +41,7 @@ float hn_f16_to_f32(uint16_t h) {
 uint16_t hn_f32_to_f16(float f) {
     uint32_t bits = bits_of(f), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
     if (magnitude > 0x7F800000) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x1FF)); /* NaN stays NaN */
-    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00);                              /* rounds to infinity */
+    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00);                            /* rounds to infinity */
     if (magnitude < 0x38800000) { /* subnormal in f16: adding 0.5 lines the mantissa up, rounding to even on the way */
         float shifted = float_of(magnitude) + 0.5f;
         return (uint16_t)(sign | (bits_of(shifted) - bits_of(0.5f)));

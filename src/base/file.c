@@ -94,7 +94,8 @@ int64_t hn_file_size(const char *path) {
 hn_status hn_dir_create(const char *path, hn_error *err) {
     char part[HN_PATH_MAX];
     size_t n = strlen(path);
-    if (n >= sizeof part) return hn_fail(err, HN_ERR_LIMIT, path, NULL, "the path is longer than %d bytes", HN_PATH_MAX);
+    if (n >= sizeof part)
+        return hn_fail(err, HN_ERR_LIMIT, path, NULL, "the path is longer than %d bytes", HN_PATH_MAX);
     for (size_t i = 1; i <= n; i++) {
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
@@ -118,8 +119,10 @@ const char *hn_path_base(const char *path) {
 
 void hn_path_dir(const char *path, char out[HN_PATH_MAX]) {
     const char *slash = strrchr(path, '/');
-    if (!slash) snprintf(out, HN_PATH_MAX, ".");
-    else snprintf(out, HN_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (!slash)
+        snprintf(out, HN_PATH_MAX, ".");
+    else
+        snprintf(out, HN_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
 hn_status hn_path_models(char out[HN_PATH_MAX], hn_error *err) {
@@ -127,7 +130,8 @@ hn_status hn_path_models(char out[HN_PATH_MAX], hn_error *err) {
     if (models && *models) return hn_path_join(out, models, "", err);
     if (cache && *cache == '/') return hn_path_join(out, cache, "hone/models", err);
     if (home && *home) return hn_path_join(out, home, ".cache/hone/models", err);
-    return hn_fail(err, HN_ERR_USAGE, "HOME", "set HONE_MODELS to a folder", "there is no place for models: HOME is not set");
+    return hn_fail(err, HN_ERR_USAGE, "HOME", "set HONE_MODELS to a folder",
+                   "there is no place for models: HOME is not set");
 }
 
 hn_status hn_map_open(const char *path, hn_map *map, hn_error *err) {
@@ -136,12 +140,16 @@ hn_status hn_map_open(const char *path, hn_map *map, hn_error *err) {
     if (fd < 0) return hn_fail_errno(err, errno, path, "opening");
     struct stat info;
     hn_status st = HN_OK;
-    if (fstat(fd, &info) != 0) st = hn_fail_errno(err, errno, path, "reading");
-    else if (!S_ISREG(info.st_mode)) st = hn_fail(err, HN_ERR_INPUT, path, "give a file", "it is not a regular file");
+    if (fstat(fd, &info) != 0)
+        st = hn_fail_errno(err, errno, path, "reading");
+    else if (!S_ISREG(info.st_mode))
+        st = hn_fail(err, HN_ERR_INPUT, path, "give a file", "it is not a regular file");
     else if (info.st_size > 0) {
         void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) st = hn_fail_errno(err, errno, path, "mapping");
-        else *map = (hn_map){data, (size_t)info.st_size};
+        if (data == MAP_FAILED)
+            st = hn_fail_errno(err, errno, path, "mapping");
+        else
+            *map = (hn_map){data, (size_t)info.st_size};
     }
     close(fd);
     return st;

@@ -26,8 +26,8 @@ hn_status hn_dir_create(const char *path, hn_error *err) HN_MUST_CHECK;
 
 /* dir + "/" + name into `out`; HN_ERR_LIMIT past HN_PATH_MAX. An absolute `name` stands alone. */
 hn_status hn_path_join(char out[HN_PATH_MAX], const char *dir, const char *name, hn_error *err) HN_MUST_CHECK;
-const char *hn_path_base(const char *path);                  /* after the last slash */
-void hn_path_dir(const char *path, char out[HN_PATH_MAX]);   /* before it; "." where there is none */
+const char *hn_path_base(const char *path);                /* after the last slash */
+void hn_path_dir(const char *path, char out[HN_PATH_MAX]); /* before it; "." where there is none */
 
 /* Where downloaded models live: $HONE_MODELS, else $XDG_CACHE_HOME/hone/models, else ~/.cache/hone/models. */
 hn_status hn_path_models(char out[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;

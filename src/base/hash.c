@@ -35,8 +35,10 @@ void hn_sha256_field(hn_sha256 *h, const void *bytes, size_t n) {
 }
 
 void hn_sha256_field_str(hn_sha256 *h, const char *text) {
-    if (text) hn_sha256_field(h, text, strlen(text));
-    else hn_sha256_update(h, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+    if (text)
+        hn_sha256_field(h, text, strlen(text));
+    else
+        hn_sha256_update(h, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
 }
 
 void hn_sha256_field_i64(hn_sha256 *h, int64_t value) { hn_sha256_field(h, &value, sizeof value); }

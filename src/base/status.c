@@ -56,7 +56,9 @@ hn_status hn_fail_errno(hn_error *err, int errno_value, const char *where, const
     const char *shown = strerror_r(errno_value, text, sizeof text); /* the GNU form returns the text */
     switch (errno_value) {
     case ENOSPC:
-    case EDQUOT: return hn_fail(err, HN_ERR_DISK_FULL, where, "free some space and run the same command again", "%s: %s", doing, shown);
+    case EDQUOT:
+        return hn_fail(err, HN_ERR_DISK_FULL, where, "free some space and run the same command again", "%s: %s", doing,
+                       shown);
     case ENOENT: return hn_fail(err, HN_ERR_NOT_FOUND, where, "check the path", "%s: %s", doing, shown);
     case ENOMEM: return hn_fail(err, HN_ERR_MEMORY, where, NULL, "%s: %s", doing, shown);
     case EINTR: return hn_fail(err, HN_ERR_INTERRUPTED, where, NULL, "%s: %s", doing, shown);

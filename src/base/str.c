@@ -105,7 +105,12 @@ char *hn_format_bytes(uint64_t n_bytes, char out[32]) {
     double value = (double)n_bytes;
     size_t unit = 0;
     while (value >= 1024 && unit < 4) value /= 1024, unit++;
-    snprintf(out, 32, unit == 0 ? "%.0f %s" : value < 10 ? "%.2f %s" : value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    snprintf(out, 32,
+             unit == 0     ? "%.0f %s"
+             : value < 10  ? "%.2f %s"
+             : value < 100 ? "%.1f %s"
+                           : "%.0f %s",
+             value, units[unit]);
     return out;
 }
 
@@ -122,10 +127,15 @@ char *hn_format_count(int64_t n, char out[32]) {
 }
 
 char *hn_format_duration(double seconds, char out[32]) {
-    if (seconds < 0.1) snprintf(out, 32, "%.1f ms", seconds * 1e3);
-    else if (seconds < 10) snprintf(out, 32, "%.2f s", seconds);
-    else if (seconds < 60) snprintf(out, 32, "%.1f s", seconds);
-    else if (seconds < 3600) snprintf(out, 32, "%d min %02d s", (int)seconds / 60, (int)seconds % 60);
-    else snprintf(out, 32, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
+    if (seconds < 0.1)
+        snprintf(out, 32, "%.1f ms", seconds * 1e3);
+    else if (seconds < 10)
+        snprintf(out, 32, "%.2f s", seconds);
+    else if (seconds < 60)
+        snprintf(out, 32, "%.1f s", seconds);
+    else if (seconds < 3600)
+        snprintf(out, 32, "%d min %02d s", (int)seconds / 60, (int)seconds % 60);
+    else
+        snprintf(out, 32, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
     return out;
 }

@@ -23,9 +23,10 @@ bool hn_utf8_decode_strict(const char *text, size_t n, uint32_t *codepoint, size
 size_t hn_utf8_encode(uint32_t codepoint, char out[4]);
 /* Whether all `n` bytes are valid UTF-8; `bad_offset` (may be NULL) gets the first bad byte. */
 bool hn_utf8_valid(const char *text, size_t n, size_t *bad_offset);
-size_t hn_utf8_count(const char *text, size_t n);       /* characters; an invalid byte counts as one */
-size_t hn_utf8_prefix(const char *text, size_t n, size_t max_bytes); /* the longest whole-character prefix of at most max_bytes */
-int hn_utf8_width(const char *text, size_t n);          /* columns on a terminal */
+size_t hn_utf8_count(const char *text, size_t n); /* characters; an invalid byte counts as one */
+size_t hn_utf8_prefix(const char *text, size_t n,
+                      size_t max_bytes);       /* the longest whole-character prefix of at most max_bytes */
+int hn_utf8_width(const char *text, size_t n); /* columns on a terminal */
 
 bool hn_unicode_is_letter(uint32_t cp);      /* \p{L} */
 bool hn_unicode_is_mark(uint32_t cp);        /* \p{M} */

@@ -21,7 +21,8 @@ static hn_str token_text(const hn_tokenizer *t, int32_t id) {
 /* A piece points into the tokenizer's texts, which stand without a NUL between them. */
 void hn_chat_options_init(hn_chat_options *options, const hn_tokenizer *t) {
     hn_str bos = token_text(t, hn_tokenizer_bos(t)), eos = token_text(t, hn_tokenizer_eos(t));
-    *options = (hn_chat_options){.bos = bos.len ? bos.data : NULL, .eos = eos.len ? eos.data : NULL, .bos_bytes = bos.len, .eos_bytes = eos.len};
+    *options = (hn_chat_options){
+        .bos = bos.len ? bos.data : NULL, .eos = eos.len ? eos.data : NULL, .bos_bytes = bos.len, .eos_bytes = eos.len};
 }
 
 /* A token's text need not be valid UTF-8; nothing behind it relies on that. */

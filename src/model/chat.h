@@ -18,10 +18,10 @@
 #include "model/tokenizer.h"
 
 typedef struct hn_chat_options {
-    const char *bos, *eos; /* texts of the tokens; NULL: "" */
+    const char *bos, *eos;       /* texts of the tokens; NULL: "" */
     size_t bos_bytes, eos_bytes; /* their lengths; 0: they end with a NUL */
-    json_t *tools;              /* array, or NULL; borrowed as all here */
-    json_t *extra;              /* further variables, such as enable_thinking, as an object, or NULL; they come last and win */
+    json_t *tools;               /* array, or NULL; borrowed as all here */
+    json_t *extra; /* further variables, such as enable_thinking, as an object, or NULL; they come last and win */
     bool add_generation_prompt; /* ends with the start of the assistant's turn */
     bool has_now; /* whether `now` (seconds since 1970, shown as UTC) is what strftime_now tells; else the local time */
     int64_t now;

@@ -23,8 +23,10 @@ bool hn_test_model(char path[HN_PATH_MAX]) {
     const char *given = getenv("HONE_TEST_MODEL");
     char folder[HN_PATH_MAX];
     hn_error err;
-    if (given) snprintf(path, HN_PATH_MAX, "%s", given);
-    else if (hn_path_models(folder, &err) != HN_OK || hn_path_join(path, folder, model_name, &err) != HN_OK) return false;
+    if (given)
+        snprintf(path, HN_PATH_MAX, "%s", given);
+    else if (hn_path_models(folder, &err) != HN_OK || hn_path_join(path, folder, model_name, &err) != HN_OK)
+        return false;
     if (hn_file_exists(path)) return true;
     fprintf(stderr, "skipped: %s is not here; `hone pull smollm2` fetches it\n", path);
     return false;

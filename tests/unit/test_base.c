@@ -68,7 +68,8 @@ static void numbers_parse_strictly(void **state) {
     size_t n;
     assert_true(hn_parse_double("0.90", &d) && d == 0.90);
     assert_true(hn_parse_double("-1e-3", &d) && d == -1e-3);
-    assert_false(hn_parse_double("1 ", &d) || hn_parse_double(" 1", &d) || hn_parse_double("", &d) || hn_parse_double("nan", &d));
+    assert_false(hn_parse_double("1 ", &d) || hn_parse_double(" 1", &d) || hn_parse_double("", &d) ||
+                 hn_parse_double("nan", &d));
     assert_false(hn_parse_double("1e999", &d));
     assert_true(hn_parse_int64("-9223372036854775808", &i) && i == INT64_MIN);
     assert_false(hn_parse_int64("9223372036854775808", &i) || hn_parse_int64("1.0", &i));
@@ -85,7 +86,8 @@ static void suggestions_are_near(void **state) {
 
 static void utf8_follows_the_standard(void **state) {
     (void)state;
-    static const char *bad[] = {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE0\x80\x80", "\x80", "\xE2\x82", "\xF8\x88\x80\x80\x80"};
+    static const char *bad[] = {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",    "\xE0\x80\x80",
+                                "\x80",     "\xE2\x82",     "\xF8\x88\x80\x80\x80"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(hn_utf8_valid(bad[i], strlen(bad[i]), NULL));
     for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
         if (cp >= 0xD800 && cp <= 0xDFFF) continue;
@@ -133,10 +135,14 @@ static void random_numbers_are_even_and_repeatable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(error_text_is_cut_between_characters), cmocka_unit_test(buffer_keeps_its_first_error),
-        cmocka_unit_test(arena_aligns_and_zeroes),              cmocka_unit_test(numbers_parse_strictly),
-        cmocka_unit_test(suggestions_are_near),                 cmocka_unit_test(utf8_follows_the_standard),
-        cmocka_unit_test(sha256_matches_fips_180_4),            cmocka_unit_test(half_floats_round_trip),
+        cmocka_unit_test(error_text_is_cut_between_characters),
+        cmocka_unit_test(buffer_keeps_its_first_error),
+        cmocka_unit_test(arena_aligns_and_zeroes),
+        cmocka_unit_test(numbers_parse_strictly),
+        cmocka_unit_test(suggestions_are_near),
+        cmocka_unit_test(utf8_follows_the_standard),
+        cmocka_unit_test(sha256_matches_fips_180_4),
+        cmocka_unit_test(half_floats_round_trip),
         cmocka_unit_test(random_numbers_are_even_and_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

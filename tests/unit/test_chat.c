@@ -152,8 +152,7 @@ static void spans_tell_messages_apart(void **state) {
     json_t *messages = json_pack("[{s:s, s:s}, {s:s, s:s, s:s}]", "role", "user", "content", " Hi ", "role",
                                  "assistant", "content", "Yo", "reasoning_content", "why");
     json_t *tools = json_pack("[{s:s}]", "n", "f"), *extra = json_pack("{s:s}", "mood", "glad");
-    hn_chat_options o = {
-        .bos = "<s>", .tools = tools, .extra = extra, .add_generation_prompt = true};
+    hn_chat_options o = {.bos = "<s>", .tools = tools, .extra = extra, .add_generation_prompt = true};
     hn_buf text, shown;
     hn_chat_spans spans = {0};
     hn_buf_init(&text, 0);

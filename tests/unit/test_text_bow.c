@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "format/csv.h"
-#include "format/csv.h"
 #include "text/bow.h"
 #include "text/nearest.h"
 

@@ -316,8 +316,8 @@ static void damaged_safetensors_are_refused(void **state) {
         "{\"t\":{\"shape\":[2],\"data_offsets\":[0,8]}}",
         "{\"t\":7}",
         "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", /* bytes that belong to none */
-        "{\"t\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"U8\",\"shape\":[4],\"data_"
-        "offsets\":[4,8]}}",
+        ("{\"t\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]},\"t2\":{\"dtype\":\"U8\",\"shape\":[4],\"data_"
+         "offsets\":[4,8]}}"),
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         unsigned char bytes[512] = {0};

@@ -178,8 +178,8 @@ static void long_texts_are_their_parts(void **state) {
     (void)state;
     static const char *const lines[] = {"Transferring the quick brown fox",
                                         "Zebra xylophone 1234567 qwertz!",
-                                        "Gr\xC3\xB6\xC3\x9F"
-                                        "e na\xC3\xAFve",
+                                        ("Gr\xC3\xB6\xC3\x9F"
+                                         "e na\xC3\xAFve"),
                                         "I'll don't",
                                         "brown",
                                         "antidisestablishmentarianism antidisestablishmentarianisms",

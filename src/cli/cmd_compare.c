@@ -14,13 +14,15 @@ enum { EXCERPT = 240 };
 static void print_verdict(hn_cli *cli, const hn_comparison *c) {
     const hn_verdict *v = &c->verdict;
     const hn_style styles[] = {HN_STYLE_WARN, HN_STYLE_GOOD, HN_STYLE_BAD, HN_STYLE_ACCENT};
-    const char *const texts[] = {"cannot tell yet", "better", "worse", "equivalent"};
+    const char *const texts[] = {"cannot tell yet whether r%lld differs", "r%lld is better", "r%lld is worse",
+                                 "r%lld is equivalent"};
+    char said[64];
+    snprintf(said, sizeof said, texts[v->kind], (long long)c->run_b->id);
     char needed[32];
-    hn_output_print(cli->out, "\n%sr%lld is %s%s%s: %s%.1f points [%+.1f, %+.1f], p = %.2g\n",
-                    hn_output_style(cli->out, styles[v->kind]), (long long)c->run_b->id,
-                    v->kind == HN_VERDICT_CANNOT_TELL ? "- " : "", texts[v->kind],
-                    hn_output_style(cli->out, HN_STYLE_NONE), v->difference.value >= 0 ? "+" : "",
-                    100 * v->difference.value, 100 * v->difference.low, 100 * v->difference.high, v->p);
+    hn_output_print(cli->out, "\n%s%s%s: %s%.1f points [%+.1f, %+.1f], p = %.2g\n",
+                    hn_output_style(cli->out, styles[v->kind]), said, hn_output_style(cli->out, HN_STYLE_NONE),
+                    v->difference.value >= 0 ? "+" : "", 100 * v->difference.value, 100 * v->difference.low,
+                    100 * v->difference.high, v->p);
     hn_output_print(cli->out, "%zu cases right only in r%lld, %zu only in r%lld (%s%s)\n", v->only_b_right,
                     (long long)c->run_b->id, v->only_a_right, (long long)c->run_a->id, v->test,
                     v->n_groups < v->n ? ", related cases together" : "");

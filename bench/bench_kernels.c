@@ -3,143 +3,26 @@
  *     build/bench_kernels [ISA] [THREADS] [FORMAT]         e.g. avx512 2 Q4_1
  *
  * Prints, per matrix shape and number of rows M, GFLOP/s with the share of the arithmetic peak and GB/s of packed
- * weights with the share of the memory's bandwidth; then attention, row operations and packing. Both limits are
- * measured here: the first by a loop of multiply-adds on registers, the second by reading a large buffer. Each figure
- * is the best of several rounds; weights rotate through enough copies that they come from memory, not from a cache. */
+ * weights with the share of the memory's bandwidth; then attention, row operations and packing. The limits
+ * are those that kernel/machine.h measures. Each figure is the best of several rounds; weights rotate through enough
+ * copies that they come from memory, not from a cache. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "kernel/kernel.h"
+#include "kernel/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-enum {
-    C = 576,
-    KV_SIZE = 192,
-    F = 1536,
-    V = 49152,
-    HS = 64,
-    NH = 9,
-    KV = 3,
-    ROUNDS = 7,
-    STREAM_BYTES = 512 << 20,
-    COPIES_BYTES = 192 << 20
-};
+enum { C = 576, KV_SIZE = 192, F = 1536, V = 49152, HS = 64, NH = 9, KV = 3, ROUNDS = 7, COPIES_BYTES = 192 << 20 };
 
 typedef struct bench {
     const hn_kernels *k;
     hn_pool *pool;
     double peak_gflops, stream_gbps;
 } bench;
-
-typedef struct sums {
-    double out[64 * 8]; /* one cache line a thread */
-    const char *bytes;
-} sums;
-
-/* ---- limits ---- */
-
-enum { PEAK_LOOPS = 2000000, PEAK_SUMS = 16 };
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f,avx512bf16"))) static void peak_bf16(void *arg, int thread, int n_threads) {
-    (void)n_threads;
-    __m512 sum[PEAK_SUMS];
-    __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80);
-    for (int i = 0; i < PEAK_SUMS; i++) sum[i] = _mm512_setzero_ps();
-    for (int n = 0; n < PEAK_LOOPS; n++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < PEAK_SUMS; i++) sum[i] = _mm512_dpbf16_ps(sum[i], x, x);
-        __asm__ volatile("" : "+v"(x));
-    }
-    float total = 0;
-    for (int i = 0; i < PEAK_SUMS; i++) total += _mm512_cvtss_f32(sum[i]);
-    ((sums *)arg)->out[thread * 8] = (double)total;
-}
-
-__attribute__((target("avx512f"))) static void peak_avx512(void *arg, int thread, int n_threads) {
-    (void)n_threads;
-    __m512 sum[PEAK_SUMS], x = _mm512_set1_ps(1.0f);
-    for (int i = 0; i < PEAK_SUMS; i++) sum[i] = _mm512_setzero_ps();
-    for (int n = 0; n < PEAK_LOOPS; n++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < PEAK_SUMS; i++) sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
-        __asm__ volatile("" : "+v"(x));
-    }
-    float total = 0;
-    for (int i = 0; i < PEAK_SUMS; i++) total += _mm512_cvtss_f32(sum[i]);
-    ((sums *)arg)->out[thread * 8] = (double)total;
-}
-
-__attribute__((target("avx2,fma"))) static void peak_avx2(void *arg, int thread, int n_threads) {
-    (void)n_threads;
-    __m256 sum[PEAK_SUMS - 2], x = _mm256_set1_ps(1.0f);
-    for (int i = 0; i < PEAK_SUMS - 2; i++) sum[i] = _mm256_setzero_ps();
-    for (int n = 0; n < PEAK_LOOPS; n++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < PEAK_SUMS - 2; i++) sum[i] = _mm256_fmadd_ps(x, x, sum[i]);
-        __asm__ volatile("" : "+x"(x));
-    }
-    float total = 0;
-    for (int i = 0; i < PEAK_SUMS - 2; i++) total += _mm256_cvtss_f32(sum[i]);
-    ((sums *)arg)->out[thread * 8] = (double)total;
-}
-#endif
-
-static double measure_peak(const bench *b) {
-    double best = 0;
-#if defined(__x86_64__)
-    bool bf16 = strcmp(b->k->name, "avx512bf16") == 0, wide = strcmp(b->k->name, "avx512") == 0;
-    if (strcmp(b->k->name, "ref") == 0) return 0;
-    double flops = bf16 ? 64.0 * PEAK_SUMS : wide ? 32.0 * PEAK_SUMS : 16.0 * (PEAK_SUMS - 2);
-    for (int i = 0; i < ROUNDS; i++) {
-        sums s;
-        double start = hn_clock_seconds();
-        hn_pool_run(b->pool, bf16 ? peak_bf16 : wide ? peak_avx512 : peak_avx2, &s);
-        double rate = flops * PEAK_LOOPS * hn_pool_size(b->pool) / (hn_clock_seconds() - start) * 1e-9;
-        if (rate > best) best = rate;
-    }
-#else
-    (void)b;
-#endif
-    return best;
-}
-
-static void read_share(void *arg, int thread, int n_threads) {
-    sums *s = arg;
-    size_t from, to;
-    hn_share(STREAM_BYTES, 4096, thread, n_threads, &from, &to);
-    uint64_t total[8] = {0};
-    for (size_t i = from; i < to; i += 64) { /* one load a line is enough to bring it here */
-        uint64_t word;
-        memcpy(&word, s->bytes + i, sizeof word);
-        total[i / 64 % 8] += word;
-    }
-    for (int i = 1; i < 8; i++) total[0] += total[i];
-    s->out[thread * 8] = (double)total[0];
-}
-
-static double measure_stream(const bench *b) {
-    char *bytes = hn_alloc_aligned(STREAM_BYTES, 64);
-    double best = 0;
-    if (!bytes) return 0;
-    memset(bytes, 1, STREAM_BYTES);
-    sums s = {.bytes = bytes};
-    for (int i = 0; i < ROUNDS; i++) {
-        double start = hn_clock_seconds();
-        hn_pool_run(b->pool, read_share, &s);
-        double rate = STREAM_BYTES / (hn_clock_seconds() - start) * 1e-9;
-        if (rate > best) best = rate;
-    }
-    hn_free_aligned(bytes, STREAM_BYTES);
-    return best;
-}
 
 /* ---- products ---- */
 
@@ -275,8 +158,13 @@ int main(int argc, char **argv) {
         return 2;
     }
     hn_dtype dtype = dtype_named(argc > 3 ? argv[3] : "Q4_1");
-    b.peak_gflops = measure_peak(&b);
-    b.stream_gbps = measure_stream(&b);
+    hn_machine machine;
+    if (hn_machine_measure(b.k, b.pool, 1.0, &machine, &err) != HN_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        return 2;
+    }
+    b.peak_gflops = machine.flops_per_s * 1e-9;
+    b.stream_gbps = machine.bytes_per_s * 1e-9;
     printf("%s (%s), %d threads, peak %.0f GFLOP/s, stream %.1f GB/s\n", b.k->name, b.k->arithmetic,
            hn_pool_size(b.pool), b.peak_gflops, b.stream_gbps);
     bench_shape(&b, "k, v", dtype, KV_SIZE, C);

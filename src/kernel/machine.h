@@ -13,8 +13,8 @@
 
 typedef struct hn_machine {
     double bytes_per_s; /* reading memory that is in no cache, all threads together */
-    double
-        flops_per_s; /* multiply-adds counted twice, of the kind that `kernels` uses for matrix products; of the best kind for "ref" */
+    /* Multiply-adds counted twice, of the kind that `kernels` uses for matrix products; of the best kind for "ref". */
+    double flops_per_s;
 } hn_machine;
 
 /* Takes about `seconds`, and 128 MiB of memory for that time. */

@@ -1,4 +1,4 @@
-/* String helpers; see str.h. Number parsing avoids strtod's locale by going through the "C" locale object. */
+/* Strings; see str.h. Number parsing avoids strtod's locale by going through the "C" locale object. */
 #include "base/str.h"
 
 #include <errno.h>

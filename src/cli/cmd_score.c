@@ -2,8 +2,8 @@
 #include "cli/commands.h"
 #include "cli/inference.h"
 #include "format/json.h"
+#include "stats/probability.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { LABELS_BYTES_MAX = 64 << 20 };
@@ -81,15 +81,6 @@ typedef struct view {
     json_t *result;
 } view;
 
-/* exp(x - ln(sum(exp))): the labels' shares among themselves. */
-static void normalise(const double *logprobs, size_t n, double *probabilities) {
-    double max = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++)
-        if (logprobs[i] > max) max = logprobs[i];
-    for (size_t i = 0; i < n; i++) sum += probabilities[i] = exp(logprobs[i] - max);
-    for (size_t i = 0; i < n; i++) probabilities[i] /= sum;
-}
-
 static json_t *ids_json(const hn_tokens *ids) {
     json_t *list = json_array();
     for (size_t i = 0; i < ids->n; i++) json_array_append_new(list, json_integer(ids->ids[i]));
@@ -147,7 +138,7 @@ static void on_done(void *user, uint64_t ticket, const hn_completion *c) {
     v->status = probabilities && ids ? hn_provider_label_ids(v->provider, v->request, ids, v->err)
                                      : hn_fail_memory(v->err, c->n_labels * sizeof *ids);
     if (v->status == HN_OK) {
-        normalise(c->label_logprobs, c->n_labels, probabilities);
+        hn_softmax(c->label_logprobs, c->n_labels, probabilities);
         if (v->cli->out->json)
             v->result = result_json(v, c, probabilities, ids);
         else

@@ -12,8 +12,6 @@
 
 /* ---- errors and limits ---- */
 
-bool hn_jn_failed(const hn_jn_ctx *ctx) { return ctx->failed != HN_OK; }
-
 hn_jn_value hn_jn_raise(hn_jn_ctx *ctx, const char *hint, const char *fmt, ...) {
     if (!ctx->failed) {
         char message[640];

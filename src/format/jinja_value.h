@@ -6,7 +6,7 @@
  * They are immutable (but for namespaces), live in the rendering's arena and are never freed one by one.
  *
  * Errors are sticky: the first failure is kept in ctx->failed, every function then returns undefined (or false, NULL)
- * at once, and values made after it may be empty but are always safe to look at. So callers check hn_jn_failed(ctx)
+ * at once, and values made after it may be empty but are always safe to look at. So callers check ctx->failed
  * only where they loop.
  * Ownership: the arena's. Threading: one context, one thread. */
 #ifndef HN_FORMAT_JINJA_VALUE_H
@@ -205,7 +205,6 @@ enum { HN_JN_DEPTH_MAX = 800, HN_JN_VALUE_DEPTH_MAX = 520, HN_JN_RANGE_MAX = 100
 
 /* ---- jinja_value.c: making and comparing ---- */
 
-bool hn_jn_failed(const hn_jn_ctx *ctx);
 /* Sets the sticky error at the node being evaluated; returns undefined, so that it can be returned. */
 hn_jn_value hn_jn_raise(hn_jn_ctx *ctx, const char *hint, const char *fmt, ...) HN_PRINTF(3, 4);
 hn_jn_value hn_jn_raise_limit(hn_jn_ctx *ctx, const char *what, uint64_t limit);

@@ -94,14 +94,8 @@ hn_status hn_json_opt_string(const json_t *object, const char *where, const char
                              hn_error *err) HN_MUST_CHECK;
 hn_status hn_json_opt_integer(const json_t *object, const char *where, const char *key, int64_t min, int64_t max,
                               int64_t *value, hn_error *err) HN_MUST_CHECK;
-hn_status hn_json_opt_number(const json_t *object, const char *where, const char *key, double *value,
-                             hn_error *err) HN_MUST_CHECK;
 hn_status hn_json_opt_bool(const json_t *object, const char *where, const char *key, bool *value,
                            hn_error *err) HN_MUST_CHECK;
-hn_status hn_json_opt_array(const json_t *object, const char *where, const char *key, json_t **value,
-                            hn_error *err) HN_MUST_CHECK;
-hn_status hn_json_opt_object(const json_t *object, const char *where, const char *key, json_t **value,
-                             hn_error *err) HN_MUST_CHECK;
 /* HN_ERR_INPUT for a field that is not among `n` names, with the nearest one as the remedy. */
 hn_status hn_json_check_fields(const json_t *object, const char *where, const char *const *names, size_t n,
                                hn_error *err) HN_MUST_CHECK;

@@ -80,16 +80,6 @@ static hn_status integer_field(const json_t *object, const char *where, const ch
     return HN_OK;
 }
 
-static hn_status number_field(const json_t *object, const char *where, const char *key, bool needed, double *value,
-                              hn_error *err) {
-    json_t *found;
-    HN_TRY(find(object, where, key, needed, &found, err));
-    if (!found) return HN_OK;
-    if (!json_is_number(found)) return wrong_type(where, key, "a number", found, err);
-    *value = json_number_value(found);
-    return HN_OK;
-}
-
 static hn_status bool_field(const json_t *object, const char *where, const char *key, bool needed, bool *value,
                             hn_error *err) {
     json_t *found;
@@ -100,11 +90,10 @@ static hn_status bool_field(const json_t *object, const char *where, const char 
     return HN_OK;
 }
 
-static hn_status tree_field(const json_t *object, const char *where, const char *key, bool needed, json_type type,
-                            json_t **value, hn_error *err) {
+static hn_status tree_field(const json_t *object, const char *where, const char *key, json_type type, json_t **value,
+                            hn_error *err) {
     json_t *found;
-    HN_TRY(find(object, where, key, needed, &found, err));
-    if (!found) return HN_OK;
+    HN_TRY(find(object, where, key, true, &found, err));
     if (json_typeof(found) != type)
         return wrong_type(where, key, type == JSON_ARRAY ? "an array" : "an object", found, err);
     *value = found;
@@ -128,10 +117,11 @@ hn_status hn_json_opt_integer(const json_t *object, const char *where, const cha
     return integer_field(object, where, key, false, min, max, value, err);
 }
 hn_status hn_json_get_number(const json_t *object, const char *where, const char *key, double *value, hn_error *err) {
-    return number_field(object, where, key, true, value, err);
-}
-hn_status hn_json_opt_number(const json_t *object, const char *where, const char *key, double *value, hn_error *err) {
-    return number_field(object, where, key, false, value, err);
+    json_t *found;
+    HN_TRY(find(object, where, key, true, &found, err));
+    if (!json_is_number(found)) return wrong_type(where, key, "a number", found, err);
+    *value = json_number_value(found);
+    return HN_OK;
 }
 hn_status hn_json_get_bool(const json_t *object, const char *where, const char *key, bool *value, hn_error *err) {
     return bool_field(object, where, key, true, value, err);
@@ -140,16 +130,10 @@ hn_status hn_json_opt_bool(const json_t *object, const char *where, const char *
     return bool_field(object, where, key, false, value, err);
 }
 hn_status hn_json_get_array(const json_t *object, const char *where, const char *key, json_t **value, hn_error *err) {
-    return tree_field(object, where, key, true, JSON_ARRAY, value, err);
-}
-hn_status hn_json_opt_array(const json_t *object, const char *where, const char *key, json_t **value, hn_error *err) {
-    return tree_field(object, where, key, false, JSON_ARRAY, value, err);
+    return tree_field(object, where, key, JSON_ARRAY, value, err);
 }
 hn_status hn_json_get_object(const json_t *object, const char *where, const char *key, json_t **value, hn_error *err) {
-    return tree_field(object, where, key, true, JSON_OBJECT, value, err);
-}
-hn_status hn_json_opt_object(const json_t *object, const char *where, const char *key, json_t **value, hn_error *err) {
-    return tree_field(object, where, key, false, JSON_OBJECT, value, err);
+    return tree_field(object, where, key, JSON_OBJECT, value, err);
 }
 
 hn_status hn_json_check_fields(const json_t *object, const char *where, const char *const *names, size_t n,

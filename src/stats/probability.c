@@ -21,11 +21,6 @@ double hn_log_sum_exp(const double *x, size_t n) {
     return top + log(sum);
 }
 
-void hn_log_normalise(const double *x, size_t n, double *out) {
-    double total = hn_log_sum_exp(x, n);
-    for (size_t i = 0; i < n; i++) out[i] = x[i] - total;
-}
-
 void hn_softmax(const double *x, size_t n, double *out) {
     double top = n ? x[hn_arg_max(x, n)] : 0, sum = 0;
     for (size_t i = 0; i < n; i++) sum += out[i] = exp(x[i] - top);

@@ -19,8 +19,6 @@
 double hn_log_sum_exp(const double *x, size_t n);
 /* exp(x[i] - ln(sum(exp(x)))); `out` may be `x`. Where every x is -inf, or one is NaN or +inf, the result is NaN. */
 void hn_softmax(const double *x, size_t n, double *out);
-/* The same as logarithms: x[i] - ln(sum(exp(x))). */
-void hn_log_normalise(const double *x, size_t n, double *out);
 /* The first of the largest; n >= 1. */
 size_t hn_arg_max(const double *x, size_t n);
 

@@ -197,8 +197,9 @@ hn_status hn_db_number(hn_db *db, const char *sql, int64_t absent, int64_t *valu
     return st;
 }
 
-static hn_status in_transaction(hn_db *db, const char *begin, hn_db_body *body, void *arg, hn_error *err) {
-    HN_TRY(hn_db_exec(db, begin, err));
+hn_status hn_db_transaction(hn_db *db, hn_db_body *body, void *arg, hn_error *err) {
+    if (db->read_only) return fail_code(db, SQLITE_READONLY, "writing to the store", err);
+    HN_TRY(hn_db_exec(db, "BEGIN IMMEDIATE", err));
     hn_status st = body(db, arg, err);
     if (st == HN_OK) st = hn_db_exec(db, "COMMIT", err);
     /* Some failures (disk full, memory) have rolled back already; after all others it is done here, and cannot fail usefully. */
@@ -206,20 +207,10 @@ static hn_status in_transaction(hn_db *db, const char *begin, hn_db_body *body, 
     return st;
 }
 
-hn_status hn_db_transaction(hn_db *db, hn_db_body *body, void *arg, hn_error *err) {
-    if (db->read_only) return fail_code(db, SQLITE_READONLY, "writing to the store", err);
-    return in_transaction(db, "BEGIN IMMEDIATE", body, arg, err);
-}
-
-hn_status hn_db_read(hn_db *db, hn_db_body *body, void *arg, hn_error *err) {
-    return in_transaction(db, "BEGIN", body, arg, err);
-}
-
 static void keep(hn_stmt *s, int rc) {
     if (rc != SQLITE_OK && s->bind_error == SQLITE_OK) s->bind_error = rc;
 }
 
-void hn_bind_null(hn_stmt *s, int index) { keep(s, sqlite3_bind_null(s->handle, index)); }
 void hn_bind_i64(hn_stmt *s, int index, int64_t value) { keep(s, sqlite3_bind_int64(s->handle, index, value)); }
 
 void hn_bind_f64(hn_stmt *s, int index, double value) {

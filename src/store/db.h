@@ -39,10 +39,7 @@ int64_t hn_db_last_id(const hn_db *db); /* of the last row inserted */
  * power. Transactions do not nest. */
 typedef hn_status hn_db_body(hn_db *db, void *arg, hn_error *err);
 hn_status hn_db_transaction(hn_db *db, hn_db_body *body, void *arg, hn_error *err) HN_MUST_CHECK;
-/* The same for reading several statements from one moment in time. */
-hn_status hn_db_read(hn_db *db, hn_db_body *body, void *arg, hn_error *err) HN_MUST_CHECK;
 
-void hn_bind_null(hn_stmt *stmt, int index);
 void hn_bind_i64(hn_stmt *stmt, int index, int64_t value);
 void hn_bind_f64(hn_stmt *stmt, int index, double value);                 /* NaN is kept as NULL */
 void hn_bind_text(hn_stmt *stmt, int index, const char *text);            /* NULL: null */

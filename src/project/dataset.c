@@ -24,10 +24,10 @@ typedef struct build {
     hn_error *err;
 } build;
 
-static hn_status fail_row(const build *b, const hn_case *c, const char *hint, const char *message) {
+hn_status hn_case_fail(const hn_case *c, const char *hint, const char *message, hn_error *err) {
     char where[384];
     snprintf(where, sizeof where, "%s:%d", c->file, c->line);
-    return hn_fail(b->err, HN_ERR_INPUT, where, hint, "%s", message);
+    return hn_fail(err, HN_ERR_INPUT, where, hint, "%s", message);
 }
 
 static hn_status check_column(const build *b, const hn_data_table *t, const char *name) {
@@ -64,7 +64,7 @@ static hn_status check_messages(const build *b, const hn_case *c, const json_t *
         "messages are [{\"role\": \"user\", \"content\": \"...\"}]; roles are system, user and assistant";
     size_t i;
     json_t *message;
-    if (json_array_size(messages) == 0) return fail_row(b, c, hint, "`messages` is an empty list");
+    if (json_array_size(messages) == 0) return hn_case_fail(c, hint, "`messages` is an empty list", b->err);
     json_array_foreach(messages, i, message) {
         const char *role = json_string_value(json_object_get(message, "role"));
         bool known =
@@ -72,7 +72,7 @@ static hn_status check_messages(const build *b, const hn_case *c, const json_t *
         if (known && json_is_string(json_object_get(message, "content"))) continue;
         char text[120];
         snprintf(text, sizeof text, "message %zu has no %s", i + 1, known ? "content that is text" : "known role");
-        return fail_row(b, c, hint, text);
+        return hn_case_fail(c, hint, text, b->err);
     }
     return HN_OK;
 }
@@ -86,7 +86,7 @@ static hn_status take_inputs(build *b, hn_case *c, const hn_data_table *t, const
         if (row->object && !value) {
             char message[200];
             snprintf(message, sizeof message, "the row has no `%.120s`", name);
-            return fail_row(b, c, "give every row all input keys; \"\" stands for nothing", message);
+            return hn_case_fail(c, "give every row all input keys; \"\" stands for nothing", message, b->err);
         }
         if (value) {
             if (strcmp(name, "messages") == 0 && json_is_array(value)) HN_TRY(check_messages(b, c, value));
@@ -146,7 +146,8 @@ static hn_status take_row(build *b, const hn_data_table *t, const hn_data_table_
     if (b->columns->id && !c->id) {
         char message[200];
         snprintf(message, sizeof message, "the row has no id in column `%.120s`", b->columns->id);
-        return fail_row(b, c, "give every row an id of its own, or take the id column out of the scope", message);
+        return hn_case_fail(c, "give every row an id of its own, or take the id column out of the scope", message,
+                            b->err);
     }
     HN_TRY(hash_inputs(b, c, hashes->inputs));
     return hash_cells(b, t, row, hashes->cells);
@@ -179,7 +180,8 @@ static hn_status check_unique(const build *b, const sort_row *rows) {
         char message[500];
         snprintf(message, sizeof message, "the id %.120s is here a second time; the first is at %.200s:%d", y->id,
                  x->file, x->line);
-        return fail_row(b, y, "give every row an id of its own, or take the id column out of the scope", message);
+        return hn_case_fail(y, "give every row an id of its own, or take the id column out of the scope", message,
+                            b->err);
     }
     return HN_OK;
 }

@@ -23,12 +23,6 @@ typedef struct checker {
     hn_regex_scratch *scratch;
 } checker;
 
-static hn_status fail_case(const checker *k, const hn_case *c, const char *hint, const char *message) {
-    char where[384];
-    snprintf(where, sizeof where, "%s:%d", c->file, c->line);
-    return hn_fail(k->err, HN_ERR_INPUT, where, hint, "%s", message);
-}
-
 static int compare_labels(const void *a, const void *b) {
     return strcmp(((const label_entry *)a)->name, ((const label_entry *)b)->name);
 }
@@ -48,7 +42,7 @@ static hn_status check_label(const checker *k, hn_case *c) {
     snprintf(hint, sizeof hint, "%s%s%scorrect the row, or add the label in %.150s:%d", near ? "did you mean `" : "",
              near ? near : "", near ? "`? " : "", hn_yaml_name(k->doc), output->line);
     snprintf(message, sizeof message, "\"%.160s\" is none of the labels in `output.choice`", c->target);
-    return fail_case(k, c, hint, message);
+    return hn_case_fail(c, hint, message, k->err);
 }
 
 static hn_status check_number(const checker *k, const hn_case *c) {
@@ -57,12 +51,12 @@ static hn_status check_number(const checker *k, const hn_case *c) {
     char message[300];
     if (!hn_parse_double(c->target, &value)) {
         snprintf(message, sizeof message, "the target \"%.160s\" is no number", c->target);
-        return fail_case(k, c, "write it like 3 or 0.25", message);
+        return hn_case_fail(c, "write it like 3 or 0.25", message, k->err);
     }
     if (value >= contract->low && value <= contract->high) return HN_OK;
     snprintf(message, sizeof message, "the target %.60s is outside of `output.number`, which goes from %g to %g",
              c->target, contract->low, contract->high);
-    return fail_case(k, c, "correct the row, or widen the range", message);
+    return hn_case_fail(c, "correct the row, or widen the range", message, k->err);
 }
 
 static hn_status check_pattern(const checker *k, const hn_case *c) {
@@ -71,14 +65,14 @@ static hn_status check_pattern(const checker *k, const hn_case *c) {
     HN_TRY(hn_regex_matches(k->regex, k->scratch, c->target, strlen(c->target), &matches, k->err));
     if (matches) return HN_OK;
     snprintf(message, sizeof message, "the target \"%.160s\" does not match `output.regex` as a whole", c->target);
-    return fail_case(k, c, "correct the row, or the pattern", message);
+    return hn_case_fail(c, "correct the row, or the pattern", message, k->err);
 }
 
 static hn_status check_case(const checker *k, hn_case *c) {
     char message[200];
     if (!c->target) {
         snprintf(message, sizeof message, "the row has no target in column `%.120s`", k->scope->target_column);
-        return fail_case(k, c, "label the row, or take it out of the file", message);
+        return hn_case_fail(c, "label the row, or take it out of the file", message, k->err);
     }
     switch (k->scope->contract.kind) {
     case HN_CONTRACT_CHOICE: return check_label(k, c);

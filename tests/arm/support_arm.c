@@ -1,4 +1,4 @@
-/* The one helper of tests/support that the kernel tests need, without the libraries behind the others. */
+/* The one function of tests/support that the kernel tests need, without the libraries behind the others. */
 #include "support.h"
 
 void hn_test_ok(hn_status st, const hn_error *err) {

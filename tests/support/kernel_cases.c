@@ -1,9 +1,10 @@
-/* Helpers of the kernel tests; see kernel_cases.h. */
+/* What the kernel tests share; see kernel_cases.h. */
 #include "kernel_cases.h"
 
 #include "support.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <math.h>
 #include <string.h>
@@ -82,3 +83,16 @@ unsigned char *random_weights(hn_dtype dtype, size_t N, size_t K, uint32_t seed)
 
 bool bits_equal(const float *a, const float *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 float as_bf16(float x) { return hn_bf16_to_f32(hn_f32_to_bf16(x)); }
+
+int start_pool(void **state) {
+    hn_pool *pool;
+    hn_error err;
+    if (hn_pool_create(2, &pool, &err) != HN_OK) return -1;
+    *state = pool;
+    return 0;
+}
+
+int stop_pool(void **state) {
+    hn_pool_free(*state);
+    return 0;
+}

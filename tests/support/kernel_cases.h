@@ -33,6 +33,9 @@ void random_blocks(unsigned char *bytes, size_t n_blocks, hn_dtype dtype, uint32
 unsigned char *random_weights(hn_dtype dtype, size_t N, size_t K, uint32_t seed);
 
 bool bits_equal(const float *a, const float *b, size_t n);
+/* Group setup and teardown: *state is a pool of two threads. */
+int start_pool(void **state);
+int stop_pool(void **state);
 /* Rounded to bf16 and back. */
 float as_bf16(float x);
 

@@ -45,6 +45,17 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 
 void hn_test_folder_remove(const char *path) { assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0); }
 
+int hn_test_enter(char path[HN_PATH_MAX]) {
+    hn_test_folder(path);
+    return chdir(path);
+}
+
+int hn_test_leave(const char *path) {
+    int left = chdir("/");
+    hn_test_folder_remove(path);
+    return left;
+}
+
 char *hn_test_read(const char *path, size_t *n) {
     char *bytes;
     hn_error err = {0};

@@ -1,4 +1,4 @@
-/* Helpers for tests: where the shared reference data and the real model are, and cmocka's includes in their required order.
+/* What tests share: where the shared reference data and the real model are, and cmocka's includes in their required order.
  *
  *     char path[HN_PATH_MAX];
  *     if (!hn_test_shared("goldens/tiny/llama/model.gguf", path)) skip();
@@ -24,6 +24,9 @@ bool hn_test_model(char path[HN_PATH_MAX]);
 /* A fresh empty folder under the temporary folder, and its removal with all in it. */
 void hn_test_folder(char path[HN_PATH_MAX]);
 void hn_test_folder_remove(const char *path);
+/* The same, with the process standing in the folder; 0, as a group's setup and teardown return it. */
+int hn_test_enter(char path[HN_PATH_MAX]);
+int hn_test_leave(const char *path);
 /* Whole file, NUL-terminated; fails the test where it cannot be read. Free with hn_free. */
 char *hn_test_read(const char *path, size_t *n);
 /* Fails the test with the error's text unless `st` is HN_OK. */

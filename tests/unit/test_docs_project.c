@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static char folder[HN_PATH_MAX], *text;
 static hn_project *project;
@@ -127,8 +126,7 @@ static int enter(void **state) {
     size_t n;
     hn_json_init();
     text = hn_test_read("docs/project.md", &n);
-    hn_test_folder(folder);
-    if (chdir(folder) != 0) return -1;
+    if (hn_test_enter(folder) != 0) return -1;
     write_file("data/train.csv", data, sizeof data - 1);
     write_file("data/test.csv", data, sizeof data - 1);
     write_file("data/ratings.csv", ratings, sizeof ratings - 1);
@@ -143,9 +141,7 @@ static int leave(void **state) {
     (void)state;
     hn_project_close(project);
     hn_free(text);
-    int left = chdir("/");
-    hn_test_folder_remove(folder);
-    return left;
+    return hn_test_leave(folder);
 }
 
 int main(void) {

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static char folder[HN_PATH_MAX];
 
@@ -217,15 +216,12 @@ static void out_of_memory_is_a_status(void **state) {
 static int enter(void **state) {
     (void)state;
     hn_json_init();
-    hn_test_folder(folder);
-    return chdir(folder);
+    return hn_test_enter(folder);
 }
 
 static int leave(void **state) {
     (void)state;
-    int left = chdir("/");
-    hn_test_folder_remove(folder);
-    return left;
+    return hn_test_leave(folder);
 }
 
 int main(void) {

@@ -245,19 +245,6 @@ static void stores_are_exact_and_stay_in_their_slot(void **state) {
     }
 }
 
-static int start_pool(void **state) {
-    hn_pool *pool;
-    hn_error err;
-    if (hn_pool_create(2, &pool, &err) != HN_OK) return -1;
-    *state = pool;
-    return 0;
-}
-
-static int stop_pool(void **state) {
-    hn_pool_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_match_f64_and_do_not_depend_on_chunks),

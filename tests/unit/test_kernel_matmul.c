@@ -227,19 +227,6 @@ static void the_environment_chooses_a_table(void **state) {
     assert_non_null(strstr(err.message, "ref"));
 }
 
-static int start_pool(void **state) {
-    hn_pool *pool;
-    hn_error err;
-    if (hn_pool_create(2, &pool, &err) != HN_OK) return -1;
-    *state = pool;
-    return 0;
-}
-
-static int stop_pool(void **state) {
-    hn_pool_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_on_every_table),           cmocka_unit_test(strides_leave_the_gaps_alone),

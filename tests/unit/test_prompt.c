@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static char folder[HN_PATH_MAX];
 static char *names[] = {"billing", "login", "data"};
@@ -322,8 +321,7 @@ static int enter(void **state) {
     hn_data_table *t;
     hn_error err = {0};
     hn_json_init();
-    hn_test_folder(folder);
-    if (chdir(folder) != 0) return -1;
+    if (hn_test_enter(folder) != 0) return -1;
     hn_test_ok(hn_data_table_parse("t.csv", csv, strlen(csv), &t, &err), &err);
     hn_columns columns = {(const char *const *)inputs, 2, "team", NULL, "id"};
     hn_test_ok(hn_dataset_build(&(hn_dataset_source){t, HN_SPLIT_COUNT}, 1, &columns, &dataset, &err), &err);
@@ -337,9 +335,7 @@ static int enter(void **state) {
 static int leave(void **state) {
     (void)state;
     hn_dataset_free(dataset);
-    int left = chdir("/");
-    hn_test_folder_remove(folder);
-    return left;
+    return hn_test_leave(folder);
 }
 
 int main(void) {

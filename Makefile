@@ -36,7 +36,7 @@ bench: all ## speed beside llama.cpp in one run; see bench/README.md
 	@bench/run
 
 .PHONY: fuzz
-fuzz: ## run each libFuzzer target for SECONDS (default 60) with clang
+fuzz: ## run each libFuzzer target for SECONDS_EACH (default 60) seconds with clang
 	@tools/fuzz $${SECONDS_EACH:-60}
 
 .PHONY: install

@@ -45,7 +45,7 @@ install: all ## install into prefix (default /usr/local), DESTDIR respected
 
 .PHONY: package
 package: all ## build the Debian package: build/hone_VERSION_ARCH.deb
-	@cd build && cpack -G DEB $(QUIET)
+	@cpack -G DEB --config build/CPackConfig.cmake -B build $(QUIET)
 	@ls build/*.deb
 
 .PHONY: clean

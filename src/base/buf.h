@@ -38,7 +38,7 @@ void hn_buf_truncate(hn_buf *b, size_t len); /* shortens; longer than now: nothi
 const char *hn_buf_str(const hn_buf *b);     /* "" for an empty buffer; valid until the next append */
 /* The text as its own block (free with hn_free), leaving the buffer empty. NULL where the buffer has an error. */
 char *hn_buf_take(hn_buf *b);
-hn_status hn_buf_status(const hn_buf *b);
+hn_status hn_buf_status(const hn_buf *b) HN_MUST_CHECK;
 /* The status, with `err` filled ("the text for X passes N bytes"); `what` is X. */
 hn_status hn_buf_check(const hn_buf *b, const char *what, hn_error *err) HN_MUST_CHECK;
 

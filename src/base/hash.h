@@ -27,7 +27,7 @@ void hn_sha256_field_f64(hn_sha256 *h, double value);
 void hn_sha256_finish(hn_sha256 *h, char hex[HN_SHA256_HEX]);
 
 /* One call for bytes in memory, and for a file (read in pieces). */
-hn_status hn_sha256_bytes(const void *bytes, size_t n, char hex[HN_SHA256_HEX]);
+hn_status hn_sha256_bytes(const void *bytes, size_t n, char hex[HN_SHA256_HEX]) HN_MUST_CHECK;
 hn_status hn_sha256_file(const char *path, char hex[HN_SHA256_HEX], hn_error *err) HN_MUST_CHECK;
 
 uint64_t hn_hash64(const void *bytes, size_t n, uint64_t seed);

@@ -1,8 +1,8 @@
 /* What a tokenizer is made of; shared by the tokenizer_*.c files alone.
  *
  * A text goes: added tokens cut out (tokenizer_added.c) -> normalizer (tokenizer_normalize.c) -> words
- * (pretokenize.c) -> merges
- * inside each word (tokenizer_bpe.c by rank of pairs, tokenizer_spm.c by score of the joined piece) -> ids. */
+ * (pretokenize.c) -> merges inside each word (tokenizer_bpe.c by rank of pairs, tokenizer_spm.c by score of the joined
+ * piece) -> ids. Threading: tables are read-only once hn_tokenizer_finish has returned; an hn_work belongs to one thread. */
 #ifndef HN_MODEL_TOKENIZER_PARTS_H
 #define HN_MODEL_TOKENIZER_PARTS_H
 
@@ -206,19 +206,21 @@ typedef struct hn_work {
     hn_buf raw;  /* a word out of the byte alphabet */
 } hn_work;
 
-hn_status hn_symbols_start(hn_work *w, size_t n); /* no symbols, and room for n */
+/* No symbols, and room for n. */
+hn_status hn_symbols_start(hn_work *w, size_t n) HN_MUST_CHECK;
 static inline void hn_symbol_add(hn_work *w, size_t start, size_t len, int32_t id) {
     w->symbols[w->n_symbols++] = (hn_symbol){.start = (uint32_t)start, .len = (uint32_t)len, .id = id};
 }
-hn_status hn_merge_symbols(hn_work *w, const char *word); /* w->symbols until nothing merges (tokenizer_merge.c) */
-hn_status hn_tokenize_word(hn_work *w, const char *word,
-                           size_t n);                          /* known words at once, others by (tokenizer_word.c): */
-hn_status hn_bpe_word(hn_work *w, const char *word, size_t n); /* BYTE_BPE and CHAR_BPE */
-hn_status hn_spm_word(hn_work *w, const char *word, size_t n);
-hn_status hn_put_id(hn_work *w,
-                    int32_t id); /* -1: nothing, as the reference does where there is no unknown token either */
+/* Merges w->symbols until nothing merges (tokenizer_merge.c). */
+hn_status hn_merge_symbols(hn_work *w, const char *word) HN_MUST_CHECK;
+/* A word's ids: known words at once (tokenizer_word.c), others by the next two. */
+hn_status hn_tokenize_word(hn_work *w, const char *word, size_t n) HN_MUST_CHECK;
+hn_status hn_bpe_word(hn_work *w, const char *word, size_t n) HN_MUST_CHECK; /* BYTE_BPE and CHAR_BPE */
+hn_status hn_spm_word(hn_work *w, const char *word, size_t n) HN_MUST_CHECK;
+/* -1: nothing, as the reference does where there is no unknown token either. */
+hn_status hn_put_id(hn_work *w, int32_t id) HN_MUST_CHECK;
 /* Cuts a text at the places that no merge crosses, and merges each word: for tokenizers without a pre-tokenizer. */
-hn_status hn_word_by_word(hn_work *w, const char *text, size_t n);
+hn_status hn_word_by_word(hn_work *w, const char *text, size_t n) HN_MUST_CHECK;
 
 /* Tables from a file (tokenizer_build.c); tokens in the order of ids, after kinds[id] is known. */
 void hn_build_byte_token(hn_tokenizer *t, uint32_t id, hn_str text);

@@ -65,7 +65,19 @@ static int write_all(int fd, const char *bytes, size_t n) {
     return fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
 }
 
+/* A device or a pipe has no content to replace: renaming over it would take it away from the machine. */
+static hn_status write_special(const char *path, const void *bytes, size_t n, hn_error *err) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return hn_fail_errno(err, errno, path, "opening");
+    int failed = write_all(fd, bytes, n);
+    if (close(fd) != 0 && !failed) failed = errno;
+    return failed ? hn_fail_errno(err, failed, path, "writing") : HN_OK;
+}
+
 hn_status hn_file_write_atomic(const char *path, const void *bytes, size_t n, hn_error *err) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return write_special(path, bytes, n, err);
     char temporary[HN_PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.%ld.part", path, (long)getpid()) >= (int)sizeof temporary)
         return hn_fail(err, HN_ERR_LIMIT, path, NULL, "the path is longer than %d bytes", HN_PATH_MAX);

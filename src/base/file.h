@@ -17,6 +17,7 @@ enum { HN_PATH_MAX = 4096 };
 
 /* Reads at most `max_bytes` (more is HN_ERR_LIMIT); "-" reads standard input. */
 hn_status hn_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, hn_error *err) HN_MUST_CHECK;
+/* A whole file or none: under another name first, then renamed. A device or a pipe is written to as it is. */
 hn_status hn_file_write_atomic(const char *path, const void *bytes, size_t n, hn_error *err) HN_MUST_CHECK;
 bool hn_file_exists(const char *path);
 bool hn_file_is_dir(const char *path);

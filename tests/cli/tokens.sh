@@ -45,6 +45,11 @@ grep -q '<!DOCTYPE html>' "$tmp/page.html" || fail "no page"
 grep -q '<script' "$tmp/page.html" && fail "text became markup"
 grep -qE 'https?://|src=' "$tmp/page.html" && fail "the page needs something from elsewhere"
 expect_status 5 tokens -m "$any" --raw a --html /dev/null/page.html
+mkfifo "$tmp/pipe" # a pipe or a device is written to, not replaced by a file
+cat "$tmp/pipe" >"$tmp/through.html" &
+expect_status 0 tokens -m "$any" --raw a --html "$tmp/pipe"
+wait
+[ -p "$tmp/pipe" ] && grep -q '<!DOCTYPE html>' "$tmp/through.html" || fail "the pipe was replaced"
 
 need_model
 expect_status 0 tokens -m "$MODEL" --raw "Hello world" --json

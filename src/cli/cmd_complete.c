@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/inference.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -144,7 +145,7 @@ static hn_status parse_biases(hn_cli *cli, hn_sampling *sampling, hn_error *err)
             memcpy(id_text, list[i], n_id);
             id_text[n_id] = 0;
             fine = hn_parse_int64(id_text, &id) && id >= 0 && id <= INT32_MAX &&
-                   (strcmp(equals + 1, "-inf") == 0 || hn_parse_double(equals + 1, &bias));
+                   (strcmp(equals + 1, "-inf") == 0 || (hn_parse_double(equals + 1, &bias) && fabs(bias) <= FLT_MAX));
         }
         if (!fine) return hn_cli_usage(cli, err, "--logit-bias needs ID=NUMBER or ID=-inf, not \"%s\"", list[i]);
         biases[i] = (hn_logit_bias){(int32_t)id, (float)bias};

@@ -9,6 +9,7 @@ expect_error "must be between"
 expect_status 2 complete --raw a --temperature warm
 expect_error "needs a number"
 expect_status 2 complete --raw a --logit-bias 5
+expect_status 2 complete --raw a --logit-bias 5=1e99
 expect_error "needs ID=NUMBER"
 expect_status 2 complete --raw a --logprobs 21
 expect_json_error not_found 2 complete -m smollm3 --raw a

@@ -166,6 +166,10 @@ static hn_status read_bare(hn_csv *csv, hn_error *err) {
             return fail_here(csv, HN_ERR_INPUT, "put the cell in quotes, or save the file with LF or CRLF line ends",
                              "a carriage return stands here without a line feed", err);
     }
+    if (csv->row.len + (size_t)(csv->at - start) > HN_CSV_MAX_ROW_BYTES) {
+        csv->at = start;
+        return fail_here(csv, HN_ERR_LIMIT, "split the text", "the row is longer than 16 MiB from this cell on", err);
+    }
     hn_buf_append(&csv->row, start, (size_t)(csv->at - start));
     return HN_OK;
 }

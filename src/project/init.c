@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char ignore_text[] = "# hone's store: runs, predictions, caches\n.hone/\n";
 
@@ -87,10 +88,26 @@ static hn_status count_cases(const plan *p) {
     return st;
 }
 
+/* After a refusal: takes away what was written, and folders of ours that are empty then, so that the corrected command finds nothing in the way. */
+static void take_back(const plan *p, bool had_folder) {
+    char path[HN_PATH_MAX], folder[HN_PATH_MAX];
+    hn_error ignored;
+    for (size_t i = 0; p->r->files && i < p->r->n_files; i++) {
+        if (hn_path_join(path, p->dir, p->r->files[i], &ignored) != HN_OK) continue;
+        unlink(path);
+        hn_path_dir(path, folder);
+        if (strcmp(folder, p->dir) != 0) rmdir(folder); /* refused where something is in it */
+    }
+    if (!had_folder) rmdir(p->dir);
+}
+
 static hn_status finish(plan *p) {
+    bool had_folder = hn_file_is_dir(p->dir);
     HN_TRY(check_free(p));
-    HN_TRY(write_all(p));
-    return count_cases(p);
+    hn_status st = write_all(p);
+    if (st == HN_OK) st = count_cases(p);
+    if (st != HN_OK) take_back(p, had_folder);
+    return st;
 }
 
 static hn_status start(const char *dir, hn_init_result *result, hn_error *err) {

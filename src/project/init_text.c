@@ -100,15 +100,18 @@ static void append_variable(hn_buf *out, const char *name) {
     hn_buf_append_str(out, "{{ inputs[\"");
     for (const char *c = name; *c; c++) {
         if (*c == '"' || *c == '\\') hn_buf_append_char(out, '\\');
-        hn_buf_append_char(out, *c);
+        if (*c == '\n')
+            hn_buf_append_str(out, "\\n");
+        else
+            hn_buf_append_char(out, *c);
     }
     hn_buf_append_str(out, "\"] }}");
 }
 
-/* "team" as "Team". Template marks in a column's name are left out. */
+/* "team" as "Team", in one line. Template marks in a column's name are left out. */
 static void append_title(hn_buf *out, const char *name) {
     for (const char *c = name; *c; c++) {
-        char shown = c == name ? (char)toupper((unsigned char)*c) : *c == '_' ? ' ' : *c;
+        char shown = c == name ? (char)toupper((unsigned char)*c) : *c == '_' || (unsigned char)*c < ' ' ? ' ' : *c;
         if (!strchr("{}%#\"\\", shown)) hn_buf_append_char(out, shown);
     }
 }

@@ -25,3 +25,23 @@ expect_json "r['error']['hint'].startswith('did you mean \`label\`?')"
 expect_json_error not_found 2 init x --data nowhere.csv
 expect_json_error not_found 2 init x --example nothing
 [ ! -e x ] || fail "a refused init left a folder behind"
+
+# What the data cannot carry is refused after the files are composed: nothing stays behind, and the corrected command works.
+printf 'text,label\n' >none.csv
+expect_status 2 init x --data none.csv --target label
+[ ! -e x ] || fail "a refused init left a folder behind"
+mkdir there
+expect_status 2 init there --data none.csv --target label
+[ -d there ] && [ -z "$(ls -A there)" ] || fail "a refused init changed the folder"
+expect_status 0 init there --data cases.csv
+
+# A line break in a column's name does not break the prompts.
+{ printf '"the\ntext","the\nlabel"\n'; for i in $(seq 1 40); do echo "\"some text, number $i\",$([ $((i % 2)) = 0 ] && echo even || echo odd)"; done; } >lines.csv
+expect_status 0 init lines --data lines.csv
+grep -q '^      The label:$' lines/prompts/plain.yaml || fail "the label's line is broken"
+grep -qF '{{ inputs["the\ntext"] }}' lines/prompts/plain.yaml || fail "the variable is broken"
+
+# A row past the limit is named.
+{ echo text,label; head -c 17000000 /dev/zero | tr '\0' x; echo ,a; } >long.csv
+expect_json_error limit 4 init x --data long.csv
+expect_json "r['error']['where'].endswith('long.csv:2:1')"

@@ -46,10 +46,14 @@ const hn_merge *hn_merges_find(const hn_merges *m, int32_t left, int32_t right) 
 
 /* --- words --- */
 
+/* A byte that the vocabulary lacks is its unknown token. Where that is a control token (SmolLM2's is <|endoftext|>), the byte is left
+ * out, as llama.cpp does: text must not become a control token. */
 static void byte_symbols(hn_work *w, const char *word, size_t n) {
+    int32_t unknown = w->t->unknown;
+    if (unknown >= 0 && w->t->kinds[unknown] == HN_TOKEN_CONTROL) unknown = -1;
     for (size_t i = 0; i < n; i++) {
         int32_t id = w->t->bytes[(unsigned char)word[i]];
-        hn_symbol_add(w, i, 1, id < 0 ? w->t->unknown : id);
+        hn_symbol_add(w, i, 1, id < 0 ? unknown : id);
     }
 }
 

@@ -48,7 +48,28 @@ static void facts(void **state) {
     hn_tokenizer_free(t);
 }
 
+/* Some bytes are no token of this vocabulary, whose unknown token is <|endoftext|>. */
+static void no_byte_becomes_a_control_token(void **state) {
+    (void)state;
+    hn_tokenizer *t = open_smollm2();
+    if (!t) skip();
+    hn_error err = {0};
+    for (unsigned first = 0; first < 256; first++)
+        for (unsigned second = 0; second < 256; second++) {
+            char text[4] = {'a', (char)first, (char)second, 'b'};
+            hn_tokens ids = {0};
+            hn_test_ok(hn_tokenizer_encode(t, text, sizeof text, 0, &ids, &err), &err);
+            assert_true(ids.n >= 1);
+            for (size_t i = 0; i < ids.n; i++)
+                if (hn_tokenizer_kind(t, ids.ids[i]) == HN_TOKEN_CONTROL)
+                    fail_msg("bytes %02x %02x became control token %d", first, second, (int)ids.ids[i]);
+            hn_tokens_free(&ids);
+        }
+    hn_tokenizer_free(t);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_are_exact), cmocka_unit_test(facts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_are_exact), cmocka_unit_test(facts),
+                                       cmocka_unit_test(no_byte_becomes_a_control_token)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HN_KERNEL_VERSION = 1 };
+enum { HN_KERNEL_VERSION = 2 };
 enum { HN_KV_BLOCK = 32 }; /* positions in one block of the KV cache; block b holds positions 32b .. 32b+31 */
 
 /* How the KV cache stores numbers. Attention always reads what is stored, also for rows of the same step. */

@@ -60,17 +60,20 @@ __attribute__((target("avx512f"))) static void peak_avx512(void *arg, int thread
     ((job *)arg)->thread_sums[thread * 8] = (uint64_t)_mm512_cvtss_f32(sum[0]);
 }
 
-__attribute__((target("avx2,fma"))) static void peak_avx2(void *arg, int thread, int n_threads) {
+/* 16-bit integer products: the fastest of this set's, twice the f32 ones. */
+__attribute__((target("avx2"))) static void peak_avx2(void *arg, int thread, int n_threads) {
     (void)n_threads;
-    __m256 sum[SUMS], x = _mm256_set1_ps(1.0f);
-    for (int i = 0; i < SUMS; i++) sum[i] = _mm256_setzero_ps();
+    __m256i sum[SUMS], x = _mm256_set1_epi16(1);
+    for (int i = 0; i < SUMS; i++) sum[i] = _mm256_setzero_si256();
     for (int n = 0; n < LOOPS; n++) {
 #pragma GCC unroll 12
-        for (int i = 0; i < SUMS; i++) sum[i] = _mm256_fmadd_ps(x, x, sum[i]);
-        __asm__ volatile("" : "+x"(x));
+        for (int i = 0; i < SUMS; i++) {
+            __asm__ volatile("" : "+x"(x));
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(x, x));
+        }
     }
-    for (int i = 1; i < SUMS; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    ((job *)arg)->thread_sums[thread * 8] = (uint64_t)_mm256_cvtss_f32(sum[0]);
+    for (int i = 1; i < SUMS; i++) sum[0] = _mm256_add_epi32(sum[0], sum[i]);
+    ((job *)arg)->thread_sums[thread * 8] = (uint64_t)_mm256_extract_epi32(sum[0], 0);
 }
 #elif defined(__aarch64__)
 static void peak_neon(void *arg, int thread, int n_threads) {
@@ -106,7 +109,7 @@ static hn_pool_fn *choose_peak(const char *name, double *flops) {
     if ((any || strcmp(name, "avx512bf16") == 0) && (features & HN_CPU_AVX512BF16)) return peak_bf16;
     *flops = (double)LOOPS * SUMS * 32;
     if ((any || strncmp(name, "avx512", 6) == 0) && (features & HN_CPU_AVX512)) return peak_avx512;
-    *flops = (double)LOOPS * SUMS * 16;
+    *flops = (double)LOOPS * SUMS * 32;
     if (features & HN_CPU_AVX2) return peak_avx2;
 #elif defined(__aarch64__)
     *flops = (double)LOOPS * SUMS * 8;

@@ -46,11 +46,39 @@ static guarded multiply(const hn_kernels *k, hn_pool *pool, const hn_matrix *w, 
 
 static bool has_bf16_products(const hn_kernels *k) { return strcmp(k->name, "avx512bf16") == 0; }
 
-/* What the table multiplies with: weights other than F32 may be rounded to bf16, rows only where products are bf16. */
+static bool has_integer_products(const hn_kernels *k, hn_dtype dtype) {
+    bool quantised = dtype == HN_DTYPE_Q4_0 || dtype == HN_DTYPE_Q4_1 || dtype == HN_DTYPE_Q5_0 ||
+                     dtype == HN_DTYPE_Q5_1 || dtype == HN_DTYPE_Q8_0;
+    return strcmp(k->name, "avx2") == 0 && quantised;
+}
+
+/* x (n) as 16-bit integers with a scale for each 32. */
+static void as_int16(double *to, const float *x, int n) {
+    for (int from = 0; from < n; from += 32) {
+        float most = 0;
+        for (int i = from; i < from + 32; i++) most = fmaxf(most, fabsf(x[i]));
+        for (int i = from; i < from + 32; i++)
+            to[i] = most > 0 ? (double)rintf(x[i] * (32767.0f / most)) * (double)(most / 32767.0f) : 0;
+    }
+}
+
+/* x (n) as the table multiplies it. */
+static void rounded_row(double *to, const hn_kernels *k, hn_dtype dtype, const float *x, int n) {
+    bool round_x = has_bf16_products(k) && dtype != HN_DTYPE_F32;
+    if (has_integer_products(k, dtype))
+        as_int16(to, x, n);
+    else
+        for (int i = 0; i < n; i++) to[i] = (double)(round_x ? as_bf16(x[i]) : x[i]);
+}
+
+/* What the table multiplies with: weights other than F32 may be rounded to bf16, except where they stay quantised and
+ * rows are integers. */
 static void check_against_f64(const hn_kernels *k, const shape *s, const void *data, const float *x, const float *y,
                               int M) {
-    bool round_w = strcmp(k->name, "ref") != 0 && s->dtype != HN_DTYPE_F32, round_x = has_bf16_products(k) && round_w;
+    bool round_w = strcmp(k->name, "ref") != 0 && s->dtype != HN_DTYPE_F32 && !has_integer_products(k, s->dtype);
     const hn_kernels *ref = hn_kernels_available(0);
+    double *rows = hn_alloc((size_t)(M * s->K) * sizeof *rows);
+    for (int m = 0; m < M; m++) rounded_row(rows + m * s->K, k, s->dtype, x + m * s->K, s->K);
     hn_matrix w = matrix_of(s, data);
     float *row = hn_alloc((size_t)s->K * sizeof *row);
     for (int n = 0; n < s->N; n++) {
@@ -58,8 +86,7 @@ static void check_against_f64(const hn_kernels *k, const shape *s, const void *d
         for (int m = 0; m < M; m++) {
             double sum = 0, size = 0;
             for (int i = 0; i < s->K; i++) {
-                float a = x[m * s->K + i], b = row[i];
-                double product = (double)(round_x ? as_bf16(a) : a) * (round_w ? as_bf16(b) : b);
+                double product = rows[m * s->K + i] * (double)(round_w ? as_bf16(row[i]) : row[i]);
                 sum += product;
                 size += fabs(product);
             }
@@ -70,6 +97,36 @@ static void check_against_f64(const hn_kernels *k, const shape *s, const void *d
         }
     }
     hn_free(row);
+    hn_free(rows);
+}
+
+/* Rows of zeros, of numbers too small to invert, and with a NaN or an infinity in one place: what is finite stays so,
+ * what is not is NaN, other rows do not notice. */
+static void rows_that_are_hard_to_scale(void **state) {
+    const shape s = {HN_DTYPE_Q4_1, 20, 64};
+    enum { M = 9 };
+    hn_error err = {0};
+    const hn_kernels *k;
+    unsigned char *data = random_weights(s.dtype, (size_t)s.N, (size_t)s.K, 3);
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        hn_matrix w = matrix_of(&s, data);
+        hn_test_ok(hn_matrix_prepare(&w, k, HN_PACK_KEEP, *state, &err), &err);
+        guarded x = guarded_create((size_t)(M * s.K));
+        random_fill(x.data, x.n, 9);
+        for (int i = 0; i < s.K; i++) x.data[2 * s.K + i] = 0, x.data[4 * s.K + i] *= 0x1p-140f;
+        x.data[5 * s.K + 40] = NAN;
+        x.data[6 * s.K + 3] = INFINITY;
+        guarded y = multiply(k, *state, &w, x.data, M), one = multiply(k, NULL, &w, x.data + 5 * s.K, 1);
+        for (int n = 0; n < s.N; n++) {
+            assert_true(y.data[2 * s.N + n] == 0 && fabsf(y.data[4 * s.N + n]) < 1e-30f);
+            assert_true(isnan(y.data[5 * s.N + n]) && isnan(one.data[n]));
+            assert_false(isfinite(y.data[6 * s.N + n]));
+            assert_true(isfinite(y.data[3 * s.N + n]) && isfinite(y.data[7 * s.N + n]));
+        }
+        guarded_free(&x), guarded_free(&y), guarded_free(&one);
+        hn_matrix_release(&w);
+    }
+    hn_free(data);
 }
 
 static void check_shape_on_table(const hn_kernels *k, const shape *s, hn_pool *two) {
@@ -232,6 +289,7 @@ int main(void) {
         cmocka_unit_test(every_shape_on_every_table),           cmocka_unit_test(strides_leave_the_gaps_alone),
         cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows), cmocka_unit_test(rows_are_looked_up_exactly),
         cmocka_unit_test(impossible_matrices_are_errors),       cmocka_unit_test(the_environment_chooses_a_table),
+        cmocka_unit_test(rows_that_are_hard_to_scale),
     };
     return cmocka_run_group_tests(tests, start_pool, stop_pool);
 }

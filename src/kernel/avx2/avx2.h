@@ -25,6 +25,7 @@ double hn_avx2_logsumexp(const float *x, size_t n, float *max);
 /* Packs outputs first .. first+15 as bf16 pairs (Kp/2, 16, 2); see simd/matmul_f32_simd.h. */
 void hn_avx2_pack_bf16(void *panel, const hn_matrix *w, int64_t first);
 
-extern const hn_matmul_ops hn_avx2_matmul_f32;
+/* f32 products for plain formats; hn_avx2_matmul adds integer products for quantised ones. */
+extern const hn_matmul_ops hn_avx2_matmul_f32, hn_avx2_matmul;
 
 #endif

@@ -4,7 +4,7 @@
 
 const hn_kernels hn_kernels_avx2 = {
     .name = "avx2",
-    .arithmetic = "f32 products on bf16 weights, f32 sums",
+    .arithmetic = "16-bit integer products on quantised weights, f32 products on others, f32 sums",
     .dequantize = hn_avx2_dequantize,
     .rmsnorm = hn_avx2_rmsnorm,
     .rope = hn_avx2_rope,
@@ -15,5 +15,5 @@ const hn_kernels hn_kernels_avx2 = {
     .attention = hn_avx2_attention,
     .attention_thread_bytes = hn_avx2_attention_thread_bytes,
     .logsumexp = hn_avx2_logsumexp,
-    .matmul = &hn_avx2_matmul_f32,
+    .matmul = &hn_avx2_matmul,
 };

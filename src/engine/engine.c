@@ -70,7 +70,7 @@ static size_t quarter_of_memory(void) {
 static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *err) {
     const hn_shape *s = e->shape;
     bool is_ref = strcmp(e->kernels->name, "ref") == 0;
-    hn_kv_type type = is_ref ? HN_KV_F32 : o->kv_type;
+    hn_kv_type type = is_ref && o->kv_type == HN_KV_F16 ? HN_KV_F32 : o->kv_type;
     e->attention = (hn_attention_shape){.n_heads = s->n_heads,
                                         .n_kv_heads = s->n_kv_heads,
                                         .head_size = s->head_size,
@@ -83,9 +83,8 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
                        "a context of %d tokens is not possible: the model covers %d", e->context, s->n_context_max);
     bool is_short = s->rope_frequencies_short && e->context <= s->n_context_original;
     e->rope_frequencies = is_short ? s->rope_frequencies_short : s->rope_frequencies;
-    size_t values =
-        (size_t)s->n_kv_heads * (size_t)s->head_size * HN_KV_BLOCK; /* small: both sizes are limited at loading */
-    e->kv_layer_bytes = 2 * values * (type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+    /* small: both sizes are limited at loading */
+    e->kv_layer_bytes = 2 * HN_KV_BLOCK * hn_kv_row_bytes(type, s->n_kv_heads, s->head_size);
     size_t block_bytes = e->kv_layer_bytes * (size_t)s->n_layers;
     e->kv_max_bytes = o->kv_max_bytes ? o->kv_max_bytes : quarter_of_memory();
     if (e->kv_max_bytes / block_bytes < KV_MIN_BLOCKS)
@@ -94,7 +93,7 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
                        block_bytes);
     hn_kv_pool_init(&e->kv, block_bytes, e->kv_max_bytes);
     snprintf(e->numeric_path, sizeof e->numeric_path, "k%d/%s/kv-%s/%s%s", HN_KERNEL_VERSION, e->kernels->name,
-             type == HN_KV_F32 ? "f32" : "f16", hn_dtype_of(s->main_dtype).name, is_short ? "/rope-short" : "");
+             hn_kv_type_name(type), hn_dtype_of(s->main_dtype).name, is_short ? "/rope-short" : "");
     return HN_OK;
 }
 
@@ -169,7 +168,7 @@ static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
            half = (size_t)shape->head_size / 2;
     size_t Q = (size_t)shape->n_heads * (size_t)shape->head_size,
            KV = (size_t)shape->n_kv_heads * (size_t)shape->head_size;
-    size_t number = e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t);
+    size_t tail_row = hn_kv_row_bytes(e->attention.kv_type, shape->n_kv_heads, shape->head_size);
     struct {
         void **place;
         size_t n, item_bytes;
@@ -186,8 +185,8 @@ static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
         {(void **)&s->cos, rows * half, 4},
         {(void **)&s->sin, rows * half, 4},
         {(void **)&s->logits, (size_t)s->logits_rows * (size_t)shape->n_vocab, 4},
-        {(void **)&s->tail_k, s->n_slots ? rows * KV : 0, number},
-        {(void **)&s->tail_v, s->n_slots ? rows * KV : 0, number},
+        {(void **)&s->tail_k, s->n_slots ? rows : 0, tail_row},
+        {(void **)&s->tail_v, s->n_slots ? rows : 0, tail_row},
         {(void **)&s->k_blocks, s->n_pointers, sizeof(void *)},
         {(void **)&s->v_blocks, s->n_pointers, sizeof(void *)},
         {(void **)&s->slots, s->n_slots, 4},

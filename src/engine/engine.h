@@ -25,7 +25,7 @@ typedef struct hn_engine_options {
     int n_threads;      /* 0: one per CPU */
     const char *isa;    /* NULL: HONE_ISA, else the best */
     hn_pack pack;       /* HN_PACK_LOW for --memory low */
-    hn_kv_type kv_type; /* HN_KV_F16 unless asked; the ref kernels always use HN_KV_F32 */
+    hn_kv_type kv_type; /* HN_KV_F16 unless asked; the ref kernels use HN_KV_F32 in its place */
     int context;        /* tokens that one sequence may hold; 0: the model's trained context */
     size_t
         kv_max_bytes; /* KV cache memory in all; 0: a quarter of the machine's memory. Grown as needed, never past it */

@@ -99,7 +99,7 @@ static size_t blocks_of(const hn_run *run, bool is_tree) {
 static void attend(hn_engine *e, int layer) {
     hn_scratch *m = &e->scratch;
     size_t used = 0, Q = width_q(e),
-           tail_row = width_kv(e) * (e->attention.kv_type == HN_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+           tail_row = hn_kv_row_bytes(e->attention.kv_type, e->shape->n_kv_heads, e->shape->head_size);
     for (int r = 0; r < e->chunk.n_runs; r++) {
         const hn_run *run = &e->chunk.runs[r];
         size_t n = blocks_of(run, e->chunk.is_tree), row = (size_t)run->row;

@@ -2,6 +2,7 @@
  * that runs. */
 #include "kernel/kernel.h"
 
+#include "kernel/kv_q8.h"
 #include "kernel/tables.h"
 
 #include <stdio.h>
@@ -60,4 +61,21 @@ hn_status hn_kernels_choose(const char *isa, const hn_kernels **kernels, hn_erro
     list_available(names, sizeof names);
     return hn_fail(err, HN_ERR_UNSUPPORTED, "HONE_ISA", "unset HONE_ISA to take the best that this CPU has",
                    "instruction set \"%.40s\" is not one that this CPU can run; it has %s", isa, names);
+}
+
+static const char *const kv_names[] = {[HN_KV_F16] = "f16", [HN_KV_F32] = "f32", [HN_KV_Q8_0] = "q8_0"};
+
+const char *hn_kv_type_name(hn_kv_type type) { return kv_names[type]; }
+
+bool hn_kv_type_named(const char *name, hn_kv_type *type) {
+    for (size_t i = 0; i < sizeof kv_names / sizeof *kv_names; i++) {
+        if (strcmp(name, kv_names[i]) != 0) continue;
+        *type = (hn_kv_type)i;
+        return true;
+    }
+    return false;
+}
+
+size_t hn_kv_row_bytes(hn_kv_type type, int n_kv_heads, int HS) {
+    return (size_t)n_kv_heads * hn_kv_head_bytes(type, HS);
 }

@@ -25,8 +25,15 @@
 enum { HN_KERNEL_VERSION = 2 };
 enum { HN_KV_BLOCK = 32 }; /* positions in one block of the KV cache; block b holds positions 32b .. 32b+31 */
 
-/* How the KV cache stores numbers. Attention always reads what is stored, also for rows of the same step. */
-typedef enum hn_kv_type { HN_KV_F16 = 0, HN_KV_F32 = 1 } hn_kv_type;
+/* How the KV cache stores numbers. Attention always reads what is stored, also for rows of the same step. Q8_0: 8-bit
+ * integers with an f16 scale for each 32 of a position's head (see kernel/kv_q8.h). */
+typedef enum hn_kv_type { HN_KV_F16 = 0, HN_KV_F32 = 1, HN_KV_Q8_0 = 2 } hn_kv_type;
+/* "f16", "f32", "q8_0" */
+const char *hn_kv_type_name(hn_kv_type type);
+/* The type of that name; false: there is none. */
+bool hn_kv_type_named(const char *name, hn_kv_type *type);
+/* Bytes of one position's keys (or values) of one layer; a block has HN_KV_BLOCK of these. */
+size_t hn_kv_row_bytes(hn_kv_type type, int n_kv_heads, int HS);
 
 /* HN_PACK_KEEP keeps a multiplied-ready copy of the weights; HN_PACK_LOW keeps only the file's bytes and unpacks panels
  * into scratch memory as it goes. Both give the same bits. */
@@ -43,7 +50,8 @@ typedef struct hn_matrix {
 } hn_matrix;
 
 /* One run of rows for attention: consecutive positions of one sequence, or (tree.slots != NULL) the nodes of a label
- * tree. K blocks are stored transposed: k_blocks[b] is (KV, HS, 32), v_blocks[b] is (KV, 32, HS), both of `kv_type`.
+ * tree. K blocks are stored transposed: k_blocks[b] is (KV, HS, 32), v_blocks[b] is (KV, 32, HS), both of `kv_type` (q8_0:
+ * each head's scales stand behind its quants).
  * Row t of a plain run stands at position first + t and sees positions 0 .. first + t. Tree: row t stands at position
  * first + depth_t where depth_t = slot_start[t+1] - slot_start[t] - 1; it sees positions 0 .. first-1 from the blocks,
  * then its path: position first + d is row slots[slot_start[t] + d] of tail_k and tail_v, each (n_slots, KV, HS) of

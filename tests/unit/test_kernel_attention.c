@@ -13,9 +13,11 @@
 enum { POSITIONS = 141, BLOCKS = (POSITIONS + HN_KV_BLOCK - 1) / HN_KV_BLOCK };
 
 static const hn_attention_shape shapes[] = {
-    {9, 3, 64, 0.125f, HN_KV_F16}, {9, 3, 64, 0.125f, HN_KV_F32},  {4, 2, 16, 0.25f, HN_KV_F32},
-    {4, 4, 24, 0.2f, HN_KV_F16},   {5, 1, 80, 0.11f, HN_KV_F16},   {8, 2, 128, 0.09f, HN_KV_F16},
-    {3, 3, 30, 0.18f, HN_KV_F32},  {14, 2, 64, 0.125f, HN_KV_F16}, {1, 1, 2, 0.7f, HN_KV_F32},
+    {9, 3, 64, 0.125f, HN_KV_F16},  {9, 3, 64, 0.125f, HN_KV_F32},  {4, 2, 16, 0.25f, HN_KV_F32},
+    {4, 4, 24, 0.2f, HN_KV_F16},    {5, 1, 80, 0.11f, HN_KV_F16},   {8, 2, 128, 0.09f, HN_KV_F16},
+    {3, 3, 30, 0.18f, HN_KV_F32},   {14, 2, 64, 0.125f, HN_KV_F16}, {1, 1, 2, 0.7f, HN_KV_F32},
+    {9, 3, 64, 0.125f, HN_KV_Q8_0}, {4, 4, 24, 0.2f, HN_KV_Q8_0},   {5, 1, 80, 0.11f, HN_KV_Q8_0},
+    {3, 3, 30, 0.18f, HN_KV_Q8_0},  {8, 2, 128, 0.09f, HN_KV_Q8_0}, {1, 1, 2, 0.7f, HN_KV_Q8_0},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -28,12 +30,13 @@ typedef struct sequence {
 
 static size_t q_row(const hn_attention_shape *s) { return (size_t)(s->n_heads * s->head_size); }
 static size_t kv_row(const hn_attention_shape *s) { return (size_t)(s->n_kv_heads * s->head_size); }
-static size_t number_bytes(hn_kv_type type) { return type == HN_KV_F16 ? 2 : 4; }
+static size_t kv_row_bytes(const hn_attention_shape *s) {
+    return hn_kv_row_bytes(s->kv_type, s->n_kv_heads, s->head_size);
+}
 
 static sequence sequence_create(const hn_kernels *k, const hn_attention_shape *shape, int n_stored) {
     sequence q = {.s = *shape};
-    size_t nq = POSITIONS * q_row(shape), nk = POSITIONS * kv_row(shape),
-           block = HN_KV_BLOCK * kv_row(shape) * number_bytes(shape->kv_type);
+    size_t nq = POSITIONS * q_row(shape), nk = POSITIONS * kv_row(shape), block = HN_KV_BLOCK * kv_row_bytes(shape);
     q.q = hn_alloc(nq * sizeof(float)), q.k = hn_alloc(nk * sizeof(float)), q.v = hn_alloc(nk * sizeof(float));
     random_fill(q.q, nq, 21), random_fill(q.k, nk, 22), random_fill(q.v, nk, 23);
     for (size_t i = 0; i < nq; i++) q.q[i] *= 6; /* sharp enough that the running maximum moves */
@@ -71,8 +74,16 @@ static void attend(const hn_kernels *k, hn_pool *pool, const hn_attention_run *r
     hn_free(scratch);
 }
 
-static double stored(float x, hn_kv_type type) {
-    return type == HN_KV_F16 ? (double)hn_f16_to_f32(hn_f32_to_f16(x)) : (double)x;
+/* Value i of a position's head (HS) as the cache keeps it. */
+static double stored(const float *head, size_t i, const hn_attention_shape *s) {
+    if (s->kv_type == HN_KV_F32) return (double)head[i];
+    if (s->kv_type == HN_KV_F16) return (double)hn_f16_to_f32(hn_f32_to_f16(head[i]));
+    size_t from = i / 32 * 32, end = from + 32 < (size_t)s->head_size ? from + 32 : (size_t)s->head_size;
+    float most = 0;
+    for (size_t j = from; j < end; j++) most = fmaxf(most, fabsf(head[j]));
+    double scale = (double)hn_f16_to_f32(hn_f32_to_f16(most / 127));
+    double quant = scale > 0 ? (double)rintf(head[i] * (1 / (float)scale)) : 0;
+    return fmax(-127, fmin(127, quant)) * scale;
 }
 
 /* out (HS) of one head of the row at `position`, by definition. */
@@ -83,8 +94,7 @@ static void softmax_f64(double *out, const sequence *q, int position, int head) 
     double score[POSITIONS], largest = -INFINITY, sum = 0;
     for (int p = 0; p <= position; p++) {
         score[p] = 0;
-        for (size_t i = 0; i < HS; i++)
-            score[p] += (double)query[i] * stored(q->k[(size_t)p * kv_row(s) + kv + i], s->kv_type);
+        for (size_t i = 0; i < HS; i++) score[p] += (double)query[i] * stored(q->k + (size_t)p * kv_row(s) + kv, i, s);
         score[p] *= (double)s->scale;
         largest = fmax(largest, score[p]);
     }
@@ -92,7 +102,7 @@ static void softmax_f64(double *out, const sequence *q, int position, int head) 
     for (int p = 0; p <= position; p++) {
         double weight = exp(score[p] - largest);
         sum += weight;
-        for (size_t i = 0; i < HS; i++) out[i] += weight * stored(q->v[(size_t)p * kv_row(s) + kv + i], s->kv_type);
+        for (size_t i = 0; i < HS; i++) out[i] += weight * stored(q->v + (size_t)p * kv_row(s) + kv, i, s);
     }
     for (size_t i = 0; i < HS; i++) out[i] /= sum;
 }
@@ -185,7 +195,7 @@ static void several_runs_in_one_call_with_strides(void **state) {
 static void check_tree(const hn_kernels *k, hn_pool *pool, const hn_attention_shape *s, int first) {
     enum { DEPTH = 40, PATHS = 3, ROWS = DEPTH * PATHS };
     sequence chain = sequence_create(k, s, POSITIONS), prefix = sequence_create(k, s, first);
-    size_t row = q_row(s), tail_bytes = ROWS * kv_row(s) * number_bytes(s->kv_type);
+    size_t row = q_row(s), tail_bytes = ROWS * kv_row_bytes(s);
     guarded expected = guarded_create(DEPTH * row), q = guarded_create(ROWS * row), out = guarded_create(ROWS * row);
     hn_attention_run plain = run_of(&chain, expected.data, first, DEPTH);
     attend(k, NULL, &plain, 1, s);
@@ -226,8 +236,7 @@ static void stores_are_exact_and_stay_in_their_slot(void **state) {
     for (int t = 0; (k = hn_kernels_available(t)); t++) {
         for (int i = 0; i < N_SHAPES; i++) {
             const hn_attention_shape *s = &shapes[i];
-            size_t n = HN_KV_BLOCK * kv_row(s) * number_bytes(s->kv_type),
-                   tail = 3 * kv_row(s) * number_bytes(s->kv_type);
+            size_t n = HN_KV_BLOCK * kv_row_bytes(s), tail = 3 * kv_row_bytes(s);
             unsigned char *a = hn_alloc(2 * n + tail), *b = hn_alloc(2 * n + tail);
             memset(a, 0xAA, 2 * n + tail), memset(b, 0xAA, 2 * n + tail);
             float *x = hn_alloc(2 * kv_row(s) * sizeof(float));

@@ -8,6 +8,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { W = 4, VF_REGISTERS = 32 };
 typedef float32x4_t vf;
@@ -27,6 +28,12 @@ static inline void vf_store_n(float *p, vf x, int n) {
     for (int i = 0; i < n; i++) p[i] = all[i];
 }
 static inline vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+static inline vf vf_load_i8(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    int8x8_t bytes = vreinterpret_s8_s32(vdup_n_s32(four));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))));
+}
 static inline void vf_store_f16(uint16_t *p, vf x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
 static inline vf vf_bf16_even(const uint16_t *p) {
     return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u16(vld1q_u16(p)), 16));

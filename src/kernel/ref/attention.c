@@ -3,6 +3,7 @@
  * One row and one head at a time, with an online softmax over blocks of 32 absolute positions: for each block the
  * largest score so far replaces the old one, and what was summed before is scaled by exp(old - new). A tree row reads
  * positions from `first` on through its path; the block arithmetic is the same, hence so are the bits. */
+#include "kernel/kv_q8.h"
 #include "kernel/ref/ref.h"
 
 #include <math.h>
@@ -10,8 +11,13 @@
 
 enum { BLOCK = HN_KV_BLOCK };
 
-static float load(const void *numbers, size_t i, hn_kv_type type) {
-    return type == HN_KV_F32 ? ((const float *)numbers)[i] : hn_f16_to_f32(((const uint16_t *)numbers)[i]);
+/* Number `at` of a head's part of a block (or tree row), whose scale is number `scale_at` behind its n_quants quants. */
+static float load(const void *head, size_t at, size_t scale_at, size_t n_quants, hn_kv_type type) {
+    if (type == HN_KV_F32) return ((const float *)head)[at];
+    if (type == HN_KV_F16) return hn_f16_to_f32(((const uint16_t *)head)[at]);
+    uint16_t scale;
+    memcpy(&scale, (const char *)head + n_quants + 2 * scale_at, sizeof scale);
+    return (float)((const int8_t *)head)[at] * hn_f16_to_f32(scale);
 }
 
 static void store(void *numbers, size_t i, float x, hn_kv_type type) {
@@ -23,6 +29,10 @@ static void store(void *numbers, size_t i, float x, hn_kv_type type) {
 
 void hn_ref_kv_store(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS,
                      hn_kv_type type) {
+    if (type == HN_KV_Q8_0) {
+        hn_kv_q8_store(k_block, v_block, k, v, slot, n_kv_heads, HS);
+        return;
+    }
     for (int h = 0; h < n_kv_heads; h++) {
         for (int i = 0; i < HS; i++) {
             size_t from = (size_t)h * (size_t)HS + (size_t)i;
@@ -34,27 +44,36 @@ void hn_ref_kv_store(void *k_block, void *v_block, const float *k, const float *
 
 void hn_ref_kv_store_tail(void *tail, const float *x, int row, int n_kv_heads, int HS, hn_kv_type type) {
     size_t n = (size_t)n_kv_heads * (size_t)HS;
-    for (size_t i = 0; i < n; i++) store(tail, (size_t)row * n + i, x[i], type);
+    if (type == HN_KV_Q8_0)
+        hn_kv_q8_store_tail(tail, x, row, n_kv_heads, HS);
+    else
+        for (size_t i = 0; i < n; i++) store(tail, (size_t)row * n + i, x[i], type);
+}
+
+static const char *head_of(const void *memory, size_t head, const hn_attention_shape *s, size_t positions) {
+    return (const char *)memory + head * positions * hn_kv_head_bytes(s->kv_type, s->head_size);
 }
 
 /* The keys (HS,32) and values (32,HS) of one kv head in block `b` as f32, for row `t` that sees `n_seen` positions. */
 static void gather(float *k, float *v, const hn_attention_run *run, const hn_attention_shape *s, int t, int kv_head,
                    int b, int n_seen) {
-    size_t HS = (size_t)s->head_size, KV = (size_t)s->n_kv_heads;
-    for (int j = 0; j < BLOCK && b * BLOCK + j < n_seen; j++) {
-        int position = b * BLOCK + j;
-        if (run->slots && position >= run->first) {
-            size_t slot = (size_t)run->slots[run->slot_start[t] + position - run->first];
-            for (size_t i = 0; i < HS; i++) {
-                k[i * BLOCK + (size_t)j] = load(run->tail_k, (slot * KV + (size_t)kv_head) * HS + i, s->kv_type);
-                v[(size_t)j * HS + i] = load(run->tail_v, (slot * KV + (size_t)kv_head) * HS + i, s->kv_type);
-            }
-            continue;
-        }
+    size_t HS = (size_t)s->head_size, KV = (size_t)s->n_kv_heads, head = (size_t)kv_head,
+           groups = (size_t)hn_kv_groups(s->head_size);
+    for (int slot = 0; slot < BLOCK && b * BLOCK + slot < n_seen; slot++) {
+        int position = b * BLOCK + slot;
+        size_t j = (size_t)slot;
+        bool own = run->slots && position >= run->first;
+        size_t row = own ? (size_t)run->slots[run->slot_start[t] + position - run->first] : 0;
+        const char *keys =
+            own ? head_of(run->tail_k, row * KV + head, s, 1) : head_of(run->k_blocks[b], head, s, BLOCK);
+        const char *values =
+            own ? head_of(run->tail_v, row * KV + head, s, 1) : head_of(run->v_blocks[b], head, s, BLOCK);
         for (size_t i = 0; i < HS; i++) {
-            k[i * BLOCK + (size_t)j] =
-                load(run->k_blocks[b], ((size_t)kv_head * HS + i) * BLOCK + (size_t)j, s->kv_type);
-            v[(size_t)j * HS + i] = load(run->v_blocks[b], ((size_t)kv_head * BLOCK + (size_t)j) * HS + i, s->kv_type);
+            size_t g = i / HN_KV_GROUP;
+            k[i * BLOCK + j] = own ? load(keys, i, g, HS, s->kv_type)
+                                   : load(keys, i * BLOCK + j, g * BLOCK + j, HS * BLOCK, s->kv_type);
+            v[j * HS + i] = own ? load(values, i, g, HS, s->kv_type)
+                                : load(values, j * HS + i, j * groups + g, HS * BLOCK, s->kv_type);
         }
     }
 }

@@ -13,7 +13,8 @@
  *
  * Tree rows: blocks wholly below `first` are shared by the tile; the rest is gathered row by row into f32 blocks. Where
  * HS is not a multiple of W, values are gathered too, padded with zeros, so that the loops below know whole vectors
- * only. */
+ * only. Blocks of 8-bit integers are widened into f32 ones for the tile, exactly. */
+#include "kernel/kv_q8.h"
 #include "kernel/simd/exp_simd.h"
 
 #include <float.h>
@@ -40,13 +41,14 @@ typedef struct tile {
     float *q, *scores, *sums, *weights; /* (TILE,HS) scaled; (TILE,SPAN); (TILE,HSp); (TILE,W) sums of exp by lane */
     float *largest;                     /* (TILE) */
     float *gathered;                    /* one block of keys (HS,32) or values (32,HSp) */
+    float *own;                         /* (HSp) one position of a tree row's own */
 } tile;
 
 static int padded_size(int HS) { return (HS + W - 1) / W * W; }
 
 size_t HN_SIMD(attention_thread_bytes)(const hn_attention_shape *shape) {
     size_t HS = (size_t)shape->head_size, HSp = (size_t)padded_size(shape->head_size);
-    return (TILE * (HS + SPAN + HSp + W + 1) + BLOCK * HSp + 6 * 16) * sizeof(float);
+    return (TILE * (HS + SPAN + HSp + W + 1) + BLOCK * HSp + HSp + 7 * 16) * sizeof(float);
 }
 
 static float *take(float **memory, size_t n) {
@@ -212,12 +214,13 @@ static void value_block(const tile *t, int first_query, int n_queries, const voi
 
 /* ---- blocks ---- */
 
-static size_t number_bytes(hn_kv_type type) { return type == HN_KV_F16 ? 2 : 4; }
+static size_t head_bytes(const tile *t) { return hn_kv_head_bytes(t->shape->kv_type, t->HS); }
 
-static const void *head_block(const tile *t, const void *block) {
-    return (const char *)block + (size_t)t->kv_head * (size_t)t->HS * BLOCK * number_bytes(t->shape->kv_type);
+static const char *head_block(const tile *t, const void *block) {
+    return (const char *)block + (size_t)t->kv_head * BLOCK * head_bytes(t);
 }
 
+/* n numbers of one position, or of all keys of a block: f32 or f16. */
 static void widen(float *to, const void *from, size_t at, int n, hn_kv_type type) {
     int i = 0;
     if (type == HN_KV_F32) {
@@ -228,29 +231,64 @@ static void widen(float *to, const void *from, size_t at, int n, hn_kv_type type
     for (; i < n; i++) to[i] = hn_f16_to_f32(((const uint16_t *)from)[at + (size_t)i]);
 }
 
-/* Where position first + d of a tree row's path stands in tail_k and tail_v. */
-static size_t tail_at(const tile *t, int row, int d) {
-    size_t slot = (size_t)t->run->slots[t->run->slot_start[row] + d];
-    return (slot * (size_t)t->shape->n_kv_heads + (size_t)t->kv_head) * (size_t)t->HS;
+/* One position's head of quants and their scales. */
+static void widen_quants(float *to, const int8_t *quants, const char *scales, int HS) {
+    for (int from = 0; from < HS; from += HN_KV_GROUP, scales += 2) {
+        int end = at_most(from + HN_KV_GROUP, HS), i = from;
+        uint16_t bits;
+        memcpy(&bits, scales, sizeof bits);
+        float scale = hn_f16_to_f32(bits);
+        for (; i + W <= end; i += W) vf_store(to + i, vf_mul(vf_load_i8(quants + i), vf_set1(scale)));
+        for (; i < end; i++) to[i] = (float)quants[i] * scale;
+    }
 }
 
-/* The keys (HS,32) of block b as tree row `row` sees them. */
+/* A block's keys (HS,32). */
+static void widen_keys(float *to, const tile *t, int b) {
+    const char *keys = head_block(t, t->run->k_blocks[b]);
+    if (t->shape->kv_type != HN_KV_Q8_0) {
+        widen(to, keys, 0, t->HS * BLOCK, t->shape->kv_type);
+        return;
+    }
+    const uint16_t *scales = (const uint16_t *)(keys + t->HS * BLOCK);
+    for (int i = 0; i < t->HS; i++)
+        for (int v = 0; v < BLOCK; v += W)
+            vf_store(to + i * BLOCK + v, vf_mul(vf_load_i8((const int8_t *)keys + i * BLOCK + v),
+                                                vf_load_f16(scales + i / HN_KV_GROUP * BLOCK + v)));
+}
+
+/* One position's values (HS) in a block. */
+static void widen_value(float *to, const tile *t, int b, int slot) {
+    const char *values = head_block(t, t->run->v_blocks[b]);
+    if (t->shape->kv_type == HN_KV_Q8_0)
+        widen_quants(to, (const int8_t *)values + slot * t->HS, values + t->HS * BLOCK + 2 * slot * hn_kv_groups(t->HS),
+                     t->HS);
+    else
+        widen(to, values, (size_t)(slot * t->HS), t->HS, t->shape->kv_type);
+}
+
+/* Keys or values (HS) at position first + d of a tree row's path. */
+static void widen_own(float *to, const tile *t, const void *tail, int row, int d) {
+    size_t slot = (size_t)t->run->slots[t->run->slot_start[row] + d];
+    const char *head = (const char *)tail + (slot * (size_t)t->shape->n_kv_heads + (size_t)t->kv_head) * head_bytes(t);
+    if (t->shape->kv_type == HN_KV_Q8_0)
+        widen_quants(to, (const int8_t *)head, head + t->HS, t->HS);
+    else
+        widen(to, head, 0, t->HS, t->shape->kv_type);
+}
+
+/* The keys (HS,32) of block b as tree row `row` sees them; their own are widened into a row of `own` (HS) first. */
 static const float *gather_keys(const tile *t, int b, int row) {
     const hn_attention_run *run = t->run;
     int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(run, row));
     float *to = t->gathered;
     if (start < run->first)
-        widen(to, head_block(t, run->k_blocks[b]), 0, t->HS * BLOCK, t->shape->kv_type);
+        widen_keys(to, t, b);
     else
         memset(to, 0, (size_t)t->HS * BLOCK * sizeof *to);
     for (int position = at_least(start, run->first); position < end; position++) {
-        size_t at = tail_at(t, row, position - run->first);
-        for (int i = 0; i < t->HS; i += 16) {
-            float some[16];
-            int n = at_most(16, t->HS - i);
-            widen(some, run->tail_k, at + (size_t)i, n, t->shape->kv_type);
-            for (int l = 0; l < n; l++) to[(i + l) * BLOCK + position - start] = some[l];
-        }
+        widen_own(t->own, t, run->tail_k, row, position - run->first);
+        for (int i = 0; i < t->HS; i++) to[i * BLOCK + position - start] = t->own[i];
     }
     return to;
 }
@@ -263,10 +301,9 @@ static const float *gather_values(const tile *t, int b, int row, int end) {
     for (int position = start; position < at_most(start + BLOCK, end); position++) {
         float *to = t->gathered + (position - start) * t->HSp;
         if (row >= 0 && position >= run->first)
-            widen(to, run->tail_v, tail_at(t, row, position - run->first), t->HS, t->shape->kv_type);
+            widen_own(to, t, run->tail_v, row, position - run->first);
         else
-            widen(to, head_block(t, run->v_blocks[b]), (size_t)(position - start) * (size_t)t->HS, t->HS,
-                  t->shape->kv_type);
+            widen_value(to, t, b, position - start);
         for (int i = t->HS; i < t->HSp; i++) to[i] = 0;
     }
     return t->gathered;
@@ -278,8 +315,14 @@ static int shared_end(const hn_attention_run *run) { return run->slots ? run->fi
 static void span_scores(const tile *t, int span, int end) {
     bool f16 = t->shape->kv_type == HN_KV_F16;
     int shared = at_most(end, shared_end(t->run)), n_queries = t->n_rows * t->n_heads;
-    for (int p = span; p < shared; p += BLOCK)
-        score_block(t->scores + p - span, t->q, t->HS, head_block(t, t->run->k_blocks[p / BLOCK]), f16, n_queries);
+    for (int p = span; p < shared; p += BLOCK) {
+        const void *keys = head_block(t, t->run->k_blocks[p / BLOCK]);
+        if (t->shape->kv_type == HN_KV_Q8_0) {
+            widen_keys(t->gathered, t, p / BLOCK);
+            keys = t->gathered;
+        }
+        score_block(t->scores + p - span, t->q, t->HS, keys, f16, n_queries);
+    }
     if (!t->run->slots) return;
     for (int i = 0; i < t->n_rows; i++) {
         int row_end = at_most(end, n_seen(t->run, t->row + i)), first = i * t->n_heads;
@@ -290,10 +333,11 @@ static void span_scores(const tile *t, int span, int end) {
 }
 
 static void span_values(const tile *t, int span, int end) {
-    bool f16 = t->shape->kv_type == HN_KV_F16, direct = t->HS == t->HSp;
+    bool f16 = t->shape->kv_type == HN_KV_F16, direct = t->HS == t->HSp && t->shape->kv_type != HN_KV_Q8_0;
     int shared = at_most(end, shared_end(t->run)), n_queries = t->n_rows * t->n_heads;
     for (int p = span; p < shared; p += BLOCK) {
-        const void *values = direct ? head_block(t, t->run->v_blocks[p / BLOCK]) : gather_values(t, p / BLOCK, -1, end);
+        const void *values =
+            direct ? (const void *)head_block(t, t->run->v_blocks[p / BLOCK]) : gather_values(t, p / BLOCK, -1, end);
         value_block(t, 0, n_queries, values, f16 && direct, span, p - span);
     }
     if (!t->run->slots) return;
@@ -383,6 +427,7 @@ void HN_SIMD(attention)(const hn_attention_run *runs, int n_runs, const hn_atten
     t.weights = take(&memory, TILE * W);
     t.largest = take(&memory, TILE);
     t.gathered = take(&memory, (size_t)(BLOCK * t.HSp));
+    t.own = take(&memory, (size_t)t.HSp);
     int turn = 0;
     for (int r = 0; r < n_runs; r++) {
         t.run = &runs[r];

@@ -6,6 +6,7 @@
  *     #include "kernel/simd/rows_simd.h"
  *
  * Every sum goes through a fixed set of lanes that are added in a fixed order at the end. Threading: pure functions. */
+#include "kernel/kv_q8.h"
 #include "kernel/simd/exp_simd.h"
 
 #include "base/dtype.h"
@@ -134,6 +135,10 @@ static void store_row(void *to, const float *x, size_t n, hn_kv_type type) {
 void HN_SIMD(kv_store)(void *k_block, void *v_block, const float *k, const float *v, int slot, int n_kv_heads, int HS,
                        hn_kv_type type) {
     size_t n = (size_t)HS, at = (size_t)slot;
+    if (type == HN_KV_Q8_0) {
+        hn_kv_q8_store(k_block, v_block, k, v, slot, n_kv_heads, HS);
+        return;
+    }
     for (size_t h = 0; h < (size_t)n_kv_heads; h++) {
         if (type == HN_KV_F32) {
             for (size_t i = 0; i < n; i++) ((float *)k_block)[(h * n + i) * HN_KV_BLOCK + at] = k[h * n + i];
@@ -152,5 +157,8 @@ void HN_SIMD(kv_store)(void *k_block, void *v_block, const float *k, const float
 
 void HN_SIMD(kv_store_tail)(void *tail, const float *x, int row, int n_kv_heads, int HS, hn_kv_type type) {
     size_t n = (size_t)n_kv_heads * (size_t)HS;
-    store_row((char *)tail + (size_t)row * n * (type == HN_KV_F32 ? 4 : 2), x, n, type);
+    if (type == HN_KV_Q8_0)
+        hn_kv_q8_store_tail(tail, x, row, n_kv_heads, HS);
+    else
+        store_row((char *)tail + (size_t)row * n * (type == HN_KV_F32 ? 4 : 2), x, n, type);
 }

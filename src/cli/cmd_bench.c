@@ -224,9 +224,12 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     char path[HN_PATH_MAX];
     int prompts[SIZES_MAX], streams[SIZES_MAX], n_prompts, n_streams;
     bench b = {.cli = cli, .seconds = hn_cli_real(cli, "seconds")};
-    hn_engine_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
-                                 .pack = strcmp(hn_cli_string(cli, "memory"), "low") == 0 ? HN_PACK_LOW : HN_PACK_KEEP,
-                                 .context = (int)hn_cli_int(cli, "context")};
+    hn_local_options given = hn_cli_local_options(cli);
+    hn_engine_options options = {.n_threads = given.n_threads,
+                                 .pack = given.low_memory ? HN_PACK_LOW : HN_PACK_KEEP,
+                                 .kv_type = given.kv_type,
+                                 .context = given.context,
+                                 .kv_max_bytes = given.kv_max_bytes};
     HN_TRY(parse_sizes(cli, "prompts", 4096, prompts, &n_prompts, err));
     HN_TRY(parse_sizes(cli, "streams", STREAMS_MAX, streams, &n_streams, err));
     HN_TRY(hn_cli_model_path(cli, path, err));

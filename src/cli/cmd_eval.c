@@ -151,9 +151,7 @@ static hn_status open_all(evaluations *e, hn_error *err) {
                                .limit = (size_t)hn_cli_int(cli, "limit"),
                                .no_cache = hn_cli_flag(cli, "no-cache")};
     HN_TRY(measure_baselines(e, err));
-    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
-                                .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
-                                .context = (int)hn_cli_int(cli, "context")};
+    hn_local_options options = hn_cli_local_options(cli);
     HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
     e->setup.provider = e->provider;
     hn_provider_info info;

@@ -30,14 +30,21 @@ hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) 
     return hn_model_resolve(model_name(cli), path, err);
 }
 
+hn_local_options hn_cli_local_options(hn_cli *cli) {
+    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
+                                .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
+                                .context = (int)hn_cli_int(cli, "context"),
+                                .kv_max_bytes = (size_t)hn_cli_int(cli, "kv-memory") * 1000000};
+    (void)hn_kv_type_named(hn_cli_string(cli, "kv"), &options.kv_type); /* the option takes no other names */
+    return options;
+}
+
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];
     const char *name = model_name(cli);
     HN_TRY(hn_model_resolve(name, path, err));
-    hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
-                                .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
-                                .context = (int)hn_cli_int(cli, "context"),
-                                .name = name};
+    hn_local_options options = hn_cli_local_options(cli);
+    options.name = name;
     return hn_provider_local_open(path, &options, provider, err);
 }
 

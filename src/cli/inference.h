@@ -35,6 +35,17 @@
          .value = "full|low",                                                                                          \
          .otherwise = "full",                                                                                          \
          .help = "low: no repacked copy of the weights; slower, the same answers"},                                    \
+        {.name = "kv",                                                                                                 \
+         .kind = HN_OPTION_CHOICE,                                                                                     \
+         .value = "f16|q8_0",                                                                                          \
+         .otherwise = "f16",                                                                                           \
+         .help = "how the KV cache is stored; q8_0 takes about half the memory, answers differ a little"},             \
+        {.name = "kv-memory",                                                                                          \
+         .kind = HN_OPTION_INT,                                                                                        \
+         .value = "MB",                                                                                                \
+         .low = 1,                                                                                                     \
+         .high = 1 << 30,                                                                                              \
+         .help = "memory of the KV cache at most (default: a quarter of the machine's)"},                              \
     {                                                                                                                  \
         .name = "context", .kind = HN_OPTION_INT, .value = "N", .low = 1, .high = 1 << 24,                             \
         .help = "context window in tokens (default: the model's)"                                                      \
@@ -65,6 +76,8 @@
 
 /* The path of the model that -m names (default: smollm2). Valid as long as `path`. */
 hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;
+/* What the HN_MODEL_OPTIONS say, without a name. */
+hn_local_options hn_cli_local_options(hn_cli *cli);
 /* Opens it with the HN_MODEL_OPTIONS; close with hn_provider_close. */
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 

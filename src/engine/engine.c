@@ -67,6 +67,30 @@ static size_t quarter_of_memory(void) {
     return total / 4;
 }
 
+/* A context that was asked for must fit the cache's memory: found out here, not after an hour's work. */
+static hn_status check_cache(const hn_engine *e, int context, size_t block_bytes, hn_error *err) {
+    size_t n_blocks = ((size_t)context + HN_KV_BLOCK - 1) / HN_KV_BLOCK, fit = e->kv_max_bytes / block_bytes, wanted;
+    char hint[160];
+    if (fit < KV_MIN_BLOCKS)
+        return hn_fail(err, HN_ERR_MEMORY, "KV cache limit", "raise the limit",
+                       "%zu bytes do not hold one block of %d tokens (%zu bytes)", e->kv_max_bytes, HN_KV_BLOCK,
+                       block_bytes);
+    if (n_blocks <= fit || !hn_mul_size(n_blocks, block_bytes, &wanted)) return HN_OK;
+    size_t smaller = 2 * HN_KV_BLOCK * hn_kv_row_bytes(HN_KV_Q8_0, e->shape->n_kv_heads, e->shape->head_size) *
+                     (size_t)e->shape->n_layers;
+    if (e->attention.kv_type == HN_KV_Q8_0)
+        snprintf(hint, sizeof hint, "ask for at most %zu tokens, or give the cache more memory", fit * HN_KV_BLOCK);
+    else
+        snprintf(
+            hint, sizeof hint,
+            "ask for at most %zu tokens, give the cache more memory, or store it as q8_0 (--kv q8_0): %zu fit then",
+            fit * HN_KV_BLOCK, e->kv_max_bytes / smaller * HN_KV_BLOCK);
+    return hn_fail(err, HN_ERR_MEMORY, "context", hint,
+                   "a context of %d tokens takes %.1f MB of cache (%s), there are %.1f MB: %zu tokens fit", context,
+                   (double)wanted / 1e6, hn_kv_type_name(e->attention.kv_type), (double)e->kv_max_bytes / 1e6,
+                   fit * HN_KV_BLOCK);
+}
+
 static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *err) {
     const hn_shape *s = e->shape;
     bool is_ref = strcmp(e->kernels->name, "ref") == 0;
@@ -87,10 +111,7 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
     e->kv_layer_bytes = 2 * HN_KV_BLOCK * hn_kv_row_bytes(type, s->n_kv_heads, s->head_size);
     size_t block_bytes = e->kv_layer_bytes * (size_t)s->n_layers;
     e->kv_max_bytes = o->kv_max_bytes ? o->kv_max_bytes : quarter_of_memory();
-    if (e->kv_max_bytes / block_bytes < KV_MIN_BLOCKS)
-        return hn_fail(err, HN_ERR_MEMORY, "KV cache limit", "raise the limit",
-                       "%zu bytes do not hold one block of %d tokens (%zu bytes)", e->kv_max_bytes, HN_KV_BLOCK,
-                       block_bytes);
+    HN_TRY(check_cache(e, o->context, block_bytes, err));
     hn_kv_pool_init(&e->kv, block_bytes, e->kv_max_bytes);
     snprintf(e->numeric_path, sizeof e->numeric_path, "k%d/%s/kv-%s/%s%s", HN_KERNEL_VERSION, e->kernels->name,
              hn_kv_type_name(type), hn_dtype_of(s->main_dtype).name, is_short ? "/rope-short" : "");

@@ -61,6 +61,7 @@ typedef struct hn_step_item {
     float *pooled;               /* POOLED: (C) */
 } hn_step_item;
 
+/* HN_ERR_MEMORY where the context that was asked for does not fit kv_max_bytes, with the number of tokens that does. */
 hn_status hn_engine_create(const hn_model *model, const hn_engine_options *options, hn_engine **engine,
                            hn_error *err) HN_MUST_CHECK;
 void hn_engine_free(hn_engine *engine);

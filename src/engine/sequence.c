@@ -77,7 +77,12 @@ static hn_status fail_full(const hn_sequence *s, int n, hn_error *err) {
     size_t fit = hn_kv_pool_left(kv) * HN_KV_BLOCK + slack;
     size_t limit_mib = s->engine->kv_max_bytes >> 20;
     if (fit >= (size_t)n) return hn_fail_memory(err, kv->per_slab * kv->block_bytes);
-    return hn_fail(err, HN_ERR_MEMORY, "KV cache", "raise the cache's limit, or run fewer or shorter sequences at once",
+    const char *hint =
+        s->engine->attention.kv_type == HN_KV_Q8_0
+            ? "raise the cache's limit, or run fewer or shorter sequences at once"
+            : "raise the cache's limit, store it as q8_0 (--kv q8_0), or run fewer or shorter sequences at "
+              "once";
+    return hn_fail(err, HN_ERR_MEMORY, "KV cache", hint,
                    "the cache of %zu MiB is full: %zu more tokens fit this sequence, %d are wanted", limit_mib, fit, n);
 }
 

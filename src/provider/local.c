@@ -447,6 +447,7 @@ static hn_status open_parts(hn_local *p, const char *path, const hn_local_option
     HN_TRY(hn_model_open(path, HN_MODEL_IDS_ONLY, &p->model, err));
     hn_engine_options engine = {.n_threads = o->n_threads,
                                 .pack = o->low_memory ? HN_PACK_LOW : HN_PACK_KEEP,
+                                .kv_type = o->kv_type,
                                 .context = o->context,
                                 .kv_max_bytes = o->kv_max_bytes ? o->kv_max_bytes : quarter_of_memory()};
     HN_TRY(hn_engine_create(p->model, &engine, &p->engine, err));

@@ -127,6 +127,7 @@ void hn_provider_close(hn_provider *p);
 typedef struct hn_local_options {
     int n_threads;       /* 0: one per CPU */
     bool low_memory;     /* --memory low */
+    hn_kv_type kv_type;  /* --kv: HN_KV_F16 (the default) or HN_KV_Q8_0 */
     int context;         /* 0: the model's */
     size_t kv_max_bytes; /* 0: a quarter of the machine's memory */
     int max_batch;       /* sequences in flight; 0: chosen */

@@ -118,3 +118,13 @@ kill -INT $child
 wait $child
 [ $? = 130 ] || fail "Ctrl-C did not end it with 130"
 [ -s "$tmp/stdout" ] || fail "what was said is gone"
+
+# a cache of 8-bit integers: another numeric path, nearly the same answer; a context that does not fit is refused
+expect_status 0 complete -m "$MODEL" --raw "The capital of France is" --max-tokens 4 --temperature 0 --kv q8_0 --json
+expect_json "'Paris' in r['text']"
+expect_status 0 bench -m "$MODEL" --kv q8_0 --prompts 32 --streams 1 --seconds 0 --json
+expect_json "'kv-q8_0' in r['numeric_path']"
+expect_status 2 complete -m "$MODEL" --raw a --kv q4_0
+expect_json_error out_of_memory 6 complete -m "$MODEL" --raw a --context 2048 --kv-memory 20
+expect_json "'takes 47.2 MB' in r['error']['message'] and ': 864 tokens fit' in r['error']['message'] and '--kv q8_0): 1632 fit' in r['error']['hint']"
+expect_status 0 complete -m "$MODEL" --raw a --context 1632 --kv q8_0 --kv-memory 20 --max-tokens 1

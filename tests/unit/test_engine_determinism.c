@@ -250,6 +250,20 @@ static void check_engine(hn_engine *e, const request *r) {
     check_one_by_one(e, r);
 }
 
+/* A cache of 8-bit integers keeps the same promises. */
+static void check_q8_cache(const hn_model *m, const char *isa, int n) {
+    hn_error err = {0};
+    hn_engine *e;
+    hn_engine_options options = {.n_threads = 2, .isa = isa, .kv_type = HN_KV_Q8_0};
+    hn_test_ok(hn_engine_create(m, &options, &e, &err), &err);
+    assert_non_null(strstr(hn_engine_numeric_path(e), "kv-q8_0"));
+    request r = make_request(e, n, 5);
+    check_engine(e, &r);
+    print_message("%s: the same bits in every way\n", hn_engine_numeric_path(e));
+    free_request(&r);
+    hn_engine_free(e);
+}
+
 static void check_model(const char *path, bool only_ref, const int *lengths, int n_lengths) {
     hn_model *m = hn_test_model_open(path, 0);
     for (int i = 0; hn_kernels_available(i); i++) {
@@ -271,6 +285,7 @@ static void check_model(const char *path, bool only_ref, const int *lengths, int
             if (k == 1 && is_last) check_engine(low, &r);
             free_request(&r);
         }
+        if (is_last || getenv("HONE_TEST_FULL") || n_lengths > 3) check_q8_cache(m, isa, lengths[n_lengths - 1]);
         print_message("%s: the same bits in every way\n", hn_engine_numeric_path(two));
         hn_engine_free(one);
         hn_engine_free(two);

@@ -249,11 +249,50 @@ static void low_memory_stays_low(void **state) {
     hn_model_close(m);
 }
 
+/* A context that the cache's memory does not hold is refused with the number of tokens that fit. */
+static void a_context_beyond_memory_is_refused(void **state) {
+    (void)state;
+    char path[HN_PATH_MAX], fit[40], q8_fit[40];
+    if (!hn_test_shared("goldens/tiny/llama/model.gguf", path)) skip();
+    hn_model *m = hn_test_model_open(path, 0);
+    const hn_shape *s = hn_model_shape(m);
+    hn_engine *e;
+    hn_error err = {0};
+    hn_engine_options o = {.n_threads = 1, .isa = "ref", .kv_type = HN_KV_F32};
+    size_t layer = 2 * HN_KV_BLOCK * hn_kv_row_bytes(HN_KV_F32, s->n_kv_heads, s->head_size),
+           q8_layer = 2 * HN_KV_BLOCK * hn_kv_row_bytes(HN_KV_Q8_0, s->n_kv_heads, s->head_size);
+    o.kv_max_bytes = 2 * layer * (size_t)s->n_layers + 100;
+    o.context = 2 * HN_KV_BLOCK + 1;
+    assert_int_equal(hn_engine_create(m, &o, &e, &err), HN_ERR_MEMORY);
+    assert_null(e);
+    snprintf(fit, sizeof fit, ": %d tokens fit", 2 * HN_KV_BLOCK);
+    snprintf(q8_fit, sizeof q8_fit, "--kv q8_0): %zu fit",
+             o.kv_max_bytes / (q8_layer * (size_t)s->n_layers) * HN_KV_BLOCK);
+    assert_non_null(strstr(err.message, fit));
+    assert_non_null(strstr(err.message, "a context of 65 tokens takes "));
+    assert_non_null(strstr(err.hint, q8_fit));
+    o.context = 2 * HN_KV_BLOCK;
+    hn_test_ok(hn_engine_create(m, &o, &e, &err), &err);
+    hn_engine_free(e);
+    o.context = 2 * HN_KV_BLOCK + 1;
+    o.kv_type = HN_KV_Q8_0;
+    hn_test_ok(hn_engine_create(m, &o, &e, &err), &err);
+    hn_engine_free(e);
+    o.kv_max_bytes = q8_layer * (size_t)s->n_layers;
+    assert_int_equal(hn_engine_create(m, &o, &e, &err), HN_ERR_MEMORY);
+    assert_null(strstr(err.hint, "q8_0"));
+    hn_model_close(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(low_memory_stays_low),   cmocka_unit_test(every_failing_allocation_is_a_status),
-        cmocka_unit_test(opening_a_model_too),    cmocka_unit_test(a_full_cache_says_how_much_fits),
-        cmocka_unit_test(the_context_is_a_limit), cmocka_unit_test(bad_items_are_refused),
+        cmocka_unit_test(a_context_beyond_memory_is_refused),
+        cmocka_unit_test(low_memory_stays_low),
+        cmocka_unit_test(every_failing_allocation_is_a_status),
+        cmocka_unit_test(opening_a_model_too),
+        cmocka_unit_test(a_full_cache_says_how_much_fits),
+        cmocka_unit_test(the_context_is_a_limit),
+        cmocka_unit_test(bad_items_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

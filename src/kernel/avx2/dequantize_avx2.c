@@ -1,5 +1,5 @@
-/* Dequantisation and packing with AVX2 of the formats that models are mostly kept in; the rest is the reference's.
- * Exact for the reasons given in avx512/dequantize_avx512.c. */
+/* Dequantisation and packing with AVX2; f32, a copy, is the reference's. Exact for the reasons given in
+ * avx512/dequantize_avx512.c and simd/k_quants_x86.h. */
 #include "kernel/avx2/avx2.h"
 
 #include "kernel/ref/ref.h"
@@ -16,7 +16,7 @@ static float f16_at(const byte *p) {
 }
 
 /* 16 quants in bytes; y (16) = q d + m, as one product and one sum that needs no rounding before it. */
-static void store_scaled(float *y, __m128i q, float d, float m) {
+static void scaled_16(float *y, __m128i q, float d, float m) {
     __m256 scale = _mm256_set1_ps(d), minimum = _mm256_set1_ps(m);
     __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(q)),
            b = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(q, 8)));
@@ -25,11 +25,13 @@ static void store_scaled(float *y, __m128i q, float d, float m) {
 }
 
 /* 16 quants in signed bytes; y (16) = q d */
-static void store_products(float *y, __m128i q, float d) {
+static void products_16(float *y, __m128i q, float d) {
     __m256 scale = _mm256_set1_ps(d);
     _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)), scale));
     _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8))), scale));
 }
+
+#include "kernel/simd/k_quants_x86.h"
 
 static void nibbles(__m128i *low, __m128i *high, const byte *qs) {
     __m128i q = _mm_loadu_si128((const __m128i *)qs), mask = _mm_set1_epi8(15);
@@ -55,36 +57,36 @@ static void fifth_bits(__m128i *low, __m128i *high, const byte *at) {
 static void q4_0(float *y, const byte *b) {
     __m128i low, high, eight = _mm_set1_epi8(8);
     nibbles(&low, &high, b + 2);
-    store_products(y, _mm_sub_epi8(low, eight), f16_at(b));
-    store_products(y + 16, _mm_sub_epi8(high, eight), f16_at(b));
+    products_16(y, _mm_sub_epi8(low, eight), f16_at(b));
+    products_16(y + 16, _mm_sub_epi8(high, eight), f16_at(b));
 }
 
 static void q4_1(float *y, const byte *b) {
     __m128i low, high;
     nibbles(&low, &high, b + 4);
-    store_scaled(y, low, f16_at(b), f16_at(b + 2));
-    store_scaled(y + 16, high, f16_at(b), f16_at(b + 2));
+    scaled_16(y, low, f16_at(b), f16_at(b + 2));
+    scaled_16(y + 16, high, f16_at(b), f16_at(b + 2));
 }
 
 static void q5_0(float *y, const byte *b) {
     __m128i low, high, sixteen = _mm_set1_epi8(16);
     nibbles(&low, &high, b + 6);
     fifth_bits(&low, &high, b + 2);
-    store_products(y, _mm_sub_epi8(low, sixteen), f16_at(b));
-    store_products(y + 16, _mm_sub_epi8(high, sixteen), f16_at(b));
+    products_16(y, _mm_sub_epi8(low, sixteen), f16_at(b));
+    products_16(y + 16, _mm_sub_epi8(high, sixteen), f16_at(b));
 }
 
 static void q5_1(float *y, const byte *b) {
     __m128i low, high;
     nibbles(&low, &high, b + 8);
     fifth_bits(&low, &high, b + 4);
-    store_scaled(y, low, f16_at(b), f16_at(b + 2));
-    store_scaled(y + 16, high, f16_at(b), f16_at(b + 2));
+    scaled_16(y, low, f16_at(b), f16_at(b + 2));
+    scaled_16(y + 16, high, f16_at(b), f16_at(b + 2));
 }
 
 static void q8_0(float *y, const byte *b) {
-    store_products(y, _mm_loadu_si128((const __m128i *)(b + 2)), f16_at(b));
-    store_products(y + 16, _mm_loadu_si128((const __m128i *)(b + 18)), f16_at(b));
+    products_16(y, _mm_loadu_si128((const __m128i *)(b + 2)), f16_at(b));
+    products_16(y + 16, _mm_loadu_si128((const __m128i *)(b + 18)), f16_at(b));
 }
 
 static void plain_f16(float *dst, const uint16_t *src, size_t n) {
@@ -104,6 +106,8 @@ static void plain_bf16(float *dst, const uint16_t *src, size_t n) {
 
 #define FOR_BLOCKS(block, bytes)                                                                                       \
     for (size_t i = 0; i < n / 32; i++) block(dst + 32 * i, (const byte *)src + (bytes)*i)
+#define FOR_K_BLOCKS(block, bytes)                                                                                     \
+    for (size_t i = 0; i < n / 256; i++) block(dst + 256 * i, (const byte *)src + (bytes)*i)
 
 void hn_avx2_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n) {
     switch (dtype) {
@@ -114,6 +118,11 @@ void hn_avx2_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n) {
     case HN_DTYPE_Q5_0: FOR_BLOCKS(q5_0, 22); break;
     case HN_DTYPE_Q5_1: FOR_BLOCKS(q5_1, 24); break;
     case HN_DTYPE_Q8_0: FOR_BLOCKS(q8_0, 34); break;
+    case HN_DTYPE_Q2_K: FOR_K_BLOCKS(q2_k, 84); break;
+    case HN_DTYPE_Q3_K: FOR_K_BLOCKS(q3_k, 110); break;
+    case HN_DTYPE_Q4_K: FOR_K_BLOCKS(q4_k, 144); break;
+    case HN_DTYPE_Q5_K: FOR_K_BLOCKS(q5_k, 176); break;
+    case HN_DTYPE_Q6_K: FOR_K_BLOCKS(q6_k, 210); break;
     default: hn_ref_dequantize(dst, src, dtype, n);
     }
 }

@@ -1,5 +1,4 @@
-/* Dequantisation with AVX-512 of the formats that models are mostly kept in; the rest is the reference's. Exact like
- * the reference: a scale has 11 bits and a quant at most 8, so scale * quant needs no rounding and one fused
+/* Dequantisation with AVX-512; f32, a copy, is the reference's. Exact like the reference: a scale has 11 bits and a quant at most 8, so scale * quant needs no rounding and one fused
  * multiply-add gives the bits of a product and a sum. */
 #include "kernel/avx512/avx512.h"
 
@@ -15,6 +14,18 @@ static float f16_at(const byte *p) {
     memcpy(&bits, p, sizeof bits);
     return _cvtsh_ss(bits);
 }
+
+/* 16 quants in signed bytes: y (16) = q scale + minimum, and q scale */
+static void scaled_16(float *y, __m128i q, float scale, float minimum) {
+    __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q));
+    _mm512_storeu_ps(y, _mm512_fmadd_ps(x, _mm512_set1_ps(scale), _mm512_set1_ps(minimum)));
+}
+
+static void products_16(float *y, __m128i q, float scale) {
+    _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q)), _mm512_set1_ps(scale)));
+}
+
+#include "kernel/simd/k_quants_x86.h"
 
 /* 16 bytes, each with two quants of four bits, into the values of the low and the high nibbles. */
 static void nibbles(__m512i *low, __m512i *high, const byte *qs) {
@@ -99,6 +110,8 @@ static void plain_bf16(float *dst, const uint16_t *src, size_t n) {
 
 #define FOR_BLOCKS(block, bytes)                                                                                       \
     for (size_t i = 0; i < n / 32; i++) block(dst + 32 * i, (const byte *)src + (bytes)*i)
+#define FOR_K_BLOCKS(block, bytes)                                                                                     \
+    for (size_t i = 0; i < n / 256; i++) block(dst + 256 * i, (const byte *)src + (bytes)*i)
 
 void hn_avx512_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n) {
     switch (dtype) {
@@ -109,6 +122,11 @@ void hn_avx512_dequantize(float *dst, const void *src, hn_dtype dtype, size_t n)
     case HN_DTYPE_Q5_0: FOR_BLOCKS(q5_0, 22); break;
     case HN_DTYPE_Q5_1: FOR_BLOCKS(q5_1, 24); break;
     case HN_DTYPE_Q8_0: FOR_BLOCKS(q8_0, 34); break;
+    case HN_DTYPE_Q2_K: FOR_K_BLOCKS(q2_k, 84); break;
+    case HN_DTYPE_Q3_K: FOR_K_BLOCKS(q3_k, 110); break;
+    case HN_DTYPE_Q4_K: FOR_K_BLOCKS(q4_k, 144); break;
+    case HN_DTYPE_Q5_K: FOR_K_BLOCKS(q5_k, 176); break;
+    case HN_DTYPE_Q6_K: FOR_K_BLOCKS(q6_k, 210); break;
     default: hn_ref_dequantize(dst, src, dtype, n);
     }
 }

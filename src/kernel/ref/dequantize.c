@@ -11,6 +11,7 @@
  *     Q4_K  d m:f16 scales[12] qs[128]    8 groups of 32 with scale and minimum of 6 bits
  *     Q5_K  d m:f16 scales[12] qh[32] qs[128]
  *     Q6_K  ql[128] qh[64] scales[16]:i8 d:f16   16 groups of 16; (q - 32) scale d */
+#include "kernel/k_scales.h"
 #include "kernel/ref/ref.h"
 
 #include <string.h>
@@ -74,33 +75,15 @@ static void q2_k(float *y, const byte *b) {
     }
 }
 
-/* Scale `group` of 16: the low four bits are nibbles of bytes 0..7, the high two are in bytes 8..11. */
-static int q3_k_scale(const byte *s, int group) {
-    int low = group < 8 ? s[group] & 15 : s[group - 8] >> 4;
-    return (low | (s[8 + group % 4] >> group / 4 * 2 & 3) << 4) - 32;
-}
-
 static void q3_k(float *y, const byte *b) {
     const byte *hmask = b, *qs = b + 32;
     float d = f16_at(b + 108);
     for (int group = 0; group < 16; group++) {
         const byte *q = qs + group / 8 * 32 + group % 2 * 16, *h = hmask + group % 2 * 16;
         int shift = group / 2 % 4 * 2, bit = group / 2;
-        float scale = d * (float)q3_k_scale(b + 96, group);
+        float scale = d * (float)hn_k_scale_q3(b + 96, group);
         for (int i = 0; i < 16; i++)
             y[16 * group + i] = scale * (float)((q[i] >> shift & 3) - (h[i] >> bit & 1 ? 0 : 4));
-    }
-}
-
-/* Scale and minimum of group 0..7: groups 0..3 have theirs in the low six bits of bytes 0..3 and 4..7; of groups 4..7
- * the low four bits share a byte of 8..11 and the high two are on top of the others'. */
-static void six_bit_pair(const byte *s, int group, int *scale, int *minimum) {
-    if (group < 4) {
-        *scale = s[group] & 63;
-        *minimum = s[group + 4] & 63;
-    } else {
-        *scale = (s[group + 4] & 15) | (s[group - 4] >> 6) << 4;
-        *minimum = (s[group + 4] >> 4) | (s[group] >> 6) << 4;
     }
 }
 
@@ -108,7 +91,7 @@ static void q4_k(float *y, const byte *b) {
     float d = f16_at(b), dmin = f16_at(b + 2);
     for (int group = 0; group < 8; group++) {
         int scale, minimum, shift = group % 2 * 4;
-        six_bit_pair(b + 4, group, &scale, &minimum);
+        hn_k_scale_pair(b + 4, group, &scale, &minimum);
         const byte *q = b + 16 + group / 2 * 32;
         float ds = d * (float)scale, m = dmin * (float)minimum;
         for (int i = 0; i < 32; i++) y[32 * group + i] = ds * (float)(q[i] >> shift & 15) - m;
@@ -120,7 +103,7 @@ static void q5_k(float *y, const byte *b) {
     float d = f16_at(b), dmin = f16_at(b + 2);
     for (int group = 0; group < 8; group++) {
         int scale, minimum, shift = group % 2 * 4;
-        six_bit_pair(b + 4, group, &scale, &minimum);
+        hn_k_scale_pair(b + 4, group, &scale, &minimum);
         const byte *q = b + 48 + group / 2 * 32;
         float ds = d * (float)scale, m = dmin * (float)minimum;
         for (int i = 0; i < 32; i++)

@@ -10,6 +10,11 @@
  *
  * A quant times its scale needs no rounding in f32: 7 and 11 bits.
  *
+ * What is quantised is the head turned by a Hadamard matrix (see hn_kv_turn): keys and values have a few dimensions far
+ * larger than the rest, which alone would set the scale of all. Turned, each number is a sum of all with signs, and of
+ * like size. The product of two turned vectors is that of the vectors (times the size of the matrix), so queries are
+ * turned too, and the sums of values turned back, once per row.
+ *
  *     hn_kv_q8_quantise(quants, 1, scales, 1, x, HS);
  *     char *head = block + h * 32 * hn_kv_head_bytes(HN_KV_Q8_0, HS);
  *
@@ -22,7 +27,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { HN_KV_GROUP = 32 };
+enum { HN_KV_GROUP = 32, HN_KV_HEAD_MAX = 1024 /* what models may have; see model/shape.c */ };
 
 static inline int hn_kv_groups(int HS) { return (HS + HN_KV_GROUP - 1) / HN_KV_GROUP; }
 
@@ -35,6 +40,30 @@ static inline size_t hn_kv_head_bytes(hn_kv_type type, int HS) {
     }
     return (size_t)HS * 2;
 }
+
+/* Numbers that are turned together: the largest power of two that divides HS. */
+static inline int hn_kv_turned(int HS) { return HS & -HS; }
+
+/* Turns x (HS) in place: each part of hn_kv_turned(HS) numbers times the Hadamard matrix of that size (entries 1 and
+ * -1), by sums and differences. Turning twice multiplies by the size. */
+static inline void hn_kv_turn(float *x, int HS) {
+    int size = hn_kv_turned(HS);
+    for (int half = 1; half < size; half *= 2)
+        for (int from = 0; from < HS; from += 2 * half)
+            for (int i = from; i < from + half; i++) {
+                float a = x[i], b = x[i + half];
+                x[i] = a + b;
+                x[i + half] = a - b;
+            }
+}
+
+/* A query (HS) for a cache that holds turned keys; a sum of turned values (HS) as that of the values. */
+static inline void hn_kv_turn_query(float *q, int HS) {
+    float factor = 1.0f / (float)hn_kv_turned(HS); /* a power of two: exact */
+    hn_kv_turn(q, HS);
+    for (int i = 0; i < HS; i++) q[i] *= factor;
+}
+static inline void hn_kv_turn_back(float *out, int HS) { hn_kv_turn_query(out, HS); }
 
 /* One group of n values; its scale as stored. NaN and infinities make the scale NaN or infinite, and zeros of the
  * quants: read again, they are NaN. */
@@ -57,14 +86,17 @@ static inline uint16_t hn_kv_q8_group(int8_t *quants, const float *x, int n) {
     return stored;
 }
 
-/* The head x (HS): quant i goes to quants[i * stride], the scale of group g to scales[g * scale_stride] (f16, at any
- * alignment). */
+/* The head x (HS), turned: quant i goes to quants[i * stride], the scale of group g to scales[g * scale_stride] (f16, at
+ * any alignment). HS is at most HN_KV_HEAD_MAX. */
 static inline void hn_kv_q8_quantise(void *quants, size_t stride, void *scales, size_t scale_stride, const float *x,
                                      int HS) {
+    float turned[HN_KV_HEAD_MAX];
+    memcpy(turned, x, (size_t)HS * sizeof *x);
+    hn_kv_turn(turned, HS);
     for (int g = 0; g * HN_KV_GROUP < HS; g++) {
         int8_t some[HN_KV_GROUP];
         int from = g * HN_KV_GROUP, n = HS - from < HN_KV_GROUP ? HS - from : HN_KV_GROUP;
-        uint16_t scale = hn_kv_q8_group(some, x + from, n);
+        uint16_t scale = hn_kv_q8_group(some, turned + from, n);
         memcpy((char *)scales + (size_t)g * scale_stride * 2, &scale, sizeof scale);
         for (int i = 0; i < n; i++) ((int8_t *)quants)[(size_t)(from + i) * stride] = some[i];
     }

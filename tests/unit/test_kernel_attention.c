@@ -24,7 +24,8 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 /* One sequence: queries, keys and values of all positions, and its blocks. Slots never written hold NaN. */
 typedef struct sequence {
     hn_attention_shape s;
-    float *q, *k, *v; /* (POSITIONS, NH, HS), (POSITIONS, KV, HS) */
+    float *q, *k, *v;            /* (POSITIONS, NH, HS), (POSITIONS, KV, HS) */
+    double *k_stored, *v_stored; /* as the cache keeps them */
     void *k_blocks[BLOCKS], *v_blocks[BLOCKS];
 } sequence;
 
@@ -34,12 +35,54 @@ static size_t kv_row_bytes(const hn_attention_shape *s) {
     return hn_kv_row_bytes(s->kv_type, s->n_kv_heads, s->head_size);
 }
 
+/* x (n) times the Hadamard matrix of size n, by definition. */
+static void hadamard(double *x, int n) {
+    double y[128] = {0};
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) y[i] += __builtin_parity((unsigned)(i & j)) ? -x[j] : x[j];
+    memcpy(x, y, (size_t)n * sizeof *x);
+}
+
+/* n values in groups of 32 as 8-bit integers and back. */
+static void round_groups(double *x, int n) {
+    for (int from = 0; from < n; from += 32) {
+        int end = from + 32 < n ? from + 32 : n;
+        double most = 0;
+        for (int j = from; j < end; j++) most = fmax(most, fabs(x[j]));
+        float scale = hn_f16_to_f32(hn_f32_to_f16((float)most / 127));
+        for (int j = from; j < end; j++)
+            x[j] = scale > 0 ? fmax(-127, fmin(127, (double)rintf((float)x[j] * (1 / scale)))) * (double)scale : 0;
+    }
+}
+
+/* A position's head (HS) as the cache keeps it. */
+static void stored_head(double *to, const float *head, const hn_attention_shape *s) {
+    int HS = s->head_size, size = HS & -HS;
+    for (int i = 0; i < HS; i++)
+        to[i] = s->kv_type == HN_KV_F16 ? (double)hn_f16_to_f32(hn_f32_to_f16(head[i])) : (double)head[i];
+    if (s->kv_type != HN_KV_Q8_0) return;
+    for (int i = 0; i < HS; i += size) hadamard(to + i, size);
+    for (int i = 0; i < HS; i++) to[i] = (double)(float)to[i];
+    round_groups(to, HS);
+    for (int i = 0; i < HS; i += size) hadamard(to + i, size);
+    for (int i = 0; i < HS; i++) to[i] /= size;
+}
+
 static sequence sequence_create(const hn_kernels *k, const hn_attention_shape *shape, int n_stored) {
     sequence q = {.s = *shape};
     size_t nq = POSITIONS * q_row(shape), nk = POSITIONS * kv_row(shape), block = HN_KV_BLOCK * kv_row_bytes(shape);
     q.q = hn_alloc(nq * sizeof(float)), q.k = hn_alloc(nk * sizeof(float)), q.v = hn_alloc(nk * sizeof(float));
     random_fill(q.q, nq, 21), random_fill(q.k, nk, 22), random_fill(q.v, nk, 23);
     for (size_t i = 0; i < nq; i++) q.q[i] *= 6; /* sharp enough that the running maximum moves */
+    for (size_t i = 0; i < nk && shape->kv_type == HN_KV_Q8_0; i++) { /* so that turning is exact in f32 */
+        q.k[i] = rintf(q.k[i] * 4096) / 4096;
+        q.v[i] = rintf(q.v[i] * 4096) / 4096;
+    }
+    q.k_stored = hn_alloc(nk * sizeof(double)), q.v_stored = hn_alloc(nk * sizeof(double));
+    for (size_t i = 0; i < nk; i += (size_t)shape->head_size) {
+        stored_head(q.k_stored + i, q.k + i, shape);
+        stored_head(q.v_stored + i, q.v + i, shape);
+    }
     for (int b = 0; b < BLOCKS; b++) {
         q.k_blocks[b] = hn_alloc(block), q.v_blocks[b] = hn_alloc(block);
         memset(q.k_blocks[b], 0xFF, block), memset(q.v_blocks[b], 0xFF, block);
@@ -53,7 +96,7 @@ static sequence sequence_create(const hn_kernels *k, const hn_attention_shape *s
 
 static void sequence_free(sequence *q) {
     for (int b = 0; b < BLOCKS; b++) hn_free(q->k_blocks[b]), hn_free(q->v_blocks[b]);
-    hn_free(q->q), hn_free(q->k), hn_free(q->v);
+    hn_free(q->q), hn_free(q->k), hn_free(q->v), hn_free(q->k_stored), hn_free(q->v_stored);
 }
 
 static hn_attention_run run_of(const sequence *q, float *out, int first, int n_rows) {
@@ -74,18 +117,6 @@ static void attend(const hn_kernels *k, hn_pool *pool, const hn_attention_run *r
     hn_free(scratch);
 }
 
-/* Value i of a position's head (HS) as the cache keeps it. */
-static double stored(const float *head, size_t i, const hn_attention_shape *s) {
-    if (s->kv_type == HN_KV_F32) return (double)head[i];
-    if (s->kv_type == HN_KV_F16) return (double)hn_f16_to_f32(hn_f32_to_f16(head[i]));
-    size_t from = i / 32 * 32, end = from + 32 < (size_t)s->head_size ? from + 32 : (size_t)s->head_size;
-    float most = 0;
-    for (size_t j = from; j < end; j++) most = fmaxf(most, fabsf(head[j]));
-    double scale = (double)hn_f16_to_f32(hn_f32_to_f16(most / 127));
-    double quant = scale > 0 ? (double)rintf(head[i] * (1 / (float)scale)) : 0;
-    return fmax(-127, fmin(127, quant)) * scale;
-}
-
 /* out (HS) of one head of the row at `position`, by definition. */
 static void softmax_f64(double *out, const sequence *q, int position, int head) {
     const hn_attention_shape *s = &q->s;
@@ -94,7 +125,7 @@ static void softmax_f64(double *out, const sequence *q, int position, int head) 
     double score[POSITIONS], largest = -INFINITY, sum = 0;
     for (int p = 0; p <= position; p++) {
         score[p] = 0;
-        for (size_t i = 0; i < HS; i++) score[p] += (double)query[i] * stored(q->k + (size_t)p * kv_row(s) + kv, i, s);
+        for (size_t i = 0; i < HS; i++) score[p] += (double)query[i] * q->k_stored[(size_t)p * kv_row(s) + kv + i];
         score[p] *= (double)s->scale;
         largest = fmax(largest, score[p]);
     }
@@ -102,7 +133,7 @@ static void softmax_f64(double *out, const sequence *q, int position, int head) 
     for (int p = 0; p <= position; p++) {
         double weight = exp(score[p] - largest);
         sum += weight;
-        for (size_t i = 0; i < HS; i++) out[i] += weight * stored(q->v + (size_t)p * kv_row(s) + kv, i, s);
+        for (size_t i = 0; i < HS; i++) out[i] += weight * q->v_stored[(size_t)p * kv_row(s) + kv + i];
     }
     for (size_t i = 0; i < HS; i++) out[i] /= sum;
 }

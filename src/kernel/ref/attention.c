@@ -100,6 +100,12 @@ static void attend(float *out, const float *q, const hn_attention_run *run, cons
     int n_seen = run->slots ? run->first + run->slot_start[t + 1] - run->slot_start[t] : run->first + t + 1;
     float largest = -INFINITY, sum = 0;
     memset(out, 0, (size_t)HS * sizeof *out);
+    if (s->kv_type == HN_KV_Q8_0) {
+        float *turned = scratch + 2 * BLOCK * (size_t)HS;
+        memcpy(turned, q, (size_t)HS * sizeof *q);
+        hn_kv_turn_query(turned, HS);
+        q = turned;
+    }
     for (int b = 0; b * BLOCK < n_seen; b++) {
         float score[BLOCK] = {0};
         int n = n_seen - b * BLOCK < BLOCK ? n_seen - b * BLOCK : BLOCK;
@@ -122,10 +128,11 @@ static void attend(float *out, const float *q, const hn_attention_run *run, cons
         }
     }
     for (int i = 0; i < HS; i++) out[i] /= sum;
+    if (s->kv_type == HN_KV_Q8_0) hn_kv_turn_back(out, HS);
 }
 
 size_t hn_ref_attention_thread_bytes(const hn_attention_shape *shape) {
-    return 2 * BLOCK * (size_t)shape->head_size * sizeof(float);
+    return (2 * BLOCK + 1) * (size_t)shape->head_size * sizeof(float);
 }
 
 void hn_ref_attention(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,

@@ -386,6 +386,7 @@ static void attend_tile(tile *t) {
         const float *from =
             t->run->q + (size_t)(t->row + q / t->n_heads) * q_stride + (size_t)((t->head + q % t->n_heads) * t->HS);
         for (int i = 0; i < t->HS; i++) t->q[q * t->HS + i] = from[i] * s->scale;
+        if (s->kv_type == HN_KV_Q8_0) hn_kv_turn_query(t->q + q * t->HS, t->HS);
         memset(t->sums + q * t->HSp, 0, (size_t)t->HSp * sizeof(float));
         memset(t->weights + q * W, 0, W * sizeof(float));
         t->largest[q] = -INFINITY;
@@ -411,6 +412,7 @@ static void attend_tile(tile *t) {
             else
                 vf_store_n(out + i, x, t->HS - i);
         }
+        if (s->kv_type == HN_KV_Q8_0) hn_kv_turn_back(out, t->HS);
     }
 }
 

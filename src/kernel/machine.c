@@ -60,20 +60,19 @@ __attribute__((target("avx512f"))) static void peak_avx512(void *arg, int thread
     ((job *)arg)->thread_sums[thread * 8] = (uint64_t)_mm512_cvtss_f32(sum[0]);
 }
 
-/* 16-bit integer products: the fastest of this set's, twice the f32 ones. */
+/* 16-bit integer products: the fastest of this set's, nearly twice the f32 ones. Written as instructions, since a
+ * compiler lets the sums leave the registers. */
+#define PRODUCT(sum) "vpmaddwd %%ymm13, %%ymm13, %%ymm12\n\tvpaddd %%ymm12, %%ymm" #sum ", %%ymm" #sum "\n\t"
 __attribute__((target("avx2"))) static void peak_avx2(void *arg, int thread, int n_threads) {
     (void)n_threads;
-    __m256i sum[SUMS], x = _mm256_set1_epi16(1);
-    for (int i = 0; i < SUMS; i++) sum[i] = _mm256_setzero_si256();
-    for (int n = 0; n < LOOPS; n++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < SUMS; i++) {
-            __asm__ volatile("" : "+x"(x));
-            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(x, x));
-        }
-    }
-    for (int i = 1; i < SUMS; i++) sum[0] = _mm256_add_epi32(sum[0], sum[i]);
-    ((job *)arg)->thread_sums[thread * 8] = (uint64_t)_mm256_extract_epi32(sum[0], 0);
+    for (int n = 0; n < LOOPS; n++)
+        __asm__ volatile(PRODUCT(0) PRODUCT(1) PRODUCT(2) PRODUCT(3) PRODUCT(4) PRODUCT(5) PRODUCT(6) PRODUCT(7)
+                             PRODUCT(8) PRODUCT(9) PRODUCT(10) PRODUCT(11)
+                         :
+                         :
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13");
+    ((job *)arg)->thread_sums[thread * 8] = 0; /* the products of whatever stood there: their time is all the same */
 }
 #elif defined(__aarch64__)
 static void peak_neon(void *arg, int thread, int n_threads) {

@@ -130,7 +130,22 @@ static void the_fast_path_stays_near_f32(void **state) {
     hn_model_close(m);
 }
 
+/* The cache of 8-bit integers is an option; on this file it stays within the same limits. */
+static void a_cache_of_bytes_too(void **state) {
+    (void)state;
+    char path[HN_PATH_MAX];
+    hn_error err = {0};
+    hn_engine *e;
+    if (!hn_test_shared("goldens/smollm2/logits.jsonl", path) || !hn_test_big_model(path)) skip();
+    hn_model *m = hn_test_model_open(path, 0);
+    hn_test_ok(hn_engine_create(m, &(hn_engine_options){.n_threads = 2, .kv_type = HN_KV_Q8_0}, &e, &err), &err);
+    check_rms(e);
+    hn_engine_free(e);
+    hn_model_close(m);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_fast_path_stays_near_f32)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_fast_path_stays_near_f32),
+                                       cmocka_unit_test(a_cache_of_bytes_too)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

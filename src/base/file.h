@@ -20,6 +20,8 @@ hn_status hn_file_read(const char *path, size_t max_bytes, char **bytes, size_t 
 /* A whole file or none: under another name first, then renamed. A device or a pipe is written to as it is. */
 hn_status hn_file_write_atomic(const char *path, const void *bytes, size_t n, hn_error *err) HN_MUST_CHECK;
 bool hn_file_exists(const char *path);
+/* Both are there, and are one file. */
+bool hn_file_is_same(const char *path, const char *other);
 bool hn_file_is_dir(const char *path);
 int64_t hn_file_size(const char *path); /* bytes; -1: not a readable file */
 /* The folder and all above it; fine where it exists. */

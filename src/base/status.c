@@ -60,6 +60,11 @@ hn_status hn_fail_errno(hn_error *err, int errno_value, const char *where, const
         return hn_fail(err, HN_ERR_DISK_FULL, where, "free some space and run the same command again", "%s: %s", doing,
                        shown);
     case ENOENT: return hn_fail(err, HN_ERR_NOT_FOUND, where, "check the path", "%s: %s", doing, shown);
+    case EISDIR: return hn_fail(err, HN_ERR_INPUT, where, "name a file in it", "%s: this is a folder", doing);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return hn_fail(err, HN_ERR_IO, where, "check who owns it and its permissions (ls -l)", "%s: %s", doing, shown);
     case ENOMEM: return hn_fail(err, HN_ERR_MEMORY, where, NULL, "%s: %s", doing, shown);
     case EINTR: return hn_fail(err, HN_ERR_INTERRUPTED, where, NULL, "%s: %s", doing, shown);
     default: return hn_fail(err, HN_ERR_IO, where, NULL, "%s: %s", doing, shown);

@@ -35,7 +35,10 @@ typedef struct evaluations {
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
+/* A prompt that is named twice (1-vague, prompts/1-vague.yaml, its folder) is run once. */
 static hn_status add_path(evaluations *e, const char *path, hn_error *err) {
+    for (size_t i = 0; i < e->n; i++)
+        if (hn_file_is_same(e->paths[i], path)) return HN_OK;
     if (e->n == PROMPTS_MAX)
         return hn_fail(err, HN_ERR_LIMIT, path, "name fewer prompts", "more than %d prompts", PROMPTS_MAX);
     e->paths[e->n] = hn_arena_strdup(e->cli->arena, path);

@@ -43,8 +43,8 @@ static hn_status print_table(hn_cli *cli, hn_run *const *runs, size_t n, hn_erro
         hn_table_cell(t, "%s", r->spec.split ? r->spec.split : "");
         hn_table_cell(t, "%lld", (long long)r->spec.n_cases);
         hn_table_cell(t, "%s", hn_cli_percent(accuracy, text));
-        if (done)
-            hn_table_cell(t, "done");
+        if (done || strcmp(r->state, "failed") == 0)
+            hn_table_cell(t, "%s", r->state);
         else
             hn_table_cell(t, "%lld of %lld", (long long)r->n_done, (long long)r->spec.n_cases);
         hn_table_cell(t, "%s", r->tags);
@@ -62,11 +62,11 @@ static hn_status print_json(hn_cli *cli, hn_run *const *runs, size_t n, hn_error
         json_t *summary;
         accuracy_of(r, &summary);
         snprintf(name, sizeof name, "r%lld", (long long)r->id);
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?}", "run", name, "id",
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?, s:s?}", "run", name, "id",
                                 r->content_id, "when", hn_clock_format(r->started_ms, false, when), "state", r->state,
                                 "prompt", r->spec.prompt_name, "model", r->spec.model_name, "split", r->spec.split, "n",
                                 (json_int_t)r->spec.n_cases, "n_done", (json_int_t)r->n_done, "tags", r->tags,
-                                "metrics", json_object_get(summary, "metrics"));
+                                "metrics", json_object_get(summary, "metrics"), "reason", r->reason);
         json_decref(summary);
         fine = json_array_append_new(list, row) == 0;
     }

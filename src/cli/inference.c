@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "format/json.h"
 #include "model/catalogue.h"
+#include "model/chat.h"
 #include "project/project.h"
 
 #include <string.h>
@@ -53,22 +54,7 @@ hn_status hn_cli_read_messages(const char *path, json_t **messages, hn_error *er
     *messages = NULL;
     HN_TRY(hn_json_read(path, MESSAGES_BYTES_MAX, 0, &value, err));
     json_t *list = json_is_object(value) ? json_object_get(value, "messages") : value;
-    hn_status st = HN_OK;
-    if (!json_is_array(list) || json_array_size(list) == 0)
-        st = hn_fail(err, HN_ERR_INPUT, path, "write [{\"role\": \"user\", \"content\": \"...\"}]",
-                     "it must hold an array of messages, it is %s",
-                     json_is_array(list) ? "empty" : hn_json_type_text(list));
-    for (size_t i = 0; st == HN_OK && i < json_array_size(list); i++) {
-        const char *role;
-        char where[HN_PATH_MAX + 32];
-        snprintf(where, sizeof where, "%s: message %zu", path, i);
-        json_t *message = json_array_get(list, i);
-        if (!json_is_object(message))
-            st = hn_fail(err, HN_ERR_INPUT, where, "write {\"role\": ..., \"content\": ...}",
-                         "a message must be an object, it is %s", hn_json_type_text(message));
-        else
-            st = hn_json_get_string(message, where, "role", &role, err);
-    }
+    hn_status st = hn_chat_check_messages(list, path, err);
     if (st == HN_OK) *messages = json_incref(list);
     json_decref(value);
     return st;

@@ -43,7 +43,32 @@ hn_status hn_chat_template(const char *source, const char *name, hn_jinja **t, h
 
 /* ---- rendering ---- */
 
-static hn_status check_messages(const json_t *messages, hn_error *err) {
+/* A role that is nearly a usual one is a slip; others may be what the model's template wants. */
+static hn_status check_role(const char *role, const char *where, hn_error *err) {
+    static const char *const usual[] = {"system", "developer", "user", "assistant", "tool", "function"};
+    char hint[64];
+    size_t n = sizeof usual / sizeof *usual;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(role, usual[i]) == 0) return HN_OK;
+    const char *near = hn_closest(role, usual, n);
+    if (!near) return HN_OK;
+    snprintf(hint, sizeof hint, "did you mean `%s`?", near);
+    return hn_fail(err, HN_ERR_INPUT, where, hint, "the role `%.40s` is none that chat templates know", role);
+}
+
+/* Text, a list of parts, or null (an assistant's turn that only calls tools). */
+static hn_status check_content(const json_t *message, const char *where, const char *role, hn_error *err) {
+    static const char hint[] = "write {\"role\": \"user\", \"content\": \"...\"}";
+    json_t *content = json_object_get(message, "content");
+    if (json_is_string(content) || json_is_array(content)) return HN_OK;
+    bool calls = strcmp(role, "assistant") == 0 && json_object_size(message) > (content ? 2u : 1u);
+    if (calls && (!content || json_is_null(content))) return HN_OK;
+    if (!content) return hn_fail(err, HN_ERR_INPUT, where, hint, "the message has no `content`");
+    return hn_fail(err, HN_ERR_INPUT, where, hint, "`content` must be a text, it is %s", hn_json_type_text(content));
+}
+
+/* What rendering itself needs; a template may do without the rest. */
+static hn_status check_roles(const json_t *messages, hn_error *err) {
     if (!json_is_array(messages))
         return hn_fail(err, HN_ERR_INPUT, "messages", "write [{\"role\": \"user\", \"content\": \"...\"}]",
                        "messages must be an array, not %s", hn_json_type_text(messages));
@@ -52,6 +77,27 @@ static hn_status check_messages(const json_t *messages, hn_error *err) {
         const char *role;
         snprintf(where, sizeof where, "messages[%zu]", i);
         HN_TRY(hn_json_get_string(json_array_get(messages, i), where, "role", &role, err));
+    }
+    return HN_OK;
+}
+
+hn_status hn_chat_check_messages(const json_t *messages, const char *name, hn_error *err) {
+    if (!json_is_array(messages) || json_array_size(messages) == 0)
+        return hn_fail(err, HN_ERR_INPUT, name ? name : "messages",
+                       "write [{\"role\": \"user\", \"content\": \"...\"}]",
+                       "it must hold an array of messages, it is %s",
+                       json_is_array(messages) ? "empty" : hn_json_type_text(messages));
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        char where[384];
+        const char *role;
+        const json_t *message = json_array_get(messages, i);
+        snprintf(where, sizeof where, "%.300s: messages[%zu]", name, i);
+        if (!json_is_object(message))
+            return hn_fail(err, HN_ERR_INPUT, where, "write {\"role\": ..., \"content\": ...}",
+                           "a message must be an object, it is %s", hn_json_type_text(message));
+        HN_TRY(hn_json_get_string(message, where, "role", &role, err));
+        HN_TRY(check_role(role, where, err));
+        HN_TRY(check_content(message, where, role, err));
     }
     return HN_OK;
 }
@@ -138,7 +184,7 @@ static bool push_span(hn_chat_spans *spans, hn_chat_span span) {
 
 hn_status hn_chat_render(const hn_jinja *t, json_t *messages, const hn_chat_options *options, hn_buf *out,
                          hn_chat_spans *spans, hn_error *err) {
-    HN_TRY(check_messages(messages, err));
+    HN_TRY(check_roles(messages, err));
     json_t *variables = make_variables(messages, options);
     if (!variables) return hn_fail_memory(err, 0);
     hn_jinja_spans found = {0};

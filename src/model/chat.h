@@ -41,6 +41,9 @@ typedef struct hn_chat_spans {
     size_t n, capacity;
 } hn_chat_spans;
 
+/* Messages as templates expect them: an array of objects with a role (one that is nearly a usual one is taken for a slip) and content. `name`
+ * is what errors call the whole, such as a file. HN_ERR_INPUT naming the message. */
+hn_status hn_chat_check_messages(const json_t *messages, const char *name, hn_error *err) HN_MUST_CHECK;
 /* Appends the rendered chat to `out` and, where `spans` is not NULL, what each byte is (offsets count from the first
  * byte appended).
  * HN_ERR_INPUT: `messages` is not an array of objects with a role; HN_ERR_TEMPLATE: the template refuses them or cannot

@@ -80,6 +80,12 @@ static hn_status open_weights(hn_model *m, const char *folder, hn_error *err) {
     char *text;
     size_t n;
     hn_rope_source rope = {0};
+    char config[HN_PATH_MAX];
+    HN_TRY(hn_path_join(config, folder, "config.json", err));
+    if (!hn_file_exists(config))
+        return hn_fail(err, HN_ERR_NOT_FOUND, config,
+                       "name a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors",
+                       "the folder holds no model: there is no config.json in it");
     HN_TRY(read_part(folder, "config.json", CONFIG_MAX_BYTES, false, &text, &n, err));
     hn_status st = hn_shape_from_config(text, n, &m->shape, &rope, err);
     hn_free(text);

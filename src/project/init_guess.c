@@ -126,11 +126,36 @@ static hn_status choose_group(const guesser *g) {
     return HN_OK;
 }
 
+static const char *const target_words[] = {"target", "label",     "category", "class",  "intent", "team",
+                                           "topic",  "sentiment", "answer",   "output", "tag",    "y"};
+enum { N_TARGET_WORDS = sizeof target_words / sizeof *target_words, ROWS_TO_GUESS = 6 };
+
+/* Says what kept a column from being taken for the target: the file may be too short, or the likely column has gaps. */
+static hn_status fail_no_target(const guesser *g) {
+    const char *file = g->tables[0]->name;
+    if (g->n_rows == 0)
+        return hn_fail(g->err, HN_ERR_INPUT, file, "add cases, one a row", "the file has column names and no rows");
+    if (g->n_rows < ROWS_TO_GUESS)
+        return hn_fail(g->err, HN_ERR_INPUT, file, "name the columns: --target COLUMN --input COLUMN",
+                       "%zu row%s too few to guess which column holds the right answers", g->n_rows,
+                       g->n_rows == 1 ? " is" : "s are");
+    for (size_t i = 0; i < g->n_columns; i++) {
+        const column_facts *c = &g->columns[i];
+        if (c->taken || c->n_filled == g->n_rows ||
+            rank_of_name(c->name, target_words, N_TARGET_WORDS, false) == N_TARGET_WORDS)
+            continue;
+        return hn_fail(g->err, HN_ERR_INPUT, file,
+                       "label those rows or take them out; if it is another column, name it: --target COLUMN",
+                       "the column `%s` looks like the right answers, but %zu of %zu rows have none", c->name,
+                       g->n_rows - c->n_filled, g->n_rows);
+    }
+    return hn_fail(g->err, HN_ERR_INPUT, file, "name it: --target COLUMN",
+                   "no column looks like the right answers: filled in every row, with a few values that repeat");
+}
+
 static hn_status choose_target(const guesser *g) {
-    static const char *const words[] = {"target", "label",     "category", "class",  "intent", "team",
-                                        "topic",  "sentiment", "answer",   "output", "tag",    "y"};
     column_facts *best = NULL;
-    size_t best_rank = 13;
+    size_t best_rank = N_TARGET_WORDS + 1;
     if (g->options->target) {
         HN_TRY(take_named(g, "target", g->options->target, &best));
         g->r->target = (char *)best->name;
@@ -138,15 +163,13 @@ static hn_status choose_target(const guesser *g) {
     }
     for (size_t i = 0; i < g->n_columns; i++) {
         column_facts *c = &g->columns[i];
-        size_t rank = rank_of_name(c->name, words, 12, false);
+        size_t rank = rank_of_name(c->name, target_words, N_TARGET_WORDS, false);
         bool few = c->n_distinct >= 2 && c->n_distinct <= MAX_GUESSED_LABELS && c->n_distinct * 3 <= c->n_filled;
         if (c->taken || !few || c->n_filled < g->n_rows || c->mean_length > 60 || rank > best_rank) continue;
         best = c; /* of two alike the later: targets tend to stand last */
         best_rank = rank;
     }
-    if (!best)
-        return hn_fail(g->err, HN_ERR_INPUT, g->tables[0]->name, "name it: --target COLUMN",
-                       "no column looks like the right answers: filled in every row, with a few values that repeat");
+    if (!best) return fail_no_target(g);
     best->taken = true;
     g->r->target = (char *)best->name;
     g->r->guessed_target = true;

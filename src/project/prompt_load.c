@@ -100,6 +100,9 @@ static hn_status load_message(const loader *l, const hn_yaml_node *item, hn_prom
         return hn_yaml_fail(item, HN_ERR_INPUT, "begin each message with its own \"- \"", l->err,
                             "a message has one role, %zu are here", item->n);
     HN_TRY(hn_yaml_get_string(item->first, &content, l->err));
+    if (content[strspn(content, " \t\r\n")] == 0)
+        return hn_yaml_fail(item->first, HN_ERR_INPUT, "write what it says, or take the message out", l->err,
+                            "the %s message is empty", item->first->key);
     text->node = item->first;
     text->role = item->first->key;
     json_t *message = json_pack("{s:s, s:s}", "role", text->role, "content", content);

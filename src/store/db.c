@@ -61,11 +61,23 @@ static hn_status fail_code(const hn_db *db, int code, const char *doing, hn_erro
     }
 }
 
+/* Several processes that create one store at once meet here: the first change to WAL wants the file alone and, where two ask, SQLite says
+ * "busy" at once instead of waiting, as each holds what the other wants. So the waiting is done here. */
+static int set_wal(sqlite3 *handle) {
+    enum { PAUSE_MS = 5 };
+    int rc = SQLITE_BUSY;
+    for (int waited = 0; waited < BUSY_WAIT_MS && (rc & 0xff) == SQLITE_BUSY; waited += PAUSE_MS) {
+        rc = sqlite3_exec(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL);
+        if ((rc & 0xff) == SQLITE_BUSY) sqlite3_sleep(PAUSE_MS);
+    }
+    return rc;
+}
+
 static int configure(sqlite3 *handle, bool writable) {
     sqlite3_extended_result_codes(handle, 1);
     sqlite3_busy_timeout(handle, BUSY_WAIT_MS);
     int rc = SQLITE_OK;
-    if (writable) rc = sqlite3_exec(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL);
+    if (writable) rc = set_wal(handle);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(handle, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
     /* The first real read: finds damage, a missing shared-memory file, and what a killed process left to recover. */

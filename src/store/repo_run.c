@@ -21,7 +21,8 @@
     "r.metric, "                                                                                                       \
     "(SELECT summary FROM run_summary s WHERE s.run_id = r.id), "                                                      \
     "(SELECT group_concat(t.name, ',') FROM tag t WHERE t.run_id = r.id AND t.id = "                                   \
-    "(SELECT max(u.id) FROM tag u WHERE u.name = t.name)) FROM run r "
+    "(SELECT max(u.id) FROM tag u WHERE u.name = t.name)), "                                                           \
+    "(SELECT reason FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1) FROM run r "
 
 static hn_status read_spec(hn_stmt *q, hn_run *run, hn_error *err) {
     hn_run_spec *s = &run->spec;
@@ -34,7 +35,8 @@ static hn_status read_spec(hn_stmt *q, hn_run *run, hn_error *err) {
         HN_TRY(hn_column_copy_const(q, 7 + (int)i, run->arena, fields[i], err));
     HN_TRY(hn_column_copy(q, 7, run->arena, &run->kind, err));
     HN_TRY(hn_column_copy(q, 23, run->arena, &run->summary_json, err));
-    return hn_column_copy(q, 24, run->arena, &run->tags, err);
+    HN_TRY(hn_column_copy(q, 24, run->arena, &run->tags, err));
+    return hn_column_copy(q, 25, run->arena, &run->reason, err);
 }
 
 static hn_status read_run(hn_stmt *q, hn_run *run, hn_error *err) {
@@ -105,12 +107,13 @@ static hn_status content_id(const hn_run_spec *s, char hex[HN_SHA256_HEX], hn_er
     return HN_OK;
 }
 
-static hn_status add_event(hn_db *db, int64_t run_id, const char *state, hn_error *err) {
+static hn_status add_event(hn_db *db, int64_t run_id, const char *state, const char *reason, hn_error *err) {
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(db, "INSERT INTO run_event (run_id, at_ms, state) VALUES (?, ?, ?)", &q, err));
+    HN_TRY(hn_db_prepare(db, "INSERT INTO run_event (run_id, at_ms, state, reason) VALUES (?, ?, ?, ?)", &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_bind_i64(q, 2, hn_clock_unix_ms());
     hn_bind_text(q, 3, state);
+    hn_bind_text(q, 4, reason);
     hn_status st = hn_stmt_run(q, err);
     hn_stmt_free(q);
     return st;
@@ -170,7 +173,7 @@ static hn_status begin_body(hn_db *db, void *arg, hn_error *err) {
         HN_TRY(insert_run(db, job->spec, job->content_id, err));
         job->id = hn_db_last_id(db);
     }
-    return add_event(db, job->id, "running", err);
+    return add_event(db, job->id, "running", NULL, err);
 }
 
 hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_run **run, hn_run_start *start,
@@ -185,7 +188,7 @@ hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_
 
 typedef struct end_job {
     int64_t id;
-    const char *state, *summary;
+    const char *state, *summary, *reason;
 } end_job;
 
 static hn_status add_look(hn_db *db, int64_t run_id, hn_error *err) {
@@ -204,7 +207,7 @@ static hn_status add_look(hn_db *db, int64_t run_id, hn_error *err) {
 
 static hn_status end_body(hn_db *db, void *arg, hn_error *err) {
     const end_job *job = arg;
-    HN_TRY(add_event(db, job->id, job->state, err));
+    HN_TRY(add_event(db, job->id, job->state, job->reason, err));
     if (!job->summary) return HN_OK;
     hn_stmt *q;
     /* Two processes may finish one run at the same moment; both have made the same summary. */
@@ -219,12 +222,17 @@ static hn_status end_body(hn_db *db, void *arg, hn_error *err) {
 }
 
 hn_status hn_run_finish(hn_store *store, int64_t run_id, const char *summary_json, hn_error *err) {
-    end_job job = {run_id, "done", summary_json ? summary_json : "{}"};
+    end_job job = {run_id, "done", summary_json ? summary_json : "{}", NULL};
     return hn_db_transaction(store->db, end_body, &job, err);
 }
 
 hn_status hn_run_stop(hn_store *store, int64_t run_id, hn_error *err) {
-    end_job job = {run_id, "stopped", NULL};
+    end_job job = {run_id, "stopped", NULL, NULL};
+    return hn_db_transaction(store->db, end_body, &job, err);
+}
+
+hn_status hn_run_fail(hn_store *store, int64_t run_id, const char *reason, hn_error *err) {
+    end_job job = {run_id, "failed", NULL, reason};
     return hn_db_transaction(store->db, end_body, &job, err);
 }
 

@@ -49,7 +49,8 @@ typedef struct hn_run_spec {
 typedef struct hn_run {
     int64_t id; /* r7 is id 7: the store-local alias */
     char content_id[65];
-    char *kind, *state; /* "running", "done", "stopped" */
+    char *kind, *state; /* "running", "done", "stopped" (goes on when asked for again), "failed" */
+    char *reason;       /* failed: why; else NULL */
     hn_run_spec spec;   /* strings belong to the arena */
     int64_t started_ms, finished_ms, n_done;
     char *summary_json; /* metrics, tokens, seconds ...; NULL until finished */
@@ -65,6 +66,8 @@ hn_status hn_run_begin(hn_store *store, const hn_run_spec *spec, bool fresh, hn_
                        hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_finish(hn_store *store, int64_t run_id, const char *summary_json, hn_error *err) HN_MUST_CHECK;
 hn_status hn_run_stop(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK; /* interrupted, resumable */
+/* No answer came of it and none will: `reason` is what the log shows. The same command begins it again. */
+hn_status hn_run_fail(hn_store *store, int64_t run_id, const char *reason, hn_error *err) HN_MUST_CHECK;
 /* "r7", "7", a content-id prefix of 6 digits or more, a tag, "last". HN_ERR_NOT_FOUND lists near ones. */
 hn_status hn_run_find(hn_store *store, const char *name, hn_run **run, hn_error *err) HN_MUST_CHECK;
 /* Newest first; limit 0: all. Free each run and then the array with hn_run_list_free. */

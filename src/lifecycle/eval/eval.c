@@ -210,7 +210,10 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
     if (!own) {
         e->failed = a->status;
         e->failure = a->error;
-        hn_error_prefix(&e->failure, e->setup->dataset->cases[e->cases[position]].id);
+        char where[384];
+        snprintf(where, sizeof where, "%.250s, case %.100s", e->prompt->path,
+                 e->setup->dataset->cases[e->cases[position]].id);
+        hn_error_prefix(&e->failure, where);
         return;
     }
     e->failed = add_row(e, position, a, &e->failure);
@@ -324,11 +327,15 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
     hn_buf text;
     HN_TRY(hn_app_flush(e->app, err));
     HN_TRY(build_report(e, r, err));
-    if (r->report.n_failed == r->report.n)
+    if (r->report.n_failed == r->report.n) {
+        hn_error unused;
+        hn_status st = hn_run_fail(e->setup->store, r->run->id, r->predictions.rows[0].error, &unused);
+        (void)st; /* the reason for the failure is what the user must read, also where it cannot be kept */
         return hn_fail(err, HN_ERR_CONTEXT, e->prompt->path,
                        "shorten the prompt, show fewer examples, or take a model with a larger context",
                        "none of the %zu cases could be answered; the first: %s", r->report.n,
                        r->predictions.rows[0].error);
+    }
     HN_TRY(machine_json(e, &machine, err));
     hn_status st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);
     json_decref(machine);

@@ -86,20 +86,20 @@ static void reference_files_are_exact(void **state) {
     }
 }
 
-/* Every format against ref, at one, two, three blocks and from any address, with every sign of scale and minimum. */
+/* Every block format against ref, at one, two, three blocks and from any address, with every sign of scale and minimum. */
 static void few_blocks_at_odd_addresses(void **state) {
     (void)state;
     const hn_kernels *k, *ref = hn_kernels_available(0);
     for (size_t d = 0; d < sizeof known / sizeof *known; d++) {
         hn_dtype_info info = hn_dtype_of(known[d].dtype);
+        if (info.block_values == 1) continue; /* plain numbers are aligned, blocks need not be */
         for (size_t blocks = 1; blocks <= 3; blocks++) {
             size_t n = blocks * info.block_values, n_bytes = blocks * info.block_bytes;
             unsigned char *bytes = hn_alloc(n_bytes + 1); /* the last byte is the buffer's: reading on is found */
             float *expected = hn_alloc(n * sizeof *expected);
             for (uint32_t seed = 0; seed < 20; seed++) {
                 random_blocks(bytes, blocks, known[d].dtype, seed);
-                if (known[d].dtype != HN_DTYPE_F16 && known[d].dtype != HN_DTYPE_BF16 && info.block_values == 32)
-                    bytes[1] ^= 0x80; /* a negative scale */
+                if (info.block_values == 32) bytes[1] ^= 0x80; /* a negative scale */
                 memmove(bytes + 1, bytes, n_bytes);
                 ref->dequantize(expected, bytes + 1, known[d].dtype, n);
                 for (int i = 0; (k = hn_kernels_available(i)); i++) {

@@ -61,7 +61,7 @@ enum {
     HN_GRAMMAR_BYTES_MAX = 64 << 20,
     HN_GRAMMAR_DEPTH_MAX = 5000,
     HN_GRAMMAR_REPEAT_MAX = 1000000000,
-    HN_GRAMMAR_STATES_MAX = 4 << 20,
+    HN_GRAMMAR_STATES_MAX = 1 << 20,
 };
 
 /* Records the first error and gives HN_GRAMMAR_BAD. */

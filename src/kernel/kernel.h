@@ -47,6 +47,7 @@ typedef struct hn_matrix {
     void *pack;          /* owned; NULL where mode is HN_PACK_LOW or the table needs none */
     size_t pack_bytes;
     hn_pack mode;
+    bool short_pack; /* the pack is in the table's short form; see matmul.h */
 } hn_matrix;
 
 /* One run of rows for attention: consecutive positions of one sequence, or (tree.slots != NULL) the nodes of a label

@@ -24,6 +24,8 @@ double hn_avx512_logsumexp(const float *x, size_t n, float *max);
 
 /* Packs outputs first .. first+31 as bf16 pairs (Kp/2, 32, 2); see matmul_bf16.c. */
 void hn_avx512_pack_bf16(void *panel, const hn_matrix *w, int64_t first);
+/* The same of inputs from .. from+n-1 alone: a part that ends within a block of the format lies in one block. */
+void hn_avx512_pack_bf16_part(void *to, const hn_matrix *w, int64_t first, int64_t from, int64_t n);
 
 extern const hn_matmul_ops hn_avx512_matmul_f32, hn_avx512_matmul_bf16;
 

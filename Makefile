@@ -31,6 +31,11 @@ lint: ## the layer rule, banned functions, file names and sizes, format
 format: ## lay out the C files with clang-format
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' 'fuzz/*.[ch]' 'include/*.h' | xargs clang-format -i
 
+.PHONY: runtime
+runtime: all ## build build/hone-runtime: inference in one static file that needs nothing else
+	@cmake --build build --target hone-runtime $(QUIET)
+	@stat -c '%n: %s bytes' build/hone-runtime
+
 .PHONY: bench
 bench: all ## speed beside llama.cpp in one run; see bench/README.md
 	@bench/run

@@ -1,6 +1,7 @@
-/* Every command of the program, one line each; main.c orders them into the overview.
+/* Every command of the program, one line each; main.c and main_runtime.c order them into a program's overview.
  *
  *     extern const hn_command hn_cmd_eval;                 // defined in cmd_eval.c
+ *     int main(int argc, char **argv) { return hn_program_run(argc, argv, entries); }
  *
  * Ownership: constants. Threading: none. */
 #ifndef HN_CLI_COMMANDS_H
@@ -25,5 +26,8 @@ extern const hn_command hn_cmd_show;
 extern const hn_command hn_cmd_tag;
 extern const hn_command hn_cmd_tokens;
 extern const hn_command hn_cmd_version;
+
+/* The whole of a program whose commands are `entries`: returns its exit status. */
+int hn_program_run(int argc, char **argv, const hn_command_entry *entries);
 
 #endif

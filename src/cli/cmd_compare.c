@@ -3,6 +3,7 @@
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/compare.h"
+#include "lifecycle/iterate/goals.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -131,16 +132,8 @@ static hn_status print_flips(hn_cli *cli, const hn_cli_project *p, const hn_comp
 static hn_status print_next(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, hn_error *err) {
     hn_baselines baselines;
     hn_buf text;
-    uint32_t *cases = hn_alloc(c->shared_b.n * sizeof *cases);
-    size_t n = 0;
-    if (!cases) return hn_fail_memory(err, c->shared_b.n * sizeof *cases);
-    for (size_t i = 0; i < c->shared_b.n; i++) {
-        const hn_case *found = hn_dataset_find(p->dataset, c->shared_b.rows[i].case_id);
-        if (found) cases[n++] = (uint32_t)(found - p->dataset->cases);
-    }
-    hn_status st = hn_baselines_measure(p->dataset, &p->scope->contract, cases, n, p->store, &baselines, err);
-    hn_free(cases);
-    HN_TRY(st);
+    hn_status st = HN_OK;
+    HN_TRY(hn_baselines_of_rows(p->dataset, &p->scope->contract, &c->shared_b, p->store, &baselines, err));
     hn_buf_init(&text, 1 << 16);
     hn_advice_worst_pair(&c->report_b, &text);
     if (text.len)
@@ -154,7 +147,16 @@ static hn_status print_next(hn_cli *cli, const hn_cli_project *p, const hn_compa
         line += length + (line[length] == '\n');
     }
     hn_buf_free(&text);
-    return HN_OK;
+    if (st == HN_OK) {
+        hn_goals goals;
+        hn_goal_facts facts = {p->scope, p->store, c->run_b, &c->shared_b, &c->report_b, &baselines};
+        st = hn_goals_check(&facts, &goals, err);
+        if (st == HN_OK && goals.n)
+            hn_output_print(cli->out, "\nr%lld and what hone.yaml asks for:\n", (long long)c->run_b->id);
+        if (st == HN_OK) hn_cli_print_goals(cli, &goals);
+    }
+    hn_baselines_free(&baselines);
+    return st;
 }
 
 static hn_status print_json(hn_cli *cli, const hn_comparison *c, hn_error *err) {

@@ -6,6 +6,7 @@
 #include "cli/project_cli.h"
 #include "lifecycle/eval/eval.h"
 #include "lifecycle/iterate/advice.h"
+#include "lifecycle/iterate/goals.h"
 #include "lifecycle/scope/baseline.h"
 
 #include <dirent.h>
@@ -28,7 +29,6 @@ typedef struct evaluations {
     hn_eval_setup setup;
     hn_progress progress;
     bool prior_shown;
-    size_t memory_bytes; /* of the model alone, before any case */
 } evaluations;
 
 /* ---- which prompts ---- */
@@ -157,9 +157,6 @@ static hn_status open_all(evaluations *e, hn_error *err) {
     hn_local_options options = hn_cli_local_options(cli);
     HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
     e->setup.provider = e->provider;
-    hn_provider_info info;
-    HN_TRY(hn_provider_info_get(e->provider, &info, err));
-    e->memory_bytes = info.memory_bytes;
     return HN_OK;
 }
 
@@ -168,6 +165,7 @@ static void close_all(evaluations *e) {
     for (size_t i = 0; e->prompts && i < e->n; i++) hn_prompt_free(e->prompts[i]);
     hn_free(e->results);
     hn_free(e->prompts);
+    hn_baselines_free(&e->baselines);
     hn_provider_close(e->provider);
     hn_cli_project_close(&e->p);
 }
@@ -226,46 +224,10 @@ static hn_status print_table(evaluations *e, size_t best, hn_error *err) {
     return hn_table_print(t, err);
 }
 
-/* A limit of hone.yaml against what was measured. */
-static void print_limit(evaluations *e, const char *what, double value, double limit, const char *unit) {
-    if (!isfinite(limit) || !isfinite(value)) return;
-    bool kept = value <= limit;
-    hn_output_print(e->cli->out, "%s%s %.0f %s, limit %.0f: %s%s\n",
-                    hn_output_style(e->cli->out, kept ? HN_STYLE_NONE : HN_STYLE_BAD), what, value, unit, limit,
-                    kept ? "kept" : "broken", hn_output_style(e->cli->out, HN_STYLE_NONE));
-}
-
-/* What answering one case at a time takes: the evaluation itself holds many at once. */
-static double memory_for_one(evaluations *e, const hn_prediction_list *list) {
-    hn_provider_info info;
-    hn_error unused;
-    int64_t longest = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        int64_t n = list->rows[i].prompt_tokens + list->rows[i].completion_tokens;
-        if (n > longest) longest = n;
-    }
-    if (hn_provider_info_get(e->provider, &info, &unused) != HN_OK || !info.model) return (double)NAN;
-    const hn_shape *shape = hn_model_shape(info.model);
-    double per_token = 2.0 * sizeof(uint16_t) * shape->n_layers * shape->n_kv_heads * shape->head_size;
-    return (double)e->memory_bytes + per_token * (double)longest;
-}
-
-static void print_goals(evaluations *e, size_t best) {
-    const hn_scope *scope = e->p.scope;
-    const hn_report *r = &e->results[best].report;
-    bool macro = strcmp(scope->metric, "macro_f1") == 0;
-    hn_estimate reached = macro ? r->macro_f1 : r->accuracy;
-    if (isfinite(scope->target_value)) {
-        const char *verdict = reached.low >= scope->target_value     ? "reached"
-                              : reached.value >= scope->target_value ? "reached, but the interval reaches below it"
-                              : reached.high >= scope->target_value  ? "not reached yet, though within the interval"
-                                                                     : "not reached yet";
-        hn_output_print(e->cli->out, "target: %s of %.0f %%: %s (%.1f %%)\n", scope->metric, 100 * scope->target_value,
-                        verdict, 100 * reached.value);
-    }
-    print_limit(e, "latency: 95 % of answers within", r->latency_p95_ms, scope->limit_latency_ms, "ms");
-    print_limit(e, "memory: model and one case take", memory_for_one(e, &e->results[best].predictions) / 1e6,
-                scope->limit_memory_mb, "MB");
+static hn_status goals_of(evaluations *e, size_t i, hn_goals *goals, hn_error *err) {
+    const hn_eval_result *r = &e->results[i];
+    hn_goal_facts facts = {e->p.scope, e->p.store, r->run, &r->predictions, &r->report, &e->baselines};
+    return hn_goals_check(&facts, goals, err);
 }
 
 static void print_troubles(evaluations *e) {
@@ -315,7 +277,9 @@ static hn_status print_results(evaluations *e, hn_error *err) {
     HN_TRY(print_table(e, best, err));
     hn_output_print(e->cli->out, "\n");
     print_troubles(e);
-    print_goals(e, best);
+    hn_goals goals;
+    HN_TRY(goals_of(e, best, &goals, err));
+    hn_cli_print_goals(e->cli, &goals);
     HN_TRY(print_looks(e, err));
     print_next(e, best);
     return HN_OK;
@@ -327,7 +291,17 @@ static hn_status print_json(evaluations *e, hn_error *err) {
     hn_status st = runs ? HN_OK : hn_fail_memory(err, 0);
     for (size_t i = 0; st == HN_OK && i < e->n_done; i++) {
         json_t *value;
+        hn_goals goals;
+        json_t *goals_json = NULL;
         st = hn_eval_json(&e->results[i], baselines, &value, err);
+        if (st != HN_OK) break;
+        st = goals_of(e, i, &goals, err);
+        if (st == HN_OK) st = hn_goals_json(&goals, &goals_json, err);
+        if (st != HN_OK || json_object_set_new(value, "goals", goals_json) != 0) {
+            json_decref(value);
+            if (st == HN_OK) st = hn_fail_memory(err, 0);
+            break;
+        }
         if (st == HN_OK && json_array_append_new(runs, value) != 0) st = hn_fail_memory(err, 0);
     }
     json_decref(baselines);

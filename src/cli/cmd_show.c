@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/project_cli.h"
+#include "lifecycle/iterate/goals.h"
 #include "lifecycle/iterate/run_detail.h"
 
 #include <math.h>
@@ -27,6 +28,8 @@ static void print_identity(hn_cli *cli, const hn_run_detail *d) {
     if (strcmp(r->state, "done") == 0)
         hn_output_print(cli->out, ", took %s",
                         hn_format_duration((double)(r->finished_ms - r->started_ms) / 1000, took));
+    else if (strcmp(r->state, "failed") == 0)
+        hn_output_print(cli->out, ", failed: %s", r->reason ? r->reason : "no case could be answered");
     else
         hn_output_print(cli->out,
                         ", not finished: %lld of %lld cases; the `hone eval` that began it goes on from there",
@@ -116,10 +119,24 @@ static hn_status print_cases(hn_cli *cli, const hn_cli_project *p, const char *t
     return HN_OK;
 }
 
-static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run_detail *d, hn_error *err) {
+static hn_status check_goals(const hn_cli_project *p, const hn_run_detail *d, hn_goals *goals, hn_error *err) {
+    hn_baselines baselines;
+    *goals = (hn_goals){0};
+    if (strcmp(d->run->state, "done") != 0) return HN_OK;
+    HN_TRY(hn_baselines_of_rows(p->dataset, &p->scope->contract, &d->list, p->store, &baselines, err));
+    hn_goal_facts facts = {p->scope, p->store, d->run, &d->list, &d->report, &baselines};
+    hn_status st = hn_goals_check(&facts, goals, err);
+    hn_baselines_free(&baselines);
+    return st;
+}
+
+static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run_detail *d, const hn_goals *goals,
+                              hn_error *err) {
     print_identity(cli, d);
     if (d->report.n == 0) return HN_OK;
     print_metrics(cli, d);
+    if (goals->n) hn_output_print(cli->out, "\n");
+    hn_cli_print_goals(cli, goals);
     HN_TRY(print_classes(cli, d, err));
     print_confusions(cli, d);
     HN_TRY(print_cases(cli, p, "Most certain mistakes", d->wrong, d->n_wrong, err));
@@ -135,9 +152,15 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_status st = hn_run_detail_load(p.store, cli->positional[0], p.scope, &detail, err);
     if (st == HN_OK) {
-        json_t *value = NULL;
-        if (cli->out->json) st = hn_run_detail_json(&detail, hn_cli_flag(cli, "predictions"), &value, err);
-        if (st == HN_OK) st = cli->out->json ? hn_cli_result(cli, value, err) : print_detail(cli, &p, &detail, err);
+        json_t *value = NULL, *goals_json = NULL;
+        hn_goals goals;
+        st = check_goals(&p, &detail, &goals, err);
+        if (st == HN_OK && cli->out->json)
+            st = hn_run_detail_json(&detail, hn_cli_flag(cli, "predictions"), &value, err);
+        if (st == HN_OK && value) st = hn_goals_json(&goals, &goals_json, err);
+        if (goals_json) json_object_set_new(value, "goals", goals_json);
+        if (st == HN_OK)
+            st = cli->out->json ? hn_cli_result(cli, value, err) : print_detail(cli, &p, &detail, &goals, err);
         hn_run_detail_free(&detail);
     }
     hn_cli_project_close(&p);

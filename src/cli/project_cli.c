@@ -26,6 +26,13 @@ void hn_cli_project_close(hn_cli_project *p) {
     *p = (hn_cli_project){0};
 }
 
+void hn_cli_print_goals(hn_cli *cli, const hn_goals *goals) {
+    static const hn_style styles[] = {HN_STYLE_GOOD, HN_STYLE_WARN, HN_STYLE_BAD, HN_STYLE_DIM};
+    for (size_t i = 0; i < goals->n; i++)
+        hn_output_print(cli->out, "%s%s%s\n", hn_output_style(cli->out, styles[goals->items[i].state]),
+                        goals->items[i].text, hn_output_style(cli->out, HN_STYLE_NONE));
+}
+
 hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
                                hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];

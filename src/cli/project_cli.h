@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "lifecycle/iterate/goals.h"
 #include "project/project.h"
 #include "provider/provider.h"
 #include "stats/interval.h"
@@ -39,6 +40,8 @@ hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out
 
 /* "68.5 % [61.8, 74.5]"; "-" where there is no value. Returns `out`. */
 char *hn_cli_percent(hn_estimate e, char out[48]);
+/* One line a goal, marked where it is missed or not certain. */
+void hn_cli_print_goals(hn_cli *cli, const hn_goals *goals);
 /* Appends `text` on one line, white space collapsed, control characters left out, cut after `max_columns` with "...". */
 void hn_cli_excerpt(const char *text, size_t max_columns, hn_buf *out);
 /* `path` as it is seen from the working folder where it lies below it, else as it is. */

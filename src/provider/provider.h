@@ -99,9 +99,10 @@ typedef struct hn_provider_info {
     bool reproducible;
     const char *numeric_path; /* "k1/avx512bf16/kv-f16/Q4_1" */
     char model_hash[65], template_hash[65];
-    int context;           /* tokens */
-    size_t memory_bytes;   /* weights, packs, cache now */
-    const hn_model *model; /* local only, else NULL */
+    int context;               /* tokens */
+    size_t memory_bytes;       /* weights, packs, cache now */
+    size_t kv_bytes_per_token; /* of the cache, for each token that is held; 0: remote */
+    const hn_model *model;     /* local only, else NULL */
 } hn_provider_info;
 
 typedef struct hn_provider hn_provider;

@@ -453,6 +453,9 @@ static void the_scope_counts_what_is_there(void **state) {
                &err); /* kept ones */
     assert_true(again.bag_of_words.accuracy.low == r.baselines.bag_of_words.accuracy.low);
     assert_string_equal(again.majority_label, r.baselines.majority_label);
+    assert_int_equal(again.n, n);
+    assert_memory_equal(again.bag_of_words.right, r.baselines.bag_of_words.right, n);
+    hn_baselines_free(&again);
     hn_free(dev);
     json_t *value;
     hn_test_ok(hn_scope_report_json(&r, &value, &err), &err);

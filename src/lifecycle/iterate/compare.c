@@ -82,21 +82,32 @@ static hn_status match_cases(hn_comparison *c, hn_error *err) {
                    "r%lld and r%lld share no cases", (long long)c->run_a->id, (long long)c->run_b->id);
 }
 
-static hn_status judge(hn_comparison *c, double smallest_difference, hn_error *err) {
-    size_t n = c->shared_b.n, n_groups;
+hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_list *rows, double smallest_difference,
+                                hn_verdict *verdict, hn_error *err) {
+    size_t n = rows->n, n_groups;
     bool several;
     double *scores = hn_alloc(2 * n * sizeof *scores);
     uint32_t *groups = hn_alloc(n * sizeof *groups);
     hn_status st = scores && groups ? HN_OK : hn_fail_memory(err, 2 * n * sizeof *scores);
-    if (st == HN_OK) st = hn_report_groups(c->shared_b.rows, n, groups, &n_groups, &several, err);
+    if (st == HN_OK) st = hn_report_groups(rows->rows, n, groups, &n_groups, &several, err);
     for (size_t i = 0; st == HN_OK && i < n; i++) {
-        scores[i] = c->shared_a.rows[i].correct;
-        scores[n + i] = c->shared_b.rows[i].correct;
+        scores[i] = right[i];
+        scores[n + i] = rows->rows[i].correct;
     }
     hn_verdict_options options = {.smallest_difference = smallest_difference, .seed = HN_REPORT_SEED};
-    if (st == HN_OK) st = hn_verdict_judge(scores, scores + n, several ? groups : NULL, n, &options, &c->verdict, err);
+    if (st == HN_OK) st = hn_verdict_judge(scores, scores + n, several ? groups : NULL, n, &options, verdict, err);
     hn_free(scores);
     hn_free(groups);
+    return st;
+}
+
+static hn_status judge(hn_comparison *c, double smallest_difference, hn_error *err) {
+    size_t n = c->shared_b.n;
+    unsigned char *right = hn_alloc(n);
+    if (!right) return hn_fail_memory(err, n);
+    for (size_t i = 0; i < n; i++) right[i] = c->shared_a.rows[i].correct;
+    hn_status st = hn_compare_with_right(right, &c->shared_b, smallest_difference, &c->verdict, err);
+    hn_free(right);
     return st;
 }
 

@@ -36,6 +36,9 @@ typedef struct hn_comparison {
 /* HN_ERR_NOT_FOUND for a run; HN_ERR_INPUT where a run is unfinished, or they are of different data or splits, or share no case. */
 hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
                           hn_error *err) HN_MUST_CHECK;
+/* The verdict of `rows` against something that was right where `right` (rows->n) is 1: a baseline on the same cases in the same order. */
+hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_list *rows, double smallest_difference,
+                                hn_verdict *verdict, hn_error *err) HN_MUST_CHECK;
 void hn_comparison_free(hn_comparison *c);
 /* {"verdict","metric","difference":{...},"p","test","only_a_right","only_b_right","detectable","smallest_difference","cases_needed",...} */
 hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) HN_MUST_CHECK;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Raised when the way baselines are computed changes, so that kept ones are not mixed with new ones. */
-static const char BASELINE_VERSION[] = "baselines-1";
+static const char BASELINE_VERSION[] = "baselines-2";
 
 typedef struct work {
     const hn_dataset *dataset;
@@ -35,8 +35,10 @@ static hn_status measure(work *w, hn_baseline *out, hn_error *err) {
     hn_prediction_list list = {w->rows, w->n, NULL};
     hn_report report;
     HN_TRY(hn_report_build(&list, (const char *const *)w->contract->labels, w->contract->n_labels, &report, err));
-    *out = (hn_baseline){report.accuracy, report.macro_f1};
+    out->accuracy = report.accuracy;
+    out->macro_f1 = report.macro_f1;
     hn_report_free(&report);
+    for (size_t i = 0; i < w->n; i++) out->right[i] = w->rows[i].correct;
     return HN_OK;
 }
 
@@ -120,6 +122,24 @@ static bool read_estimate(const json_t *object, const char *name, hn_estimate *e
     return json_unpack(value, "{s:F, s:F, s:F}", "value", &e->value, "low", &e->low, "high", &e->high) == 0;
 }
 
+/* "0110...": one digit a case. */
+static bool read_right(const json_t *object, size_t n, unsigned char *right) {
+    const char *digits = json_string_value(json_object_get(object, "right"));
+    if (!digits || strlen(digits) != n) return false;
+    for (size_t i = 0; i < n; i++) right[i] = digits[i] == '1';
+    return true;
+}
+
+static bool set_right(json_t *object, const hn_baseline *b, size_t n) {
+    char *digits = hn_alloc(n + 1);
+    if (!digits) return false;
+    for (size_t i = 0; i < n; i++) digits[i] = b->right[i] ? '1' : '0';
+    digits[n] = 0;
+    bool fine = json_object_set_new(object, "right", json_string(digits)) == 0;
+    hn_free(digits);
+    return fine;
+}
+
 static bool read_kept(const json_t *kept, const hn_contract *contract, hn_baselines *out) {
     const json_t *majority = json_object_get(kept, "majority"), *bow = json_object_get(kept, "bag_of_words");
     const char *label = json_string_value(json_object_get(majority, "label"));
@@ -128,13 +148,16 @@ static bool read_kept(const json_t *kept, const hn_contract *contract, hn_baseli
     return out->majority_label && read_estimate(majority, "accuracy", &out->majority.accuracy) &&
            read_estimate(majority, "macro_f1", &out->majority.macro_f1) &&
            read_estimate(bow, "accuracy", &out->bag_of_words.accuracy) &&
-           read_estimate(bow, "macro_f1", &out->bag_of_words.macro_f1);
+           read_estimate(bow, "macro_f1", &out->bag_of_words.macro_f1) &&
+           read_right(majority, out->n, out->majority.right) && read_right(bow, out->n, out->bag_of_words.right);
 }
 
 static hn_status keep(hn_store *store, const char *key, const hn_baselines *b, hn_error *err) {
     json_t *value;
     HN_TRY(hn_baselines_json(b, &value, err));
-    hn_status st = hn_cache_put(store, &key, &value, 1, err);
+    bool fine = set_right(json_object_get(value, "majority"), &b->majority, b->n) &&
+                set_right(json_object_get(value, "bag_of_words"), &b->bag_of_words, b->n);
+    hn_status st = fine ? hn_cache_put(store, &key, &value, 1, err) : hn_fail_memory(err, b->n);
     json_decref(value);
     return st;
 }
@@ -145,6 +168,7 @@ static hn_status measure_all(work *w, hn_store *store, hn_baselines *out, hn_err
     HN_TRY(make_key(w, key, err));
     if (store) HN_TRY(hn_cache_get(store, key, &kept, err));
     out->n_train = w->n_train;
+    out->n = w->n;
     out->known = kept && read_kept(kept, w->contract, out);
     json_decref(kept);
     if (out->known) return HN_OK;
@@ -158,11 +182,14 @@ hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *con
                                hn_store *store, hn_baselines *out, hn_error *err) {
     *out = (hn_baselines){0};
     if (contract->kind != HN_CONTRACT_CHOICE || n == 0) return HN_OK;
+    out->majority.right = hn_calloc(n, 1);
+    out->bag_of_words.right = hn_calloc(n, 1);
     work w = {.dataset = dataset, .contract = contract, .cases = cases, .n = n};
     w.train = hn_alloc(dataset->n_cases * sizeof *w.train);
     w.rows = hn_calloc(n, sizeof *w.rows);
     w.answers = hn_calloc(n, sizeof *w.answers);
-    hn_status st = w.train && w.rows && w.answers ? HN_OK : hn_fail_memory(err, n * sizeof *w.rows);
+    bool room = w.train && w.rows && w.answers && out->majority.right && out->bag_of_words.right;
+    hn_status st = room ? HN_OK : hn_fail_memory(err, n * sizeof *w.rows);
     for (size_t i = 0; st == HN_OK && i < dataset->n_cases; i++) {
         const hn_case *c = &dataset->cases[i];
         if (c->split == HN_SPLIT_TRAIN && c->label >= 0) w.train[w.n_train++] = (uint32_t)i;
@@ -171,6 +198,28 @@ hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *con
     hn_free(w.train);
     hn_free(w.rows);
     hn_free(w.answers);
+    if (!out->known) hn_baselines_free(out);
+    return st;
+}
+
+void hn_baselines_free(hn_baselines *b) {
+    hn_free(b->majority.right);
+    hn_free(b->bag_of_words.right);
+    *b = (hn_baselines){0};
+}
+
+hn_status hn_baselines_of_rows(const hn_dataset *dataset, const hn_contract *contract, const hn_prediction_list *rows,
+                               hn_store *store, hn_baselines *out, hn_error *err) {
+    *out = (hn_baselines){0};
+    uint32_t *cases = hn_alloc(rows->n * sizeof *cases);
+    size_t n = 0;
+    if (!cases) return hn_fail_memory(err, rows->n * sizeof *cases);
+    for (size_t i = 0; i < rows->n; i++) {
+        const hn_case *found = hn_dataset_find(dataset, rows->rows[i].case_id);
+        if (found) cases[n++] = (uint32_t)(found - dataset->cases);
+    }
+    hn_status st = n == rows->n ? hn_baselines_measure(dataset, contract, cases, n, store, out, err) : HN_OK;
+    hn_free(cases);
     return st;
 }
 

@@ -167,6 +167,7 @@ hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset,
 }
 
 void hn_scope_report_free(hn_scope_report *r) {
+    hn_baselines_free(&r->baselines);
     for (int s = 0; s < HN_SPLIT_COUNT; s++) hn_free(r->splits[s].labels);
     *r = (hn_scope_report){0};
 }

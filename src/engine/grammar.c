@@ -21,7 +21,7 @@ hn_status hn_grammar_builder_create(hn_grammar_builder **builder, hn_error *err)
     b->rule_slots = hn_alloc((b->rule_mask + 1) * sizeof *b->rule_slots);
     if (!b->node_slots || !b->rule_slots) {
         hn_grammar_builder_free(b);
-        return hn_fail_memory(err, (b->node_mask + 1) * sizeof *b->node_slots);
+        return hn_fail_memory(err, 256 * sizeof *b->node_slots);
     }
     memset(b->node_slots, 0xFF, (b->node_mask + 1) * sizeof *b->node_slots);
     memset(b->rule_slots, 0xFF, (b->rule_mask + 1) * sizeof *b->rule_slots);

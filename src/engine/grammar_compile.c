@@ -139,14 +139,15 @@ static bool is_narrow(const hn_grammar_builder *b, const hn_gnode *node) {
 
 static int cost(const hn_grammar_builder *b, hn_grammar_node id, int budget);
 
-/* Written out `max` times; otherwise counted. */
-static bool is_unrolled(const hn_grammar_builder *b, const hn_gnode *repeat) {
+/* Written out `max` times; otherwise counted. The budget falls from a part to its parts, so that recursion ends. */
+static bool is_unrolled(const hn_grammar_builder *b, const hn_gnode *repeat, int budget) {
     int32_t times = repeat->max == HN_GRAMMAR_NO_LIMIT ? repeat->min : repeat->max;
     if (times <= 1) return true;
     if (times > UNROLL_NARROW) return false;
     if (is_narrow(b, &b->nodes[repeat->first])) return true;
-    int each = cost(b, (hn_grammar_node)repeat->first, INLINE_COST);
-    return each * times <= INLINE_COST;
+    if (budget < 1) return false;
+    int each = cost(b, (hn_grammar_node)repeat->first, budget - 1);
+    return each * times <= budget;
 }
 
 /* About how many states a node takes; past the budget: any number above it. Rules cost one more than their bodies, so recursion ends. */
@@ -164,8 +165,8 @@ static int cost(const hn_grammar_builder *b, hn_grammar_node id, int budget) {
             total += cost(b, b->children[node->first + i], budget - total);
         return total;
     case HN_GNODE_REPEAT:
-        if (!is_unrolled(b, node)) return budget + 1;
-        total = cost(b, (hn_grammar_node)node->first, budget);
+        if (!is_unrolled(b, node, budget)) return budget + 1;
+        total = budget < 1 ? 1 : cost(b, (hn_grammar_node)node->first, budget - 1);
         return total > budget || node->max <= 1 ? total + 1 : total * node->max;
     case HN_GNODE_RULE: return budget < 1 ? budget + 1 : 1 + cost(b, b->rules[node->first].body, budget - 1);
     }
@@ -271,7 +272,7 @@ static hn_status add_repeat(compiler *c, const hn_gnode *node, int32_t from, int
         max = min;
         to = middle;
     }
-    if (is_unrolled(c->b, node)) return add_unrolled(c, body, min, max, from, to);
+    if (is_unrolled(c->b, node, INLINE_COST)) return add_unrolled(c, body, min, max, from, to);
     if (min == 0) {
         HN_TRY(add_empty(c, from, to));
         min = 1;

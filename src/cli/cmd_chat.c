@@ -2,6 +2,7 @@
 #include "base/interrupt.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/constraint_cli.h"
 #include "cli/inference.h"
 #include "cli/line_input.h"
 
@@ -14,7 +15,11 @@ typedef struct talk {
     int context;
     hn_usage usage; /* of the last turn */
     bool at_line_start, terminal;
-    hn_buf answer;
+    hn_buf answer;        /* before its tool calls */
+    json_t *tool_calls;   /* of the last answer; NULL: none */
+    json_t *parsed;       /* of the last answer; NULL: its shape was not given */
+    hn_request shape;     /* constraint and tools of every turn */
+    hn_cli_constraint own; /* what they borrow from */
     hn_finish finish;
 } talk;
 
@@ -33,13 +38,25 @@ static void on_done(void *user, uint64_t ticket, const hn_completion *c) {
     t->usage = c->usage;
     t->finish = c->finish;
     hn_buf_clear(&t->answer);
-    hn_buf_append(&t->answer, c->text, c->text_bytes);
+    hn_buf_append(&t->answer, c->text, c->tool_calls ? c->content_bytes : c->text_bytes);
+    json_decref(t->tool_calls);
+    json_decref(t->parsed);
+    t->tool_calls = json_incref(c->tool_calls);
+    t->parsed = hn_cli_parsed(&t->own, c);
 }
 
 static hn_status add_message(talk *t, const char *role, const char *text, size_t n, bool first, hn_error *err) {
     json_t *message = json_pack("{s:s,s:o}", "role", role, "content", hn_cli_text(text, n));
     int failed = first ? json_array_insert_new(t->messages, 0, message) : json_array_append_new(t->messages, message);
     return failed ? hn_fail_memory(err, n) : HN_OK;
+}
+
+/* The answer as a message of the conversation; the template writes its calls in the model's own notation when the next turn comes. */
+static hn_status add_answer(talk *t, hn_error *err) {
+    HN_TRY(add_message(t, "assistant", hn_buf_str(&t->answer), t->answer.len, false, err));
+    json_t *last = json_array_get(t->messages, json_array_size(t->messages) - 1);
+    if (t->tool_calls && json_object_set(last, "tool_calls", t->tool_calls) != 0) return hn_fail_memory(err, 0);
+    return HN_OK;
 }
 
 static void drop_last(talk *t) { json_array_remove(t->messages, json_array_size(t->messages) - 1); }
@@ -60,6 +77,9 @@ static hn_request make_request(talk *t) {
     hn_cli *cli = t->cli;
     return (hn_request){.kind = HN_REQUEST_GENERATE,
                         .messages = t->messages,
+                        .tools = t->shape.tools,
+                        .tool_choice = t->shape.tool_choice,
+                        .constraint = t->shape.constraint,
                         .max_tokens = (int)hn_cli_int(cli, "max-tokens"),
                         .sampling = {.temperature = (float)hn_cli_real(cli, "temperature"),
                                      .top_p = (float)hn_cli_real(cli, "top-p"),
@@ -84,7 +104,7 @@ static hn_status take_turn(talk *t, const char *text, hn_error *err) {
         return stopped && t->terminal ? HN_OK : st;
     }
     st = hn_buf_check(&t->answer, "the answer", err);
-    if (st == HN_OK) st = add_message(t, "assistant", hn_buf_str(&t->answer), t->answer.len, false, err);
+    if (st == HN_OK) st = add_answer(t, err);
     if (st != HN_OK) return st;
     if (hn_interrupted() && !t->terminal) return hn_interrupt_check(err);
     hn_interrupt_clear();
@@ -205,7 +225,8 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_line_input *input = NULL;
     talk t = {.cli = cli, .messages = json_array()};
     hn_buf_init(&t.answer, 0);
-    hn_status st = t.messages ? hn_cli_open_model(cli, &t.provider, err) : hn_fail_memory(err, 0);
+    hn_status st = t.messages ? hn_cli_read_constraint(cli, &t.own, &t.shape, err) : hn_fail_memory(err, 0);
+    if (st == HN_OK) st = hn_cli_open_model(cli, &t.provider, err);
     if (st == HN_OK) st = hn_line_input_open("chat", "> ", &input, err);
     if (st == HN_OK) st = start(&t, input, err);
     if (st == HN_OK) st = converse(&t, input, err);
@@ -213,10 +234,13 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     int used = t.usage.prompt_tokens + t.usage.completion_tokens;
     if (st == HN_OK && cli->out->json)
         st = hn_cli_result(cli,
-                           json_pack("{s:O,s:o,s:i,s:i}", "messages", t.messages, "usage", hn_cli_usage_json(&t.usage),
+                           json_pack("{s:O,s:O*,s:o,s:i,s:i}", "messages", t.messages, "parsed", t.parsed, "usage", hn_cli_usage_json(&t.usage),
                                      "context", t.context, "left", t.context - used),
                            err);
     json_decref(t.messages);
+    json_decref(t.tool_calls);
+    json_decref(t.parsed);
+    hn_cli_constraint_free(&t.own);
     hn_buf_free(&t.answer);
     hn_provider_close(t.provider);
     return st;
@@ -225,6 +249,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
 static const hn_option options[] = {
     HN_MODEL_OPTIONS,
     {.name = "system", .kind = HN_OPTION_STRING, .value = "TEXT", .help = "system message"},
+    HN_CONSTRAINT_OPTIONS,
     {.name = "max-tokens",
      .letter = 'n',
      .kind = HN_OPTION_INT,

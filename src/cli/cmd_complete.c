@@ -2,6 +2,7 @@
 #include "base/interrupt.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/constraint_cli.h"
 #include "cli/inference.h"
 
 #include <float.h>
@@ -12,6 +13,7 @@ typedef struct view {
     hn_cli *cli;
     hn_provider *provider;
     bool streams, at_line_start;
+    hn_cli_constraint shape;
     json_t *result;
     hn_status status; /* of making the result */
 } view;
@@ -40,15 +42,17 @@ static json_t *token_json(const hn_output_token *t, int n_top) {
                      logprob_json(t->logprob), "top", top);
 }
 
-static json_t *result_json(const hn_completion *c, int n_top) {
+/* `parsed` is there with a constraint, `tool_calls` where the answer holds some. */
+static json_t *result_json(const hn_completion *c, int n_top, const hn_cli_constraint *shape) {
     json_t *tokens = json_array();
     for (size_t i = 0; i < c->n_tokens; i++)
         if (json_array_append_new(tokens, token_json(&c->tokens[i], n_top)) != 0) {
             json_decref(tokens);
             return NULL;
         }
-    return json_pack("{s:o,s:o,s:s,s:o,s:o}", "text", hn_cli_text(c->text, c->text_bytes), "tokens", tokens,
-                     "finish_reason", finish_name(c->finish), "usage", hn_cli_usage_json(&c->usage), "timing",
+    return json_pack("{s:o,s:o*,s:O*,s:o,s:s,s:o,s:o}", "text", hn_cli_text(c->text, c->text_bytes), "parsed",
+                     hn_cli_parsed(shape, c), "tool_calls", c->tool_calls, "tokens", tokens, "finish_reason",
+                     finish_name(c->finish), "usage", hn_cli_usage_json(&c->usage), "timing",
                      hn_cli_timing_json(&c->timing));
 }
 
@@ -119,7 +123,7 @@ static void on_done(void *user, uint64_t ticket, const hn_completion *c) {
     if (c->status != HN_OK) return;
     int n_top = (int)hn_cli_int(v->cli, "logprobs");
     if (v->cli->out->json) {
-        v->result = result_json(c, n_top);
+        v->result = result_json(c, n_top, &v->shape);
         return;
     }
     if (!v->at_line_start) hn_output_print(v->cli->out, "\n");
@@ -187,8 +191,9 @@ static hn_status print_echo(hn_cli *cli, hn_provider *provider, const hn_request
     return st;
 }
 
-static hn_status complete(hn_cli *cli, hn_provider *provider, hn_request *request, hn_error *err) {
-    view v = {.cli = cli, .provider = provider};
+static hn_status complete(hn_cli *cli, hn_provider *provider, hn_request *request, const hn_cli_constraint *shape,
+                          hn_error *err) {
+    view v = {.cli = cli, .provider = provider, .shape = *shape};
     if (!cli->out->json) {
         request->on_token = on_token;
         request->token_user = &v;
@@ -205,20 +210,28 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_provider *provider;
     hn_cli_prompt prompt;
     hn_request request = {0};
+    hn_cli_constraint shape;
     HN_TRY(fill_request(cli, &request, err));
-    HN_TRY(hn_cli_open_model(cli, &provider, err));
-    hn_status st = hn_cli_read_prompt(cli, provider, &prompt, &request, err);
-    if (st == HN_OK) {
-        st = complete(cli, provider, &request, err);
-        hn_cli_prompt_free(&prompt);
+    HN_TRY(hn_cli_read_constraint(cli, &shape, &request, err));
+    hn_status st = hn_cli_open_model(cli, &provider, err);
+    if (st != HN_OK) {
+        hn_cli_constraint_free(&shape);
+        return st;
     }
+    st = hn_cli_read_prompt(cli, provider, &prompt, &request, err);
+    if (st == HN_OK && request.tools && !request.messages)
+        st = hn_cli_usage(cli, err, "--tools go through the chat template: use --prompt, --user or --messages");
+    if (st == HN_OK) st = complete(cli, provider, &request, &shape, err);
+    hn_cli_prompt_free(&prompt);
     hn_provider_close(provider);
+    hn_cli_constraint_free(&shape);
     return st;
 }
 
 static const hn_option options[] = {
     HN_MODEL_OPTIONS,
     HN_PROMPT_OPTIONS,
+    HN_CONSTRAINT_OPTIONS,
     {.name = "max-tokens",
      .letter = 'n',
      .kind = HN_OPTION_INT,
@@ -293,10 +306,15 @@ const hn_command hn_cmd_complete = {
     .summary = "let a model go on from a prompt",
     .usage = "[-m MODEL] (--prompt TEXT | --user TEXT | --messages FILE | --ids 1,2,3 | --raw TEXT) [OPTIONS]",
     .description = "The answer is streamed to standard output. With --json: text, tokens with log-probabilities, "
-                   "finish_reason, usage, timing.",
+                   "finish_reason, usage, timing; `parsed` where the answer's shape was given; `tool_calls` where it "
+                   "holds some.\n"
+                   "Of --regex, --grammar and --choices at most one: every token is chosen "
+                   "among those that keep the answer in that shape. An answer that --max-tokens cuts has finish_reason "
+                   "length and no parsed value.",
     .options = options,
     .max_args = 0,
     .examples = "  hone complete --prompt \"What is the capital of France?\"\n"
                 "  hone complete --raw \"Once upon a time\" --max-tokens 64 --temperature 0.8 --seed 7\n"
-                "  hone complete --messages chat.json --logprobs 3 --json",
+                "  hone complete --messages chat.json --logprobs 3 --json\n"
+                "  hone complete --prompt \"Is the sky blue?\" --choices yes,no",
     .run = run};

@@ -135,6 +135,12 @@ static void adjust(hn_sampler *s, const float *logits, const int32_t *history, s
         if (recent[i] >= 0 && recent[i] < s->n_vocab) s->is_seen[recent[i]] = 0;
 }
 
+/* What the mask does not allow is impossible, whatever its bias. */
+static void forbid(hn_sampler *s, const uint64_t *allowed) {
+    for (int32_t i = 0; i < s->n_vocab; i++)
+        if (!(allowed[i / 64] >> (i % 64) & 1)) s->heap[i].logit = -INFINITY;
+}
+
 static candidate largest(const hn_sampler *s) {
     candidate best = s->heap[0];
     for (int32_t i = 1; i < s->n_vocab; i++)
@@ -200,8 +206,15 @@ static int32_t draw(hn_sampler *s, size_t n) {
 }
 
 int32_t hn_sampler_pick(hn_sampler *s, const float *logits, const int32_t *history, size_t n_history) {
+    return hn_sampler_pick_allowed(s, logits, NULL, history, n_history);
+}
+
+int32_t hn_sampler_pick_allowed(hn_sampler *s, const float *logits, const uint64_t *allowed, const int32_t *history,
+                                size_t n_history) {
     adjust(s, logits, history, n_history);
+    if (allowed) forbid(s, allowed);
     candidate best = largest(s);
+    if (allowed && isinf(best.logit) && best.logit < 0) return -1;
     if (s->how.temperature == 0 || isinf(best.logit)) return best.id; /* +inf is certain; -inf: nothing is possible */
     size_t n;
     bool has_top_p = s->how.top_p > 0 && s->how.top_p < 1;

@@ -419,6 +419,7 @@ static void close_provider(hn_provider *base) {
     p->depth--;
     sweep(p);
     while (hn_local_prefix_drop(p)) continue;
+    hn_local_constraints_close(p);
     hn_local_chat_close(p);
     hn_engine_free(p->engine);
     hn_model_close(p->model);

@@ -17,6 +17,8 @@ hn_status hn_local_answer_prepare(hn_local *p, hn_local_request *r, const hn_req
     r->token_user = request->token_user;
     HN_TRY(hn_stop_text_init(&r->text, request->stop, request->n_stop, err));
     HN_TRY(hn_sampler_create(&request->sampling, n_vocab, &r->sampler, err));
+    r->reads_calls = request->tools && !(request->tool_choice && strcmp(request->tool_choice, "none") == 0);
+    if (r->max_tokens > 0) HN_TRY(hn_local_constraint_start(p, r, request, err));
     r->logits = hn_alloc((size_t)n_vocab * sizeof *r->logits);
     if (!r->logits) return hn_fail_memory(err, (size_t)n_vocab * sizeof *r->logits);
     if (!r->echo || !r->want_logprobs || r->prompt.n < 2) return HN_OK;
@@ -87,23 +89,28 @@ hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_
     const hn_tokenizer *tokenizer = hn_model_tokenizer(p->model);
     int32_t n_vocab = hn_model_shape(p->model)->n_vocab;
     float logprob = NAN;
+    const uint64_t *allowed = NULL;
+    bool complete = false;
     *done = true;
-    int32_t id = hn_sampler_pick(r->sampler, r->logits, hn_sequence_tokens(r->sequence),
-                                 (size_t)hn_sequence_length(r->sequence));
+    if (r->match) HN_TRY(hn_local_constraint_mask(p, r, &allowed, err));
+    int32_t id = hn_sampler_pick_allowed(r->sampler, r->logits, allowed, hn_sequence_tokens(r->sequence),
+                                         (size_t)hn_sequence_length(r->sequence));
+    if (id < 0) return hn_local_constraint_fail(r, err);
+    if (r->match) HN_TRY(hn_local_constraint_accept(r, id, &complete, err));
     double lse = r->want_logprobs ? log_sum_exp(r->logits, n_vocab) : 0;
     if (r->want_logprobs) logprob = (float)((double)r->logits[id] - lse);
     HN_TRY(push_token(r, id, logprob, err));
     if (r->n_top) find_top(r->logits, n_vocab, lse, r->n_top, r->tops + (r->n_tokens - 1) * (size_t)r->n_top);
     hn_str piece = {NULL, 0}, given;
-    bool stopped, control = !tokenizer || hn_tokenizer_kind(tokenizer, id) == HN_TOKEN_CONTROL;
-    if (!control) piece = hn_tokenizer_piece(tokenizer, id);
+    bool stopped, end = tokenizer && hn_tokenizer_is_end(tokenizer, id);
+    bool control = !tokenizer || hn_tokenizer_kind(tokenizer, id) == HN_TOKEN_CONTROL;
+    if (!control || (r->reads_calls && tokenizer && !end)) piece = hn_tokenizer_piece(tokenizer, id);
     HN_TRY(hn_stop_text_add(&r->text, piece.data, piece.len, &given, &stopped, err));
-    bool end = tokenizer && hn_tokenizer_is_end(tokenizer, id);
     bool full = (int)r->n_tokens - r->n_echo >= r->max_tokens ||
                 hn_sequence_length(r->sequence) + 1 >= hn_engine_context(p->engine);
-    r->finish = end || stopped ? HN_FINISH_STOP : HN_FINISH_LENGTH;
+    r->finish = end || stopped || complete ? HN_FINISH_STOP : HN_FINISH_LENGTH;
     if (!give(r, r->n_tokens - 1, given)) r->finish = HN_FINISH_CANCELLED;
-    *done = end || stopped || full || r->finish == HN_FINISH_CANCELLED;
+    *done = end || stopped || complete || full || r->finish == HN_FINISH_CANCELLED;
     return HN_OK;
 }
 
@@ -130,6 +137,14 @@ static hn_timing timing_of(const hn_local_request *r) {
     return (hn_timing){(waited > 0 ? waited : 0) * 1e3, r->prefill_seconds * 1e3, r->decode_seconds * 1e3};
 }
 
+/* Tool calls in the whole text, into `c`: a new reference. */
+static hn_status read_calls(const hn_local *p, const hn_local_request *r, hn_completion *c) {
+    c->content_bytes = r->text.text.len;
+    if (!r->reads_calls) return HN_OK;
+    return hn_tool_calls_parse(hn_local_tool_format(p), hn_buf_str(&r->text.text), r->text.text.len, &c->tool_calls,
+                               &c->content_bytes, &c->error);
+}
+
 void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_error *err) {
     hn_completion c = {.status = st, .finish = r->finish, .timing = timing_of(r)};
     hn_output_token *tokens = NULL;
@@ -142,6 +157,7 @@ void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_er
         c.tokens = tokens = collect_tokens(p, r);
         if (!tokens && c.status == HN_OK) c.status = hn_fail_memory(&c.error, r->n_tokens * sizeof *tokens);
         c.n_tokens = tokens ? r->n_tokens : 0;
+        if (c.status == HN_OK) c.status = read_calls(p, r, &c);
     }
     if (st != HN_OK && err) c.error = *err;
     c.error.code = c.status;
@@ -153,6 +169,8 @@ void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_er
     c.usage = (hn_usage){(int)r->prompt.n, r->cached, (int)r->n_tokens - r->n_echo};
     r->on_done(r->user, r->ticket, &c);
     hn_free(tokens);
+    json_decref(c.tool_calls);
+    hn_local_constraint_end(r);
     if (r->sequence && st == HN_OK)
         hn_local_prefix_keep(p, r->sequence);
     else
@@ -167,6 +185,7 @@ void hn_local_request_free(hn_local_request *r) {
     hn_label_trie_free(r->labels);
     hn_free(r->label_logprobs);
     hn_sampler_free(r->sampler);
+    hn_local_constraint_end(r);
     hn_stop_text_free(&r->text);
     hn_free(r->logits);
     hn_free(r->tokens);

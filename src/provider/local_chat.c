@@ -76,14 +76,28 @@ static hn_status need_chat(hn_local *p, hn_error *err) {
     return HN_OK;
 }
 
+hn_tool_format hn_local_tool_format(const hn_local *p) {
+    return hn_tool_format_of(hn_model_chat_template(p->model));
+}
+
 hn_status hn_local_messages_ids(hn_local *p, const hn_request *request, hn_tokens *ids, hn_error *err) {
     hn_chat_options options = {0};
+    hn_tool_format format = hn_local_tool_format(p);
+    json_t *messages;
     HN_TRY(need_chat(p, err));
     hn_chat_options_init(&options, hn_model_tokenizer(p->model));
-    options.tools = request->tools;
+    bool hidden = request->tool_choice && strcmp(request->tool_choice, "none") == 0;
+    options.tools = hidden ? NULL : request->tools;
     options.extra = request->template_variables;
     options.add_generation_prompt = true;
-    return render(p, request->messages, &options, request->assistant_prefix, ids, err);
+    if (options.tools) HN_TRY(hn_tools_check(options.tools, "tools", err));
+    if (options.tools && format == HN_TOOL_FORMAT_NONE)
+        return hn_fail(err, HN_ERR_TEMPLATE, "tools", "use a model whose chat template knows tools, or leave them out",
+                       "the model's chat template would not show the tools to the model");
+    HN_TRY(hn_tool_calls_for_template(format, request->messages, &messages, err));
+    hn_status st = render(p, messages, &options, request->assistant_prefix, ids, err);
+    json_decref(messages);
+    return st;
 }
 
 int32_t hn_local_end_of_turn(hn_local *p) {

@@ -3,6 +3,7 @@
  *     local.c         opening, submit, cancel, step: the queue and what each engine step holds
  *     local_prompt.c  a request's prompt and labels as token ids, and its cache key
  *     local_chat.c    messages through the chat template
+ *     local_constraint.c  what an answer must be: grammars kept, and which tokens may come next
  *     local_prefix.c  finished prompts kept in the cache, so that the next with the same beginning starts behind it
  *     local_answer.c  one request's growing answer: sampling, log-probabilities, text, the completion handed out
  *
@@ -12,12 +13,15 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "engine/grammar_match.h"
+#include "model/tool_calls.h"
 #include "provider/provider_table.h"
 #include "provider/stop_text.h"
 
 enum {
     HN_LOCAL_PREFIXES = 48,       /* finished prompts that are kept */
     HN_LOCAL_SHARE_MIN = 32,      /* a common beginning of fewer tokens is not worth waiting for */
+    HN_LOCAL_CONSTRAINTS = 32,    /* compiled constraints that are kept, beyond those in use */
     HN_LOCAL_BATCH = 64,          /* sequences in flight, where not told otherwise */
     HN_LOCAL_ROWS = 1024,         /* prompt tokens and label nodes in one engine step */
     HN_LOCAL_ROWS_DECODING = 256, /* the same while answers are being generated: they wait for it */
@@ -30,6 +34,16 @@ typedef struct hn_local_token {
     int32_t id;
     float logprob;
 } hn_local_token;
+
+/* A compiled constraint, for all requests with this source and these stop texts. */
+typedef struct hn_local_constraint {
+    char hash[65]; /* of the source */
+    hn_grammar *grammar;
+    uint64_t *ends;  /* (mask_words) tokens that end an answer, where it may end */
+    uint64_t *never; /* (mask_words) tokens with a stop text inside */
+    size_t n_users;  /* requests that match against it */
+    uint64_t used;   /* the provider's clock of uses */
+} hn_local_constraint;
 
 typedef struct hn_local_request {
     uint64_t ticket;
@@ -52,6 +66,9 @@ typedef struct hn_local_request {
     bool (*on_token)(void *user, const hn_output_token *token);
     void *token_user;
     hn_stop_text text;
+    hn_local_constraint *constraint; /* NULL: none */
+    hn_grammar_match *match;
+    bool reads_calls; /* with tools: control tokens are part of the text, calls are looked for */
     float *logits;          /* (V) of the step that just ran */
     hn_local_token *tokens; /* (n_tokens) */
     size_t n_tokens, tokens_capacity;
@@ -85,6 +102,11 @@ typedef struct hn_local {
     hn_local_prefix prefixes[HN_LOCAL_PREFIXES];
     size_t n_prefixes;
     uint64_t uses, n_finished;
+    hn_grammar_vocab *vocab; /* NULL: no constraint yet */
+    hn_local_constraint **constraints;
+    size_t n_constraints, constraints_capacity;
+    uint64_t *mask; /* (mask_words) of the token that is picked now */
+    size_t mask_words;
     char template_hash[65], tokenizer_hash[65]; /* empty: none, or not needed yet */
 } hn_local;
 
@@ -98,6 +120,25 @@ hn_status hn_local_label_ids(hn_provider *base, const hn_request *request, hn_to
 hn_status hn_local_messages_ids(hn_local *p, const hn_request *request, hn_tokens *ids, hn_error *err) HN_MUST_CHECK;
 int32_t hn_local_end_of_turn(hn_local *p);
 void hn_local_chat_close(hn_local *p);
+
+/* How the model's template writes tool calls. */
+hn_tool_format hn_local_tool_format(const hn_local *p);
+
+/* local_constraint.c */
+/* The request's constraint, compiled or found; NULL: it has none. Valid until the next request is looked at, unless in use. */
+hn_status hn_local_constraint_get(hn_local *p, const hn_request *request, hn_local_constraint **c,
+                                  hn_error *err) HN_MUST_CHECK;
+hn_status hn_local_constraint_start(hn_local *p, hn_local_request *r, const hn_request *request,
+                                    hn_error *err) HN_MUST_CHECK;
+void hn_local_constraint_end(hn_local_request *r);
+/* The tokens that may come next; valid until the next call. */
+hn_status hn_local_constraint_mask(hn_local *p, hn_local_request *r, const uint64_t **mask,
+                                   hn_error *err) HN_MUST_CHECK;
+/* Takes a token of the mask. *complete: the answer ends here, nothing may follow. */
+hn_status hn_local_constraint_accept(hn_local_request *r, int32_t id, bool *complete, hn_error *err) HN_MUST_CHECK;
+/* The error that no token is possible. */
+hn_status hn_local_constraint_fail(const hn_local_request *r, hn_error *err);
+void hn_local_constraints_close(hn_local *p);
 
 /* local_prefix.c */
 /* The sequence, kept or in flight, that shares most of the beginning of `ids` with its computed tokens; *shared: how many. */

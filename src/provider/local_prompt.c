@@ -244,12 +244,14 @@ hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char 
     hn_local *p = (hn_local *)base;
     hn_tokens ids = {0};
     hn_label_trie *trie = NULL;
+    hn_local_constraint *constraint = NULL;
     char model_hash[65];
     hn_status st = hn_model_hash(p->model, model_hash, err);
     if (st == HN_OK && hn_model_tokenizer(p->model) && !*p->tokenizer_hash)
         st = hn_tokenizer_hash(hn_model_tokenizer(p->model), p->tokenizer_hash, err);
     if (st == HN_OK) st = hn_local_prompt_ids(p, request, &ids, err);
     if (st == HN_OK && request->kind == HN_REQUEST_LABELS) st = hn_local_labels(p, request, &ids, &trie, err);
+    if (st == HN_OK) st = hn_local_constraint_get(p, request, &constraint, err);
     hn_sha256 *h = st == HN_OK ? hn_sha256_create() : NULL;
     if (st == HN_OK && !h) st = hn_fail_memory(err, 0);
     if (h) {
@@ -264,6 +266,7 @@ hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char 
             hash_trie(h, trie);
         else
             hash_sampling(h, request);
+        if (constraint) hn_sha256_field_str(h, hn_grammar_hash(constraint->grammar));
         hn_sha256_finish(h, hex);
     }
     hn_label_trie_free(trie);

@@ -30,6 +30,25 @@ typedef struct hn_request_label {
     size_t n_ids;
 } hn_request_label;
 
+typedef enum hn_constraint_kind {
+    HN_CONSTRAIN_NONE,
+    HN_CONSTRAIN_REGEX,  /* `text` is a pattern that the whole answer matches */
+    HN_CONSTRAIN_GBNF,   /* `text` is a grammar in llama.cpp's notation */
+    HN_CONSTRAIN_CHOICES /* the answer is one of `choices` */
+} hn_constraint_kind;
+
+/* What the text of an answer must be: its source, since remote providers send it on. Locally, each token is drawn among those alone that keep
+ * the text in the language; the answer may end (by an end token, or a token that begins with a stop text) only where the text is whole, and ends
+ * by itself where nothing may follow. So an answer with HN_FINISH_STOP is in the language, unless a stop text stood inside it. Log-probabilities
+ * stay the model's own: those of tokens before the rest was forbidden. */
+typedef struct hn_constraint {
+    hn_constraint_kind kind;
+    const char *text;
+    const char *name; /* what errors call the source ("file.gbnf", "output: regex"); NULL: its kind */
+    const char *const *choices;
+    size_t n_choices;
+} hn_constraint;
+
 typedef struct hn_output_token {
     int32_t id;
     const char *text; /* the token's bytes (may be part of a character) */
@@ -47,6 +66,8 @@ typedef struct hn_request {
     json_t *tools, *template_variables; /* with messages; may be NULL */
     const char *
         assistant_prefix; /* text that the assistant's turn already starts with (reasoning kept before scoring); may be NULL */
+    /* With tools: NULL or "auto" (the model decides), or "none" (they are not shown). */
+    const char *tool_choice;
     bool allow_special; /* control tokens in `raw` are recognised */
     /* what comes out */
     hn_request_kind kind;
@@ -54,6 +75,7 @@ typedef struct hn_request {
     hn_sampling sampling;
     const char *const *stop; /* GENERATE: the text ends before the first of these */
     size_t n_stop;
+    hn_constraint constraint;       /* GENERATE */
     bool echo;                      /* GENERATE: the prompt's tokens come first */
     bool want_logprobs;             /* tokens carry logprob */
     int n_top;                      /* and the K most likely, up to 20 */
@@ -84,6 +106,8 @@ typedef struct hn_completion {
     const hn_output_token
         *tokens; /* where want_logprobs, echo or n_top asked for them; else all generated ones without logprobs */
     size_t n_tokens;
+    json_t *tool_calls;   /* with tools: the calls in `text`, as in the OpenAI API; NULL: none. Borrowed */
+    size_t content_bytes; /* of `text`, what stands before the calls; all of it where there are none */
     const double *label_logprobs; /* LABELS: (n_labels) natural logs of each label's total */
     size_t n_labels;
     hn_finish finish;

@@ -30,6 +30,33 @@ expect_json_error bad_input 2 complete -m "$MODEL" --raw ""
 expect_json_error bad_input 2 complete -m "$MODEL" --raw a --stop ""
 expect_json_error context_full 4 complete -m "$MODEL" --raw "one two three four five six" --context 4
 
+# the answer's shape
+expect_status 2 complete -m "$MODEL" --raw a --regex a --choices b
+expect_error "cannot be given together"
+expect_status 2 complete -m "$MODEL" --raw a --choices a,,b
+expect_error "empty choice"
+expect_status 2 complete -m "$MODEL" --raw a --regex '(a'
+expect_error "--regex"
+printf 'root ::= "I say "\n  ("yes" | "no"\n' >"$tmp/wrong.gbnf"
+expect_status 2 complete -m "$MODEL" --raw a --grammar "$tmp/wrong.gbnf"
+expect_error "wrong.gbnf:2:3"
+expect_status 0 complete -m "$MODEL" -p "When did the second world war end?" --regex '\d{4}-\d{2}-\d{2}' --json
+expect_json "__import__('re').fullmatch(r'\d{4}-\d{2}-\d{2}', r['parsed']) and r['text'] == r['parsed'] and r['finish_reason'] == 'stop'"
+expect_status 0 complete -m "$MODEL" -p "Is the sky blue?" --choices yes,no
+expect_json_text=$(cat "$out")
+[ "$expect_json_text" = yes ] || [ "$expect_json_text" = no ] || fail "the answer is \"$expect_json_text\""
+printf 'root ::= "I say " ("yes" | "no") "!"\n' >"$tmp/right.gbnf"
+expect_status 0 complete -m "$MODEL" -p "Is the sky blue?" --grammar "$tmp/right.gbnf" --temperature 1.5 --seed 3
+grep -qxE 'I say (yes|no)!' "$out" || fail "not in the grammar: $(cat "$out")"
+expect_status 0 complete -m "$MODEL" -p "A number?" --regex '[0-9]{30}' -n 4 --json
+expect_json "r['parsed'] is None and r['finish_reason'] == 'length'"
+echo '[{"type": "function", "function": {"name": "f"}}]' >"$tmp/tools.json"
+expect_json_error template 2 complete -m "$MODEL" -p x --tools "$tmp/tools.json"
+expect_json "'tools' in r['error']['message']"
+echo '[{"name": "a b"}]' >"$tmp/tools.json"
+expect_status 2 complete -m "$MODEL" -p x --tools "$tmp/tools.json"
+expect_error "cannot be a tool's name"
+
 # golden continuations, in f32 on the reference kernels: ids, text, log-probabilities
 if [ -e "$SHARED/goldens/smollm2/greedy.jsonl" ]; then
     python3 - "$SHARED/goldens/smollm2/greedy.jsonl" "$tmp" "$HONE" "$MODEL" <<'PY' || fail "a golden continuation differs"

@@ -239,6 +239,37 @@ static void running_out_of_memory_is_a_status(void **state) {
     }
 }
 
+static void what_the_mask_forbids_is_never_picked(void **state) {
+    (void)state;
+    enum { WIDE = 130 };
+    hn_error err = {0};
+    float row[WIDE];
+    uint64_t allowed[3] = {0, 0, 0}, none[3] = {0, 0, 0};
+    const hn_logit_bias bias[] = {{7, (float)INFINITY}, {129, 2}};
+    const hn_sampling ways[] = {{0},
+                                {.temperature = 1},
+                                {.temperature = 3, .top_k = 5},
+                                {.temperature = 3, .top_p = 0.9f},
+                                {.temperature = 3, .min_p = 0.01f, .bias = bias, .n_bias = 2}};
+    for (int i = 0; i < WIDE; i++) row[i] = (float)(WIDE - i) * 0.1f;
+    allowed[0] = (uint64_t)1 << 3 | (uint64_t)1 << 63;
+    allowed[1] = 1;
+    allowed[2] = (uint64_t)1 << 1;
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        hn_sampler *s;
+        int seen = 0;
+        hn_test_ok(hn_sampler_create(&ways[w], WIDE, &s, &err), &err);
+        for (int i = 0; i < 500; i++) {
+            int32_t id = hn_sampler_pick_allowed(s, row, allowed, NULL, 0);
+            assert_true(id == 3 || id == 63 || id == 64 || id == 129);
+            seen |= id == 3 ? 1 : id == 63 ? 2 : id == 64 ? 4 : 8;
+        }
+        assert_true(w == 0 ? seen == 1 : w == 1 ? (seen & 1) : seen > 1);
+        assert_int_equal(hn_sampler_pick_allowed(s, row, none, NULL, 0), -1);
+        hn_sampler_free(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(temperature_alone),
@@ -252,6 +283,7 @@ int main(void) {
         cmocka_unit_test(large_vocabularies_keep_the_right_set),
         cmocka_unit_test(a_seed_repeats),
         cmocka_unit_test(bad_settings_are_refused),
+        cmocka_unit_test(what_the_mask_forbids_is_never_picked),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,12 +2,16 @@
 #include "support.h"
 
 #include "base/alloc.h"
+#include "stats/abstain.h"
+#include "stats/agreement.h"
 #include "stats/interval.h"
 #include "stats/metrics.h"
 #include "stats/multiple.h"
 #include "stats/paired.h"
 #include "stats/power.h"
 #include "stats/probability.h"
+#include "stats/ranking.h"
+#include "stats/recalibrate.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -257,6 +261,117 @@ static void check_multiple(const golden *g) {
     hn_free(bh);
 }
 
+static unsigned char *flags(json_t *array, size_t *n) {
+    *n = json_array_size(array);
+    unsigned char *values = hn_calloc(*n + 1, 1);
+    for (size_t i = 0; i < *n; i++) values[i] = json_number_value(json_array_get(array, i)) != 0;
+    return values;
+}
+
+static void check_temperature(const golden *g) {
+    size_t n;
+    int32_t *truth = labels(json_object_get(g->input, "y"), &n);
+    json_t *rows = json_object_get(g->input, "logits");
+    size_t n_classes = json_array_size(json_array_get(rows, 0));
+    double *z = hn_calloc(n * n_classes, sizeof *z), *p = hn_calloc(n * n_classes, sizeof *p);
+    for (size_t i = 0; i < n * n_classes; i++)
+        z[i] = json_number_value(json_array_get(json_array_get(rows, i / n_classes), i % n_classes));
+    hn_temperature t = hn_temperature_fit(z, truth, n, n_classes);
+    match(g, "temperature", t.temperature);
+    match(g, "nll_before", t.loss_before);
+    match(g, "nll_after", t.loss_after);
+    for (size_t i = 0; i < n && !isnan(t.temperature); i++)
+        hn_temperature_apply(z + i * n_classes, n_classes, t.temperature, p + i * n_classes);
+    if (!isnan(t.temperature)) match(g, "nll_after", hn_log_loss(p, truth, n, n_classes, 0));
+    hn_free(p);
+    hn_free(z);
+    hn_free(truth);
+}
+
+static void check_isotonic(const golden *g) {
+    size_t n, n_y, n_weights, n_query;
+    json_t *given = json_object_get(g->input, "weights");
+    double *x = doubles(json_object_get(g->input, "x"), &n), *y = doubles(json_object_get(g->input, "y"), &n_y);
+    double *weights = json_is_array(given) ? doubles(given, &n_weights) : NULL;
+    double *query = doubles(json_object_get(g->input, "query"), &n_query);
+    hn_isotonic curve;
+    hn_error err = {0};
+    hn_test_ok(hn_isotonic_fit(x, y, weights, n, &curve, &err), &err);
+    for (size_t i = 0; i < n; i++)
+        match_value(g, json_array_get(json_object_get(g->expected, "fitted_at_x"), i), hn_isotonic_at(&curve, x[i]),
+                    "fitted_at_x");
+    for (size_t i = 0; i < n_query; i++)
+        match_value(g, json_array_get(json_object_get(g->expected, "predict_query"), i),
+                    hn_isotonic_at(&curve, query[i]), "predict_query");
+    hn_isotonic_free(&curve);
+    hn_free(x);
+    hn_free(y);
+    hn_free(weights);
+    hn_free(query);
+}
+
+static void check_risk_coverage(const golden *g) {
+    size_t n, n_right;
+    double *confidence = doubles(json_object_get(g->input, "confidence"), &n);
+    unsigned char *right = flags(json_object_get(g->input, "correct"), &n_right);
+    double *risk = hn_calloc(n + 1, sizeof *risk);
+    hn_risk_summary s;
+    hn_error err = {0};
+    hn_test_ok(hn_risk_coverage(confidence, right, n, risk, &s, &err), &err);
+    match(g, "aurc", s.aurc);
+    match(g, "e_aurc", s.e_aurc);
+    for (size_t i = 0; i < n; i++)
+        match_value(g, json_array_get(json_object_get(g->expected, "risk"), i), risk[i], "risk");
+    json_t *coverages = json_object_get(g->input, "coverages");
+    for (size_t i = 0; i < json_array_size(coverages); i++)
+        match_value(g, json_array_get(json_object_get(g->expected, "risk_at_coverage"), i),
+                    hn_risk_at_coverage(risk, n, json_number_value(json_array_get(coverages, i))), "risk_at_coverage");
+    hn_free(confidence);
+    hn_free(right);
+    hn_free(risk);
+}
+
+static void check_conformal(const golden *g) {
+    size_t n;
+    double *scores = doubles(json_object_get(g->input, "scores"), &n);
+    hn_conformal c;
+    hn_error err = {0};
+    hn_test_ok(hn_conformal_threshold(scores, n, in(g, "alpha"), &c, &err), &err);
+    match(g, "k", (double)c.k);
+    match(g, "threshold", isinf(c.threshold) ? NAN : c.threshold);
+    assert_int_equal(isinf(c.threshold), json_is_true(json_object_get(g->expected, "infinite")));
+    hn_free(scores);
+}
+
+static void check_krippendorff(const golden *g) {
+    json_t *rows = json_object_get(g->input, "ratings_by_rater");
+    size_t n_raters = json_array_size(rows), n_units = json_array_size(json_array_get(rows, 0));
+    int32_t *ratings = hn_calloc(n_raters * n_units, sizeof *ratings);
+    for (size_t i = 0; i < n_raters * n_units; i++) {
+        json_t *one = json_array_get(json_array_get(rows, i / n_units), i % n_units);
+        ratings[i] = json_is_null(one) ? -1 : (int32_t)json_integer_value(one);
+    }
+    hn_estimate alpha;
+    hn_error err = {0};
+    hn_test_ok(hn_agreement_alpha(ratings, n_raters, n_units, 10, NULL, NULL, &alpha, &err), &err);
+    match(g, "alpha_nominal", alpha.value);
+    hn_free(ratings);
+}
+
+static void check_ranking(const golden *g) {
+    size_t n, n_scores;
+    unsigned char *positive = flags(json_object_get(g->input, "y"), &n);
+    double *scores = doubles(json_object_get(g->input, "score"), &n_scores);
+    hn_ranking r;
+    hn_error err = {0};
+    hn_test_ok(hn_ranking_measure(scores, positive, n, &r, &err), &err);
+    match(g, "roc_auc", r.roc_auc);
+    match(g, "average_precision", r.average_precision);
+    match(g, "pr_auc_trapezoid", r.pr_auc);
+    hn_free(positive);
+    hn_free(scores);
+}
+
 #define GOLDEN(name)                                                                                                   \
     static void name##_agree(void **state) {                                                                           \
         (void)state;                                                                                                   \
@@ -270,12 +385,22 @@ GOLDEN(cluster)
 GOLDEN(classification)
 GOLDEN(probability)
 GOLDEN(multiple)
+GOLDEN(temperature)
+GOLDEN(isotonic)
+GOLDEN(risk_coverage)
+GOLDEN(conformal)
+GOLDEN(krippendorff)
+GOLDEN(ranking)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(intervals_agree), cmocka_unit_test(mcnemar_agree),     cmocka_unit_test(paired_agree),
-        cmocka_unit_test(power_agree),     cmocka_unit_test(cluster_agree),     cmocka_unit_test(classification_agree),
-        cmocka_unit_test(multiple_agree),  cmocka_unit_test(probability_agree),
+        cmocka_unit_test(intervals_agree),     cmocka_unit_test(mcnemar_agree),
+        cmocka_unit_test(paired_agree),        cmocka_unit_test(power_agree),
+        cmocka_unit_test(cluster_agree),       cmocka_unit_test(classification_agree),
+        cmocka_unit_test(multiple_agree),      cmocka_unit_test(probability_agree),
+        cmocka_unit_test(temperature_agree),   cmocka_unit_test(isotonic_agree),
+        cmocka_unit_test(risk_coverage_agree), cmocka_unit_test(conformal_agree),
+        cmocka_unit_test(krippendorff_agree),  cmocka_unit_test(ranking_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ typedef struct bench {
     const hn_kernels *k;
     hn_pool *pool;
     double peak_gflops, stream_gbps;
+    bool f32; /* F32 weights: products in f32 everywhere */
 } bench;
 
 /* ---- products ---- */
@@ -86,7 +87,14 @@ static void bench_shape(const bench *b, const char *name, hn_dtype dtype, int N,
 /* ---- the rest ---- */
 
 static void bench_attention(const bench *b, int n_rows, int first) {
-    const hn_attention_shape shape = {NH, KV, HS, 0.125f, strcmp(b->k->name, "ref") == 0 ? HN_KV_F32 : HN_KV_F16};
+    const hn_attention_shape shape = {
+        .n_heads = NH,
+        .n_kv_heads = KV,
+        .head_size = HS,
+        .scale = 0.125f,
+        .kv_type = strcmp(b->k->name, "ref") == 0 ? HN_KV_F32 : HN_KV_F16,
+        .f32_products = b->f32,
+    };
     int n_blocks = (first + n_rows + HN_KV_BLOCK - 1) / HN_KV_BLOCK;
     size_t block = (size_t)HN_KV_BLOCK * KV * HS * 4;
     void **blocks = hn_calloc((size_t)n_blocks * 2, sizeof *blocks);
@@ -158,6 +166,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     hn_dtype dtype = dtype_named(argc > 3 ? argv[3] : "Q4_1");
+    b.f32 = dtype == HN_DTYPE_F32;
     hn_machine machine;
     if (hn_machine_measure(b.k, b.pool, 1.0, &machine, &err) != HN_OK) {
         fprintf(stderr, "%s\n", err.message);

@@ -1,17 +1,17 @@
-/* hone bench: how fast a model runs here, and how near that is to what the machine can do.
+/* hone bench: how fast a model runs here, and how near that is to what the machine can do; with --compare beside llama.cpp
+ * (bench_compare.c).
  *
- * The limit of a step is the longer of two times: reading its bytes once from memory, and doing its multiply-adds at the peak rate; both
- * rates are measured in the same run. limit_share is that time divided by the time taken. */
+ * limit_share is the least time that the machine needs (hn_speed_limit) divided by the time taken. */
 #include "base/clock.h"
 #include "base/interrupt.h"
+#include "cli/bench_compare.h"
+#include "cli/bench_speed.h"
 #include "cli/commands.h"
 #include "cli/inference.h"
-#include "engine/engine.h"
-#include "kernel/machine.h"
 
 #include <string.h>
 
-enum { SIZES_MAX = 16, DECODE_PROMPT = 64, STREAMS_MAX = 256, ROUNDS_MAX = 50 };
+enum { SIZES_MAX = 16, DECODE_PROMPT = 64, ROUNDS_MAX = 50, PROMPT_MAX = 8192 };
 
 typedef struct figure {
     int n; /* tokens of a prompt, or streams */
@@ -20,82 +20,32 @@ typedef struct figure {
 
 typedef struct bench {
     hn_cli *cli;
-    hn_model *model;
-    hn_engine *engine;
-    const hn_kernels *kernels;
-    hn_machine machine;
+    hn_speed *speed;
     double seconds; /* for each figure */
-    int32_t *ids;   /* (n_ids) pseudo-text */
-    int n_ids;
-    float *logits;                                                    /* (STREAMS_MAX, V) */
-    double weight_bytes, output_bytes, layer_weights, output_weights; /* bytes in the file; numbers of weights */
     figure prefill[SIZES_MAX], decode[SIZES_MAX];
     int n_prefill, n_decode;
 } bench;
 
-static double matrix_bytes(const hn_matrix *w) {
-    size_t bytes = 0;
-    return hn_dtype_bytes(w->dtype, (uint64_t)w->n_out * (uint64_t)w->n_in, &bytes) ? (double)bytes : 0;
-}
-
-static void count_weights(bench *b) {
-    const hn_weights *w = hn_model_weights(b->model);
-    const hn_shape *s = hn_model_shape(b->model);
-    for (int l = 0; l < s->n_layers; l++) {
-        const hn_matrix *all[] = {&w->layers[l].q,    &w->layers[l].k,  &w->layers[l].v,   &w->layers[l].o,
-                                  &w->layers[l].gate, &w->layers[l].up, &w->layers[l].down};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-            b->weight_bytes += matrix_bytes(all[i]);
-            b->layer_weights += (double)all[i]->n_out * (double)all[i]->n_in;
-        }
-    }
-    b->output_bytes = matrix_bytes(&w->output);
-    b->output_weights = (double)w->output.n_out * (double)w->output.n_in;
-}
-
-/* The least time for a step: `rows` tokens, `outputs` of them with logits, each seeing `context` positions on average, in `streams`
- * sequences (a stream's keys and values are read once for its rows). */
-static double limit_seconds(const bench *b, double rows, double outputs, double context, double streams) {
-    const hn_shape *s = hn_model_shape(b->model);
-    double kv = (double)hn_engine_memory_now(b->engine).kv_bytes_per_token;
-    double bytes = b->weight_bytes + b->output_bytes + streams * context * kv;
-    double flops = 2 * (rows * b->layer_weights + outputs * b->output_weights) +
-                   4 * rows * context * s->n_layers * s->n_heads * s->head_size;
-    double by_bytes = bytes / b->machine.bytes_per_s, by_flops = flops / b->machine.flops_per_s;
-    return by_bytes > by_flops ? by_bytes : by_flops;
-}
-
-static hn_status prefill_once(bench *b, int n, double *seconds, hn_error *err) {
-    hn_sequence *s;
-    HN_TRY(hn_sequence_create(b->engine, &s, err));
-    hn_step_item item = {.sequence = s, .tokens = b->ids, .n_tokens = n, .want = HN_WANT_LOGITS, .logits = b->logits};
-    double start = hn_clock_seconds();
-    hn_status st = hn_engine_step(b->engine, &item, 1, err);
-    *seconds = hn_clock_seconds() - start;
-    hn_sequence_free(s);
-    return st;
-}
-
 /* The best round counts: whatever else runs on the machine only takes away. */
 static hn_status bench_prefill(bench *b, int n, hn_error *err) {
     double best = 1e30, took, until = hn_clock_seconds() + b->seconds;
-    HN_TRY(prefill_once(b, n, &took, err)); /* warms up */
+    HN_TRY(hn_speed_prefill(b->speed, n, &took, err)); /* warms up */
     for (int round = 0; round < 2 || (round < ROUNDS_MAX && hn_clock_seconds() < until); round++) {
-        HN_TRY(hn_interrupt_check(err));
-        HN_TRY(prefill_once(b, n, &took, err));
+        HN_TRY(hn_speed_prefill(b->speed, n, &took, err));
         if (took < best) best = took;
     }
-    b->prefill[b->n_prefill++] = (figure){n, n / best, limit_seconds(b, n, 1, n / 2.0, 1) / best};
+    b->prefill[b->n_prefill++] = (figure){n, n / best, hn_speed_limit(b->speed, n, 1, n / 2.0, 1) / best};
     return HN_OK;
 }
 
 static hn_status decode_steps(bench *b, hn_step_item *items, int n, double *best, int *context, hn_error *err) {
+    hn_engine *engine = b->speed->engine;
     double until = hn_clock_seconds() + b->seconds;
     for (int step = 0; step < 8 || hn_clock_seconds() < until; step++) {
-        if (hn_sequence_length(items[0].sequence) + 1 >= hn_engine_context(b->engine)) break;
+        if (hn_sequence_length(items[0].sequence) + 1 >= hn_engine_context(engine)) break;
         double start = hn_clock_seconds();
         HN_TRY(hn_interrupt_check(err));
-        HN_TRY(hn_engine_step(b->engine, items, (size_t)n, err));
+        HN_TRY(hn_engine_step(engine, items, (size_t)n, err));
         double took = hn_clock_seconds() - start;
         if (step < 2 || took >= *best) continue;
         *best = took;
@@ -105,23 +55,24 @@ static hn_status decode_steps(bench *b, hn_step_item *items, int n, double *best
 }
 
 static hn_status bench_decode(bench *b, int n, hn_error *err) {
-    hn_step_item items[STREAMS_MAX] = {0};
+    hn_speed *s = b->speed;
+    hn_step_item items[HN_SPEED_STREAMS_MAX] = {0};
     double best = 1e30;
     int context = 0;
-    size_t V = (size_t)hn_model_shape(b->model)->n_vocab;
+    size_t V = (size_t)hn_model_shape(s->model)->n_vocab;
     hn_status st = HN_OK;
     for (int i = 0; i < n && st == HN_OK; i++) {
-        st = hn_sequence_create(b->engine, &items[i].sequence, err);
-        items[i].tokens = b->ids + i;
-        items[i].n_tokens = b->n_ids - n > DECODE_PROMPT ? DECODE_PROMPT : 1;
+        st = hn_sequence_create(s->engine, &items[i].sequence, err);
+        items[i].tokens = s->ids + i;
+        items[i].n_tokens = s->n_ids - n > DECODE_PROMPT ? DECODE_PROMPT : 1;
         items[i].want = HN_WANT_LOGITS;
-        items[i].logits = b->logits + (size_t)i * V;
+        items[i].logits = s->logits + (size_t)i * V;
     }
-    if (st == HN_OK) st = hn_engine_step(b->engine, items, (size_t)n, err);
+    if (st == HN_OK) st = hn_engine_step(s->engine, items, (size_t)n, err);
     for (int i = 0; i < n; i++) items[i].n_tokens = 1;
     if (st == HN_OK) st = decode_steps(b, items, n, &best, &context, err);
     if (st == HN_OK && context > 0)
-        b->decode[b->n_decode++] = (figure){n, n / best, limit_seconds(b, n, n, context, n) / best};
+        b->decode[b->n_decode++] = (figure){n, n / best, hn_speed_limit(s, n, n, context, n) / best};
     for (int i = 0; i < n; i++) hn_sequence_free(items[i].sequence);
     return st;
 }
@@ -149,39 +100,24 @@ static hn_status print_figures(bench *b, const char *name, const figure *f, int 
 }
 
 static hn_status report(bench *b, hn_error *err) {
-    hn_engine_memory memory = hn_engine_memory_now(b->engine);
-    int threads = hn_engine_threads(b->engine);
+    hn_speed *s = b->speed;
+    hn_engine_memory memory = hn_engine_memory_now(s->engine);
+    int threads = hn_engine_threads(s->engine);
     if (b->cli->out->json)
         return hn_cli_result(
             b->cli,
-            json_pack("{s:s,s:i,s:o,s:o,s:s,s:{s:f,s:f},s:{s:I,s:I}}", "isa", b->kernels->name, "threads", threads,
+            json_pack("{s:s,s:i,s:o,s:o,s:s,s:{s:f,s:f},s:{s:I,s:I}}", "isa", s->kernels->name, "threads", threads,
                       "prefill", figures_json(b->prefill, b->n_prefill, "n_tokens"), "decode",
                       figures_json(b->decode, b->n_decode, "n_streams"), "numeric_path",
-                      hn_engine_numeric_path(b->engine), "machine", "bytes_per_s", b->machine.bytes_per_s,
-                      "flops_per_s", b->machine.flops_per_s, "memory", "file_bytes",
-                      (json_int_t)hn_model_file_bytes(b->model), "pack_bytes", (json_int_t)memory.pack_bytes),
+                      hn_engine_numeric_path(s->engine), "machine", "bytes_per_s", s->machine.bytes_per_s,
+                      "flops_per_s", s->machine.flops_per_s, "memory", "file_bytes",
+                      (json_int_t)hn_model_file_bytes(s->model), "pack_bytes", (json_int_t)memory.pack_bytes),
             err);
-    hn_output_print(b->cli->out, "%s, %d threads, %s; memory %.0f GB/s, peak %.0f GFLOP/s\n\n", b->kernels->name,
-                    threads, b->kernels->arithmetic, b->machine.bytes_per_s / 1e9, b->machine.flops_per_s / 1e9);
+    hn_output_print(b->cli->out, "%s, %d threads, %s; memory %.0f GB/s, peak %.0f GFLOP/s\n\n", s->kernels->name,
+                    threads, s->kernels->arithmetic, s->machine.bytes_per_s / 1e9, s->machine.flops_per_s / 1e9);
     HN_TRY(print_figures(b, "PROMPT TOKENS", b->prefill, b->n_prefill, err));
     hn_output_print(b->cli->out, "\n");
     return print_figures(b, "ANSWERS AT ONCE", b->decode, b->n_decode, err);
-}
-
-static hn_status prepare(bench *b, hn_error *err) {
-    const hn_shape *s = hn_model_shape(b->model);
-    hn_pool *pool;
-    int context = hn_engine_context(b->engine);
-    b->n_ids = context < 4096 ? context : 4096;
-    b->ids = hn_calloc((size_t)b->n_ids, sizeof *b->ids);
-    b->logits = hn_calloc(STREAMS_MAX, (size_t)s->n_vocab * sizeof *b->logits);
-    if (!b->ids || !b->logits) return hn_fail_memory(err, (size_t)s->n_vocab * STREAMS_MAX * sizeof *b->logits);
-    for (int i = 0; i < b->n_ids; i++) b->ids[i] = (int32_t)((uint32_t)(i + 1) * 2654435761u % (uint32_t)s->n_vocab);
-    count_weights(b);
-    HN_TRY(hn_pool_create(hn_engine_threads(b->engine), &pool, err));
-    hn_status st = hn_machine_measure(b->kernels, pool, 0.4, &b->machine, err);
-    hn_pool_free(pool);
-    return st;
 }
 
 /* "32,128,512" */
@@ -205,11 +141,11 @@ static hn_status parse_sizes(hn_cli *cli, const char *option, int max, int sizes
 static hn_status measure(bench *b, const int *prompts, int n_prompts, const int *streams, int n_streams,
                          hn_error *err) {
     hn_progress progress;
-    hn_status st = prepare(b, err);
+    hn_status st = HN_OK;
     hn_progress_begin(&progress, b->cli->out, "measuring", (uint64_t)(n_prompts + n_streams), HN_PROGRESS_COUNT,
                       "figures");
     for (int i = 0; i < n_prompts && st == HN_OK; i++) {
-        if (prompts[i] <= b->n_ids) st = bench_prefill(b, prompts[i], err);
+        if (prompts[i] <= b->speed->n_ids) st = bench_prefill(b, prompts[i], err);
         hn_progress_update(&progress, (uint64_t)i + 1);
     }
     for (int i = 0; i < n_streams && st == HN_OK; i++) {
@@ -230,17 +166,13 @@ static hn_status run(hn_cli *cli, hn_error *err) {
                                  .kv_type = given.kv_type,
                                  .context = given.context,
                                  .kv_max_bytes = given.kv_max_bytes};
-    HN_TRY(parse_sizes(cli, "prompts", 4096, prompts, &n_prompts, err));
-    HN_TRY(parse_sizes(cli, "streams", STREAMS_MAX, streams, &n_streams, err));
+    if (hn_cli_given(cli, "compare")) return hn_bench_compare(cli, &options, err);
+    HN_TRY(parse_sizes(cli, "prompts", PROMPT_MAX, prompts, &n_prompts, err));
+    HN_TRY(parse_sizes(cli, "streams", HN_SPEED_STREAMS_MAX, streams, &n_streams, err));
     HN_TRY(hn_cli_model_path(cli, path, err));
-    hn_status st = hn_kernels_choose(NULL, &b.kernels, err);
-    if (st == HN_OK) st = hn_model_open(path, HN_MODEL_IDS_ONLY, &b.model, err);
-    if (st == HN_OK) st = hn_engine_create(b.model, &options, &b.engine, err);
-    if (st == HN_OK) st = measure(&b, prompts, n_prompts, streams, n_streams, err);
-    hn_engine_free(b.engine);
-    hn_model_close(b.model);
-    hn_free(b.ids);
-    hn_free(b.logits);
+    HN_TRY(hn_speed_open(path, &options, PROMPT_MAX, &b.speed, err));
+    hn_status st = measure(&b, prompts, n_prompts, streams, n_streams, err);
+    hn_speed_close(b.speed);
     return st;
 }
 
@@ -262,6 +194,23 @@ static const hn_option options[] = {HN_MODEL_OPTIONS,
                                      .low = 0,
                                      .high = 3600,
                                      .help = "time for each figure"},
+                                    {.name = "compare",
+                                     .kind = HN_OPTION_STRING,
+                                     .value = "PATH",
+                                     .help = "measure beside llama.cpp: a folder with its tools (or bin/ with them), "
+                                             "and models/ or -m for the files"},
+                                    {.name = "rows",
+                                     .kind = HN_OPTION_STRING,
+                                     .value = "NAME,NAME",
+                                     .otherwise = HN_COMPARE_ROWS,
+                                     .help = "with --compare: what is measured"},
+                                    {.name = "turns",
+                                     .kind = HN_OPTION_INT,
+                                     .value = "N",
+                                     .otherwise = "3",
+                                     .low = 1,
+                                     .high = 20,
+                                     .help = "with --compare: how often the two programs take turns"},
                                     {0}};
 
 const hn_command hn_cmd_bench = {
@@ -270,8 +219,13 @@ const hn_command hn_cmd_bench = {
     .usage = "[-m MODEL] [OPTIONS]",
     .description = "The limit is the longer of reading the weights once from memory and doing the multiply-adds at the "
                    "peak rate, both measured in\n"
-                   "the same run; each figure is the best of its rounds.",
+                   "the same run; each figure is the best of its rounds.\n\n"
+                   "--compare runs llama.cpp's tools and hone in turns on the same files with as many threads, after "
+                   "checking that both give the same\n"
+                   "greedy text; figures are medians over all rounds of all turns. bench/README.md says how each is "
+                   "taken.",
     .options = options,
     .max_args = 0,
-    .examples = "  hone bench\n  hone bench -m model.gguf --prompts 512 --streams 1 --seconds 3 --json",
+    .examples = "  hone bench\n  hone bench -m model.gguf --prompts 512 --streams 1 --seconds 3 --json\n"
+                "  hone bench --compare build/peers --rows prefill,decode",
     .run = run};

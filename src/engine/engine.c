@@ -99,7 +99,8 @@ static hn_status set_limits(hn_engine *e, const hn_engine_options *o, hn_error *
                                         .n_kv_heads = s->n_kv_heads,
                                         .head_size = s->head_size,
                                         .scale = 1.0f / sqrtf((float)s->head_size),
-                                        .kv_type = type};
+                                        .kv_type = type,
+                                        .f32_products = s->main_dtype == HN_DTYPE_F32};
     e->context = o->context ? o->context : s->n_context;
     if (e->context < 1 || e->context > s->n_context_max)
         return hn_fail(err, HN_ERR_CONTEXT, "context",

@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HN_KERNEL_VERSION = 2 };
+enum { HN_KERNEL_VERSION = 3 };
 enum { HN_KV_BLOCK = 32 }; /* positions in one block of the KV cache; block b holds positions 32b .. 32b+31 */
 
 /* How the KV cache stores numbers. Attention always reads what is stored, also for rows of the same step. Q8_0: 8-bit
@@ -47,6 +47,7 @@ typedef struct hn_matrix {
     void *pack;          /* owned; NULL where mode is HN_PACK_LOW or the table needs none */
     size_t pack_bytes;
     hn_pack mode;
+    bool short_pack; /* the pack is in the table's short form; see matmul.h */
 } hn_matrix;
 
 /* One run of rows for attention: consecutive positions of one sequence, or (tree.slots != NULL) the nodes of a label
@@ -71,6 +72,7 @@ typedef struct hn_attention_shape {
     int n_heads, n_kv_heads, head_size; /* NH, KV, HS */
     float scale;                        /* 1/sqrt(HS) as a rule */
     hn_kv_type kv_type;
+    bool f32_products; /* f32 products also where the table has faster ones; for models whose weights are f32 */
 } hn_attention_shape;
 
 typedef struct hn_kernels {

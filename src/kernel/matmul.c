@@ -5,9 +5,14 @@
 
 #include "base/alloc.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-enum { ALIGN = 64, ROWS_CONVERTED_ALONE = 8 };
+enum {
+    ALIGN = 64,
+    ROWS_CONVERTED_ALONE = 8,
+    SHORT_SHARE = 64, /* a short pack is kept where at most one block in so many does not suit it */
+};
 
 static size_t round_to_line(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 static void *line_of(void *memory) { return (void *)(((uintptr_t)memory + ALIGN - 1) / ALIGN * ALIGN); }
@@ -46,35 +51,62 @@ typedef struct pack_job {
     const hn_matmul_ops *ops;
     hn_matrix *w;
     size_t panel_bytes;
+    atomic_size_t unsuited;
 } pack_job;
 
 static void pack_share(void *arg, int thread, int n_threads) {
     pack_job *job = arg;
-    size_t from, to;
+    size_t from, to, unsuited = 0;
     hn_share(panel_count(job->ops, job->w), 1, thread, n_threads, &from, &to);
-    for (size_t i = from; i < to; i++)
-        job->ops->pack_panel((char *)job->w->pack + i * job->panel_bytes, job->w, (int64_t)i * job->ops->panel_columns);
+    for (size_t i = from; i < to; i++) {
+        void *panel = (char *)job->w->pack + i * job->panel_bytes;
+        int64_t first = (int64_t)i * job->ops->panel_columns;
+        if (job->w->short_pack)
+            unsuited += job->ops->pack_short_panel(panel, job->w, first);
+        else
+            job->ops->pack_panel(panel, job->w, first);
+    }
+    atomic_fetch_add(&job->unsuited, unsuited);
+}
+
+/* Packs w in the form that w->short_pack says. */
+static hn_status pack(hn_matrix *w, const hn_matmul_ops *ops, size_t panel_bytes, hn_pool *pool, size_t *unsuited,
+                      hn_error *err) {
+    size_t total;
+    if (!hn_mul_size(panel_bytes, panel_count(ops, w), &total)) return hn_fail_memory(err, SIZE_MAX);
+    w->pack = hn_alloc_aligned(total, ALIGN);
+    if (!w->pack) return hn_fail_memory(err, total);
+    w->pack_bytes = total;
+    pack_job job = {.ops = ops, .w = w, .panel_bytes = panel_bytes};
+    run(pool, pack_share, &job);
+    *unsuited = atomic_load(&job.unsuited);
+    return HN_OK;
 }
 
 hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool, hn_error *err) {
     HN_TRY(check_shape(w, err));
+    const hn_matmul_ops *ops = k->matmul;
     w->mode = mode;
     w->pack = NULL;
     w->pack_bytes = 0;
-    size_t panel_bytes = k->matmul->panel_bytes(w->dtype, w->n_in), total;
+    w->short_pack = false;
+    size_t panel_bytes = ops->panel_bytes(w->dtype, w->n_in), unsuited = 0;
     if (mode == HN_PACK_LOW || panel_bytes == 0) return HN_OK;
-    if (!hn_mul_size(panel_bytes, panel_count(k->matmul, w), &total)) return hn_fail_memory(err, SIZE_MAX);
-    w->pack = hn_alloc_aligned(total, ALIGN);
-    if (!w->pack) return hn_fail_memory(err, total);
-    w->pack_bytes = total;
-    run(pool, pack_share, &(pack_job){k->matmul, w, panel_bytes});
-    return HN_OK;
+    size_t short_bytes = ops->short_panel_bytes ? ops->short_panel_bytes(w->dtype, w->n_in) : 0;
+    if (short_bytes) {
+        w->short_pack = true;
+        HN_TRY(pack(w, ops, short_bytes, pool, &unsuited, err));
+        if (unsuited * SHORT_SHARE <= ops->short_blocks(w->n_in) * panel_count(ops, w)) return HN_OK;
+        hn_matrix_release(w);
+    }
+    return pack(w, ops, panel_bytes, pool, &unsuited, err);
 }
 
 void hn_matrix_release(hn_matrix *w) {
     if (w->pack) hn_free_aligned(w->pack, w->pack_bytes);
     w->pack = NULL;
     w->pack_bytes = 0;
+    w->short_pack = false;
 }
 
 /* Scratch: the converted rows that all threads share, then for each thread its own scratch and room for few rows. */

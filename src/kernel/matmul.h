@@ -30,6 +30,11 @@ struct hn_matmul_ops {
     size_t (*panel_bytes)(hn_dtype dtype, int64_t K);
     /* Packs outputs first .. first + panel_columns - 1; outputs past N are zeros. */
     void (*pack_panel)(void *panel, const hn_matrix *w, int64_t first);
+    /* A shorter form of some panels, with the same bits in less memory; NULL: the table has none. Bytes of a panel (0:
+     * not for this format), and packing, which returns how many of `short_blocks` blocks the form does not hold well. */
+    size_t (*short_panel_bytes)(hn_dtype dtype, int64_t K);
+    size_t (*short_blocks)(int64_t K);
+    size_t (*pack_short_panel)(void *panel, const hn_matrix *w, int64_t first);
     /* Bytes of M rows of x in the form that `multiply` reads (a multiple of 64); 0: x itself. */
     size_t (*input_bytes)(hn_dtype dtype, int64_t K, int64_t M);
     /* Converts rows from .. to-1 into their places in `input`. */

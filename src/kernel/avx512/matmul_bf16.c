@@ -11,6 +11,7 @@
  * latency. */
 #include "kernel/avx512/avx512.h"
 #include "kernel/avx512/quant_bf16.h"
+#include "kernel/avx512/short_bf16.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -106,12 +107,19 @@ static const void *quant_panel(const hn_product *p, size_t i) {
     return panel;
 }
 
+static const void *short_panel(const hn_product *p, size_t i) {
+    return (const char *)p->w->pack + i * hn_avx512_short_panel_bytes(p->w->n_in);
+}
+
 /* The bf16 panel `i`: from the pack, or unpacked into this thread's scratch. */
 static const bf16 *bf16_panel(const hn_product *p, size_t i) {
     const hn_matrix *w = p->w;
     bool quantised = hn_avx512_quant_has(w->dtype);
-    if (w->pack && !quantised) return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
-    if (quantised)
+    if (w->pack && !quantised && !w->short_pack)
+        return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
+    if (w->short_pack)
+        hn_avx512_short_unpack(p->scratch, short_panel(p, i), w, (int64_t)i * COLUMNS);
+    else if (quantised)
         hn_avx512_quant_unpack(p->scratch, quant_panel(p, i), w->dtype, w->n_in);
     else
         hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
@@ -130,7 +138,23 @@ static void rows_by_quants(const hn_product *p, size_t panel_from, size_t panel_
     }
 }
 
+/* Few rows against short panels. */
+static void rows_by_short(const hn_product *p, size_t panel_from, size_t panel_to) {
+    hn_short_product s = {
+        .x = p->input, .y_stride = p->y_stride, .x_stride = input_stride(p->w->n_in), .w = p->w};
+    for (size_t i = panel_from; i < panel_to; i++) {
+        s.y = p->y + i * COLUMNS;
+        s.panel = short_panel(p, i);
+        s.first = (int64_t)i * COLUMNS;
+        hn_avx512_short_multiply(&s, (int)p->M);
+    }
+}
+
 static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
+    if (p->M <= HN_SHORT_ROWS && p->w->short_pack) {
+        rows_by_short(p, panel_from, panel_to);
+        return;
+    }
     if (p->M <= HN_QUANT_ROWS && hn_avx512_quant_has(p->w->dtype)) {
         rows_by_quants(p, panel_from, panel_to);
         return;
@@ -164,6 +188,10 @@ static size_t panel_bytes(hn_dtype dtype, int64_t K) {
     return hn_avx512_quant_has(dtype) ? hn_avx512_quant_panel_bytes(dtype, K) : bf16_panel_bytes(K);
 }
 
+static size_t short_panel_bytes(hn_dtype dtype, int64_t K) {
+    return dtype == HN_DTYPE_F32 || hn_avx512_quant_has(dtype) ? 0 : hn_avx512_short_panel_bytes(K);
+}
+
 static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
     if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.input_bytes(dtype, K, M);
     return (size_t)M * (size_t)input_stride(K) * sizeof(bf16);
@@ -172,7 +200,8 @@ static size_t input_bytes(hn_dtype dtype, int64_t K, int64_t M) {
 static size_t thread_bytes(hn_dtype dtype, int64_t K, hn_pack mode) {
     if (dtype == HN_DTYPE_F32) return hn_avx512_matmul_f32.thread_bytes(dtype, K, mode);
     if (hn_avx512_quant_has(dtype)) return bf16_panel_bytes(K) + hn_avx512_quant_panel_bytes(dtype, K);
-    return mode == HN_PACK_LOW ? bf16_panel_bytes(K) : 0;
+    (void)mode;
+    return bf16_panel_bytes(K); /* panels are unpacked here, from the short form or the file's bytes */
 }
 
 static void pack_panel(void *panel, const hn_matrix *w, int64_t first) {
@@ -195,6 +224,9 @@ const hn_matmul_ops hn_avx512_matmul_bf16 = {
     .panel_columns = COLUMNS,
     .panel_bytes = panel_bytes,
     .pack_panel = pack_panel,
+    .short_panel_bytes = short_panel_bytes,
+    .short_blocks = hn_avx512_short_blocks,
+    .pack_short_panel = hn_avx512_short_pack,
     .input_bytes = input_bytes,
     .convert = convert,
     .thread_bytes = thread_bytes,

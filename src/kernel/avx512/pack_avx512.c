@@ -81,10 +81,23 @@ static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t f
     }
 }
 
+void hn_avx512_pack_bf16_part(void *to, const hn_matrix *w, int64_t first, int64_t from, int64_t n) {
+    int64_t block = (int64_t)hn_dtype_of(w->dtype).block_values, end = from + n < w->n_in ? from + n : w->n_in;
+    if (from % block == 0 && end % block == 0) {
+        for (int half = 0; half < 2; half++)
+            pack_chunk((bf16 *)to + 32 * half, w, first + 16 * half, from, end - from);
+        return;
+    }
+    /* Part of a large block: the whole of it, then what was asked for. */
+    _Alignas(64) bf16 whole[CHUNK * COLUMNS];
+    int64_t start = from / block * block;
+    for (int half = 0; half < 2; half++) pack_chunk(whole + 32 * half, w, first + 16 * half, start, block);
+    memcpy(to, whole + (from - start) * COLUMNS, (size_t)n * COLUMNS * sizeof(bf16));
+}
+
 void hn_avx512_pack_bf16(void *panel, const hn_matrix *w, int64_t first) {
     for (int64_t k = 0; k < w->n_in; k += CHUNK) {
         int64_t n = w->n_in - k < CHUNK ? w->n_in - k : CHUNK;
-        for (int half = 0; half < 2; half++)
-            pack_chunk((bf16 *)panel + k * COLUMNS + 32 * half, w, first + 16 * half, k, n);
+        hn_avx512_pack_bf16_part((bf16 *)panel + k * COLUMNS, w, first, k, n);
     }
 }

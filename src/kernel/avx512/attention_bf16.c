@@ -1,0 +1,536 @@
+/* Attention with VDPBF16PS on an f16 cache: queries, keys, weights and values as bf16, sums in f32; see kernel.h for
+ * shapes. Other caches, and models whose products are to be f32, go to the f32 attention.
+ *
+ * Keys and values of a span of SPAN absolute positions are turned into bf16 once for a group of rows that share a kv
+ * head: two neighbouring rows of the cache's block (two dimensions of K, two positions of V) woven into pairs, as the
+ * instruction takes them. Then tiles of up to TILE queries (a few rows times the heads of the kv head): all scores of
+ * the tile in the span; per query the largest, powers and their sum (an online softmax: what was summed before is
+ * scaled by 2^(old largest - new)); then the weighted values. Scores are in powers of two: log2(e) is part of the scale
+ * that queries are multiplied with. The sum of weights is taken over the weights as bf16, so that they add up to 1.
+ *
+ * Why a row's bits depend on the row alone: spans, blocks and pairs stand at absolute positions; a score is one chain
+ * over the pairs of HS; a value sum is one chain over pairs of positions, ascending, that ends at the row's own
+ * position, with a partner past it masked away. Groups and tiles only decide which chains run side by side. What lies in
+ * slots past the row's position never reaches a sum.
+ *
+ * Tree rows: blocks wholly below `first` are shared by the group; the rest is gathered row by row into a block. */
+#include "kernel/avx512/avx512.h"
+
+#include <float.h>
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+    BLOCK = HN_KV_BLOCK,
+    SPAN = 8 * BLOCK,
+    TILE = 12,         /* queries whose scores with one block fit the registers */
+    VALUE_ROWS = 6,    /* queries whose sums over VALUE_VECTORS registers fit */
+    VALUE_VECTORS = 4, /* of 16 outputs */
+    GROUP_TILES = 12,  /* tiles of a group at most */
+    GROUP = GROUP_TILES * TILE,
+    LANES = 16,
+    RAW_QUERIES = 4,       /* so few queries take the cache's numbers as they are */
+    GROUPS_PER_THREAD = 8, /* smaller groups where there would be fewer, so that threads share evenly */
+};
+
+typedef uint16_t bf16;
+
+/* One thread's memory and its group. HS2: dimensions rounded up to pairs; HSp: up to whole vectors. */
+typedef struct group {
+    const hn_attention_run *run;
+    const hn_attention_shape *shape;
+    int row, n_rows, kv_head, head, n_heads; /* rows of the run; the first query head and how many */
+    int HS, HS2, HSp;
+    bool raw;             /* nothing is woven beforehand */
+    bf16 *q;              /* (GROUP, HS2) scaled */
+    float *sums, *totals; /* (GROUP, HSp) weighted values; (GROUP, LANES) sums of weights */
+    float *largest;       /* (GROUP) */
+    bf16 *keys, *values;  /* (SPAN/32, HS2/2, 32, 2); (SPAN/2, HSp, 2) */
+    bf16 *own;            /* one gathered block of keys or values */
+    float *scores;        /* (TILE, SPAN) */
+    bf16 *weights;        /* (TILE, SPAN) */
+} group;
+
+static int at_most(int a, int b) { return a < b ? a : b; }
+static int at_least(int a, int b) { return a > b ? a : b; }
+static size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* Parts are multiples of a cache line. */
+static void *take(char **memory, size_t bytes) {
+    void *part = *memory;
+    *memory += up(bytes, 64);
+    return part;
+}
+
+/* Lays the parts out from `memory`; the end of the last. */
+static char *lay_out(group *g, const hn_attention_shape *shape, char *memory) {
+    g->shape = shape;
+    g->HS = shape->head_size;
+    g->HS2 = (int)up((size_t)g->HS, 2);
+    g->HSp = (int)up((size_t)g->HS, LANES);
+    size_t HS2 = (size_t)g->HS2, HSp = (size_t)g->HSp;
+    g->q = take(&memory, GROUP * HS2 * sizeof(bf16));
+    g->sums = take(&memory, GROUP * HSp * sizeof(float));
+    g->totals = take(&memory, GROUP * LANES * sizeof(float));
+    g->largest = take(&memory, GROUP * sizeof(float));
+    g->keys = take(&memory, SPAN * HS2 * sizeof(bf16));
+    g->values = take(&memory, SPAN * HSp * sizeof(bf16));
+    g->own = take(&memory, BLOCK * HSp * sizeof(bf16));
+    g->scores = take(&memory, TILE * SPAN * sizeof(float));
+    g->weights = take(&memory, TILE * SPAN * sizeof(bf16));
+    return memory;
+}
+
+size_t hn_avx512_attention_bf16_thread_bytes(const hn_attention_shape *shape) {
+    group g;
+    char *none = NULL;
+    size_t plain = hn_avx512_attention_thread_bytes(shape), bytes = (size_t)(lay_out(&g, shape, none) - none);
+    return plain > bytes ? plain : bytes;
+}
+
+static int n_seen(const hn_attention_run *run, int row) {
+    return run->slots ? run->first + run->slot_start[row + 1] - run->slot_start[row] : run->first + row + 1;
+}
+
+/* Positions from which on tree rows have their own blocks; past everything for plain runs. */
+static int shared_end(const hn_attention_run *run) { return run->slots ? run->first / BLOCK * BLOCK : INT32_MAX; }
+
+/* ---- from f16 to pairs of bf16 ---- */
+
+/* 32 f16, of which `n` exist, as bf16. */
+static __m512i round_f16(const uint16_t *from, int n) {
+    __mmask32 mask = n >= 32 ? 0xFFFFFFFF : (1u << n) - 1;
+    __m512 low = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((__mmask16)mask, from)),
+           high = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((__mmask16)(mask >> 16), from + 16));
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* All 32 exist. */
+static inline __m512i round_32(const uint16_t *from) {
+    __m512 low = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)),
+           high = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(from + 16)));
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* The first 16 (at = 0) or the last 16 (at = 16) numbers of x and of y side by side. */
+static inline __m512i side_by_side(__m512i x, __m512i y, short at) {
+    const __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
+                                           37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+    return _mm512_permutex2var_epi16(x, _mm512_add_epi16(order, _mm512_set1_epi16(at)), y);
+}
+
+/* to (np,2) = the n numbers of `a` and of `b` (NULL: zeros) side by side; zeros from n to np, a multiple of 16. */
+static void weave(bf16 *to, const uint16_t *a, const uint16_t *b, int n, int np) {
+    int i = 0;
+    for (; b && i + 32 <= n; i += 32) {
+        __m512i x = round_32(a + i), y = round_32(b + i);
+        _mm512_store_si512(to + 2 * i, side_by_side(x, y, 0));
+        _mm512_store_si512(to + 2 * i + 32, side_by_side(x, y, 16));
+    }
+    for (; i < np; i += 32) {
+        int left = at_least(at_most(n - i, 32), 0);
+        __m512i x = round_f16(a + i, left), y = b ? round_f16(b + i, left) : _mm512_setzero_si512();
+        _mm512_store_si512(to + 2 * i, side_by_side(x, y, 0));
+        if (i + 16 < np) _mm512_store_si512(to + 2 * i + 32, side_by_side(x, y, 16));
+    }
+}
+
+static const uint16_t *head_block(const group *g, const void *block) {
+    return (const uint16_t *)block + (size_t)g->kv_head * (size_t)g->HS * BLOCK;
+}
+
+/* One block of keys (HS,32) as (HS2/2, 32, 2). */
+static void weave_keys(const group *g, bf16 *to, const void *block) {
+    const uint16_t *from = head_block(g, block);
+    for (int i = 0; i < g->HS; i += 2)
+        weave(to + i * BLOCK, from + i * BLOCK, i + 1 < g->HS ? from + (i + 1) * BLOCK : NULL, BLOCK, BLOCK);
+}
+
+/* One block of values (32,HS) as (16, HSp, 2). */
+static void weave_values(const group *g, bf16 *to, const void *block) {
+    const uint16_t *from = head_block(g, block);
+    for (int i = 0; i < BLOCK; i += 2) weave(to + i * g->HSp, from + i * g->HS, from + (i + 1) * g->HS, g->HS, g->HSp);
+}
+
+/* Where position first + d of a tree row's path stands in tail_k and tail_v. */
+static size_t tail_at(const group *g, int row, int d) {
+    size_t slot = (size_t)g->run->slots[g->run->slot_start[row] + d];
+    return (slot * (size_t)g->shape->n_kv_heads + (size_t)g->kv_head) * (size_t)g->HS;
+}
+
+/* Keys of block b as tree row `row` sees them; those past its position hold anything. */
+static const bf16 *own_keys(const group *g, int b, int row) {
+    const hn_attention_run *run = g->run;
+    int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(run, row));
+    if (start < run->first) weave_keys(g, g->own, run->k_blocks[b]);
+    for (int position = at_least(start, run->first); position < end; position++) {
+        const uint16_t *from = (const uint16_t *)run->tail_k + tail_at(g, row, position - run->first);
+        for (int i = 0; i < g->HS; i += 32) {
+            _Alignas(64) bf16 some[32];
+            int n = at_most(32, g->HS - i);
+            _mm512_store_si512(some, round_f16(from + i, n));
+            for (int p = 0; p < n; p += 2)
+                memcpy(g->own + (i + p) * BLOCK + 2 * (position - start), some + p, 2 * sizeof(bf16));
+        }
+    }
+    return g->own;
+}
+
+static const uint16_t *own_value(const group *g, int position, int row) {
+    const hn_attention_run *run = g->run;
+    if (position >= run->first) return (const uint16_t *)run->tail_v + tail_at(g, row, position - run->first);
+    return head_block(g, run->v_blocks[position / BLOCK]) + position % BLOCK * g->HS;
+}
+
+/* Values of block b as tree row `row` sees them; an unseen partner is a copy of the last seen. */
+static const bf16 *own_values(const group *g, int b, int row) {
+    int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(g->run, row));
+    for (int position = start; position < end; position += 2) {
+        const uint16_t *first = own_value(g, position, row);
+        weave(g->own + (position - start) * g->HSp, first, position + 1 < end ? own_value(g, position + 1, row) : first,
+              g->HS, g->HSp);
+    }
+    return g->own;
+}
+
+/* ---- scores ---- */
+
+static __m512bh pair_at(const bf16 *at) {
+    int both;
+    memcpy(&both, at, sizeof both);
+    return (__m512bh)_mm512_set1_epi32(both);
+}
+
+/* scores (rows, 32 of SPAN) = q (rows, HS2) times one block of keys: (HS2/2, 32, 2) or, `raw`, as the cache has it,
+ * (HS, 32) f16 */
+__attribute__((always_inline)) static inline void score_rows(float *scores, const bf16 *q, int HS2,
+                                                             const uint16_t *keys, bool raw, int rows) {
+    __m512 sum[TILE][2];
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    for (int i = 0; i < HS2; i += 2) {
+        __m512bh k0, k1;
+        if (raw) {
+            __m512i x = round_32(keys + i * BLOCK), y = round_32(keys + i * BLOCK + BLOCK);
+            k0 = (__m512bh)side_by_side(x, y, 0), k1 = (__m512bh)side_by_side(x, y, 16);
+        } else {
+            k0 = (__m512bh)_mm512_load_si512(keys + i * BLOCK);
+            k1 = (__m512bh)_mm512_load_si512(keys + i * BLOCK + 32);
+        }
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            __m512bh query = pair_at(q + r * HS2 + i);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], query, k0);
+            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], query, k1);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        _mm512_store_ps(scores + r * SPAN, sum[r][0]);
+        _mm512_store_ps(scores + r * SPAN + 16, sum[r][1]);
+    }
+}
+
+#define SCORE_CASE(n)                                                                                                  \
+    case n:                                                                                                            \
+        if (raw && n <= RAW_QUERIES)                                                                                   \
+            score_rows(scores, q, HS2, keys, true, n);                                                                 \
+        else                                                                                                           \
+            score_rows(scores, q, HS2, keys, false, n);                                                                \
+        break;
+static void score_block(float *scores, const bf16 *q, int HS2, const uint16_t *keys, bool raw, int rows) {
+    switch (rows) {
+        SCORE_CASE(1)
+        SCORE_CASE(2)
+        SCORE_CASE(3)
+        SCORE_CASE(4)
+        SCORE_CASE(5)
+        SCORE_CASE(6)
+        SCORE_CASE(7)
+        SCORE_CASE(8)
+        SCORE_CASE(9)
+        SCORE_CASE(10)
+        SCORE_CASE(11)
+        SCORE_CASE(12)
+    default: break;
+    }
+}
+
+/* ---- softmax ---- */
+
+/* 2^x for x <= 0: 2^floor(x) times a polynomial of the rest, relative error below 3e-6. -inf gives 0, NaN stays. */
+static __m512 power_of_2(__m512 x) {
+    __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    __m512 p = _mm512_set1_ps(0x1.b7f730p-7f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.abf868p-5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.ee2450p-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.62d6c6p-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, x);
+}
+
+/* Lanes of the 16 from `at` on that are below n. */
+static __mmask16 lanes_below(int n, int at) {
+    return n - at >= 16 ? 0xFFFF : n <= at ? 0 : (__mmask16)((1u << (n - at)) - 1);
+}
+
+/* Scores of query `q` of the tile, whose first stands at `first` of the group, n of them, into weights; zeros up to a
+ * whole block. Scales what was summed before. */
+static void softmax_query(const group *g, int first, int q, int n) {
+    const float *scores = g->scores + q * SPAN;
+    bf16 *weights = g->weights + q * SPAN;
+    float *sums = g->sums + (first + q) * g->HSp, *totals = g->totals + (first + q) * LANES;
+    float *largest = g->largest + first + q;
+    __m512 most = _mm512_set1_ps(*largest);
+    for (int i = 0; i < n; i += 16)
+        most = _mm512_mask_max_ps(most, lanes_below(n, i), _mm512_load_ps(scores + i), most); /* NaN: the second */
+    float now = _mm512_reduce_max_ps(most);
+    if (now == -INFINITY) now = -FLT_MAX; /* all scores so far are -inf or NaN: keeps inf - inf out */
+    __m512 limit = _mm512_set1_ps(now), total = _mm512_load_ps(totals);
+    if (*largest != now) {
+        __m512 shrink = power_of_2(_mm512_set1_ps(*largest - now));
+        for (int i = 0; i < g->HSp; i += 16) _mm512_store_ps(sums + i, _mm512_mul_ps(_mm512_load_ps(sums + i), shrink));
+        total = _mm512_mul_ps(total, shrink);
+        *largest = now;
+    }
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3F803F80);
+    for (int i = 0; i < n; i += 32) {
+        __m512 low = power_of_2(_mm512_sub_ps(_mm512_load_ps(scores + i), limit)),
+               high = power_of_2(_mm512_sub_ps(_mm512_load_ps(scores + i + 16), limit));
+        if (i + 32 > n) {
+            low = _mm512_maskz_mov_ps(lanes_below(n, i), low);
+            high = _mm512_maskz_mov_ps(lanes_below(n, i + 16), high);
+        }
+        __m512bh both = _mm512_cvtne2ps_pbh(high, low);
+        total = _mm512_dpbf16_ps(total, both, ones);
+        _mm512_store_si512(weights + i, (__m512i)both);
+    }
+    _mm512_store_ps(totals, total);
+}
+
+/* ---- weighted values ---- */
+
+/* Adds the products of one pair of positions; where `odd`, of the first of them alone. `raw`: two rows of the cache,
+ * HSp apart. */
+__attribute__((always_inline)) static inline void add_pair(__m512 (*sum)[VALUE_VECTORS], const bf16 *weights,
+                                                           const uint16_t *values, int HSp, bool odd, bool raw,
+                                                           int rows, int vectors) {
+    __m512bh value[VALUE_VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        const uint16_t *row = values + v / 2 * 32;
+        __m512i pairs = raw ? side_by_side(round_32(row), round_32(row + HSp), (short)(v % 2 * 16))
+                            : _mm512_load_si512(values + v * 32);
+        value[v] = (__m512bh)(odd ? _mm512_and_si512(pairs, _mm512_set1_epi32(0xFFFF)) : pairs);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+        __m512bh weight = pair_at(weights + r * SPAN);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], weight, value[v]);
+    }
+}
+
+/* sums (rows, `vectors` of 16 at an offset) += weights (rows, n of SPAN) times values (n/2, HSp, 2) or, `raw`, (n, HSp)
+ * f16 */
+__attribute__((always_inline)) static inline void
+value_rows(float *sums, int HSp, const bf16 *weights, const uint16_t *values, bool raw, int n, int rows, int vectors) {
+    __m512 sum[VALUE_ROWS][VALUE_VECTORS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sum[r][v] = _mm512_load_ps(sums + r * HSp + v * 16);
+    int j = 0;
+    for (; j + 1 < n; j += 2) add_pair(sum, weights + j, values + j * HSp, HSp, false, raw, rows, vectors);
+    if (j < n) add_pair(sum, weights + j, values + j * HSp, HSp, true, raw, rows, vectors);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) _mm512_store_ps(sums + r * HSp + v * 16, sum[r][v]);
+}
+
+#define VALUE_CASE(fixed)                                                                                              \
+    case fixed:                                                                                                        \
+        if (raw && fixed <= RAW_QUERIES)                                                                               \
+            value_rows(sums, HSp, weights, values, true, n, fixed, vectors);                                           \
+        else                                                                                                           \
+            value_rows(sums, HSp, weights, values, false, n, fixed, vectors);                                          \
+        break;
+__attribute__((always_inline)) static inline void value_columns(float *sums, int HSp, const bf16 *weights,
+                                                                const uint16_t *values, bool raw, int n, int rows,
+                                                                int vectors) {
+    switch (rows) {
+        VALUE_CASE(1)
+        VALUE_CASE(2)
+        VALUE_CASE(3)
+        VALUE_CASE(4)
+        VALUE_CASE(5)
+        VALUE_CASE(6)
+    default: break;
+    }
+}
+
+/* All columns of any number of queries. */
+static void add_values(float *sums, int HSp, const bf16 *weights, const uint16_t *values, bool raw, int n,
+                       int n_queries) {
+    for (int q = 0; n > 0 && q < n_queries; q += VALUE_ROWS) {
+        int rows = at_most(VALUE_ROWS, n_queries - q), column = 0, step = raw ? 1 : 2;
+        float *to = sums + q * HSp;
+        for (; column + VALUE_VECTORS * 16 <= HSp; column += VALUE_VECTORS * 16)
+            value_columns(to + column, HSp, weights + q * SPAN, values + step * column, raw, n, rows, VALUE_VECTORS);
+        for (; column < HSp; column += 16)
+            value_columns(to + column, HSp, weights + q * SPAN, values + step * column, false, n, rows, 1);
+    }
+}
+
+/* ---- tiles and groups ---- */
+
+/* A tile in one span: rows row .. row+n_rows-1, whose queries begin at `first` of the group; the span's positions and
+ * the end of those that lie in the group's blocks. */
+typedef struct tile {
+    int row, n_rows, first, span, end, shared;
+} tile;
+
+static void tile_scores(const group *g, const tile *t) {
+    const bf16 *q = g->q + t->first * g->HS2;
+    for (int p = t->span; p < t->shared; p += BLOCK) {
+        const uint16_t *keys = g->raw ? head_block(g, g->run->k_blocks[p / BLOCK]) : g->keys + (p - t->span) * g->HS2;
+        score_block(g->scores + p - t->span, q, g->HS2, keys, g->raw, t->n_rows * g->n_heads);
+    }
+    for (int i = 0; g->run->slots && i < t->n_rows; i++) {
+        int end = at_most(t->end, n_seen(g->run, t->row + i)), query = i * g->n_heads;
+        for (int p = at_least(t->span, shared_end(g->run)); p < end; p += BLOCK)
+            score_block(g->scores + query * SPAN + p - t->span, q + query * g->HS2, g->HS2,
+                        own_keys(g, p / BLOCK, t->row + i), false, g->n_heads);
+    }
+}
+
+/* Block by block, straight from the cache: a tile of one row. */
+static void tile_values_raw(const group *g, const tile *t) {
+    for (int p = t->span; p < t->shared; p += BLOCK)
+        add_values(g->sums, g->HSp, g->weights + p - t->span, head_block(g, g->run->v_blocks[p / BLOCK]), true,
+                   at_most(t->shared - p, BLOCK), g->n_heads);
+}
+
+/* What all rows see together, then the rest of each; pairs must stay whole in the first part. */
+static void tile_values(const group *g, const tile *t) {
+    int all = t->shared - t->span;
+    for (int i = 0; i < t->n_rows; i++) all = at_most(all, n_seen(g->run, t->row + i) - t->span);
+    all = at_least(all, 0) / 2 * 2;
+    float *sums = g->sums + t->first * g->HSp;
+    if (g->raw) {
+        tile_values_raw(g, t);
+        all = at_least(t->shared - t->span, 0);
+    } else
+        add_values(sums, g->HSp, g->weights, g->values, false, all, t->n_rows * g->n_heads);
+    for (int i = 0; i < t->n_rows; i++) {
+        int end = at_most(t->end, n_seen(g->run, t->row + i)), query = i * g->n_heads;
+        const bf16 *weights = g->weights + query * SPAN;
+        float *to = sums + query * g->HSp;
+        add_values(to, g->HSp, weights + all, g->values + all * g->HSp, false, at_most(end, t->shared) - t->span - all,
+                   g->n_heads);
+        for (int p = at_least(t->span, shared_end(g->run)); p < end; p += BLOCK)
+            add_values(to, g->HSp, weights + p - t->span, own_values(g, p / BLOCK, t->row + i), false,
+                       at_most(end - p, BLOCK), g->n_heads);
+    }
+}
+
+static void load_queries(group *g) {
+    size_t row_size = (size_t)(g->shape->n_heads * g->HS), n_queries = (size_t)(g->n_rows * g->n_heads);
+    size_t stride = g->run->q_stride ? (size_t)g->run->q_stride : row_size;
+    const __m512 scale = _mm512_set1_ps(g->shape->scale * 0x1.715476p+0f); /* log2(e) */
+    for (size_t i = 0; i < n_queries; i++) {
+        const float *from = g->run->q + ((size_t)g->row + i / (size_t)g->n_heads) * stride +
+                            ((size_t)g->head + i % (size_t)g->n_heads) * (size_t)g->HS;
+        for (int d = 0; d < g->HS; d += 16) {
+            __mmask16 mask = lanes_below(g->HS, d);
+            __m512 x = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from + d), scale);
+            _mm256_mask_storeu_epi16(g->q + i * (size_t)g->HS2 + d, lanes_below(g->HS2, d),
+                                     (__m256i)_mm512_cvtneps_pbh(x));
+        }
+        g->largest[i] = -INFINITY;
+    }
+    memset(g->sums, 0, n_queries * (size_t)g->HSp * sizeof(float));
+    memset(g->totals, 0, n_queries * LANES * sizeof(float));
+}
+
+static void store_outputs(const group *g) {
+    size_t row_size = (size_t)(g->shape->n_heads * g->HS), n_queries = (size_t)(g->n_rows * g->n_heads);
+    size_t stride = g->run->out_stride ? (size_t)g->run->out_stride : row_size;
+    for (size_t i = 0; i < n_queries; i++) {
+        float *out = g->run->out + ((size_t)g->row + i / (size_t)g->n_heads) * stride +
+                     ((size_t)g->head + i % (size_t)g->n_heads) * (size_t)g->HS;
+        __m512 total = _mm512_set1_ps(_mm512_reduce_add_ps(_mm512_load_ps(g->totals + i * LANES)));
+        for (int d = 0; d < g->HS; d += 16)
+            _mm512_mask_storeu_ps(out + d, lanes_below(g->HS, d),
+                                  _mm512_div_ps(_mm512_load_ps(g->sums + i * (size_t)g->HSp + (size_t)d), total));
+    }
+}
+
+static void attend_group(group *g, int tile_rows) {
+    int end = 0;
+    load_queries(g);
+    g->raw = g->n_rows == 1 && g->n_heads <= RAW_QUERIES && g->HS % (16 * VALUE_VECTORS) == 0;
+    for (int i = 0; i < g->n_rows; i++) end = at_least(end, n_seen(g->run, g->row + i));
+    for (int span = 0; span < end; span += SPAN) {
+        int span_end = at_most(end, span + SPAN), shared = at_most(span_end, shared_end(g->run));
+        for (int p = span; p < shared && !g->raw; p += BLOCK) {
+            weave_keys(g, g->keys + (p - span) * g->HS2, g->run->k_blocks[p / BLOCK]);
+            weave_values(g, g->values + (p - span) * g->HSp, g->run->v_blocks[p / BLOCK]);
+        }
+        for (int row = 0; row < g->n_rows; row += tile_rows) {
+            tile t = {.row = g->row + row,
+                      .n_rows = at_most(tile_rows, g->n_rows - row),
+                      .first = row * g->n_heads,
+                      .span = span};
+            for (int i = 0; i < t.n_rows; i++) t.end = at_least(t.end, n_seen(g->run, t.row + i));
+            t.end = at_most(t.end, span_end);
+            t.shared = at_most(t.end, shared);
+            if (t.end <= span) continue;
+            tile_scores(g, &t);
+            for (int q = 0; q < t.n_rows * g->n_heads; q++) {
+                int n = at_most(n_seen(g->run, t.row + q / g->n_heads), span_end) - span;
+                if (n > 0) softmax_query(g, t.first, q, n);
+            }
+            tile_values(g, &t);
+        }
+    }
+    store_outputs(g);
+}
+
+/* Rows of a group: whole tiles, and enough groups for all threads. */
+static int group_rows(const hn_attention_run *runs, int n_runs, int n_kv_heads, int tile_rows, int n_threads) {
+    int64_t tiles = 0;
+    for (int r = 0; r < n_runs; r++) tiles += (runs[r].n_rows + tile_rows - 1) / tile_rows * (int64_t)n_kv_heads;
+    int64_t each = tiles / ((int64_t)n_threads * GROUPS_PER_THREAD);
+    return tile_rows * (each < 1 ? 1 : each > GROUP_TILES ? GROUP_TILES : (int)each);
+}
+
+/* Groups are dealt out to and fro, 0 1 1 0 0 1 ..., so that both the early, short rows and the late, long ones are
+ * shared evenly. */
+void hn_avx512_attention_bf16(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,
+                              int thread, int n_threads) {
+    if (shape->kv_type != HN_KV_F16 || shape->f32_products) {
+        hn_avx512_attention(runs, n_runs, shape, scratch, thread, n_threads);
+        return;
+    }
+    int share = shape->n_heads / shape->n_kv_heads, heads = at_most(share, TILE), tile_rows = TILE / heads;
+    int rows = group_rows(runs, n_runs, shape->n_kv_heads, tile_rows, n_threads), turn = 0;
+    group g;
+    lay_out(&g, shape, scratch);
+    for (int r = 0; r < n_runs; r++) {
+        g.run = &runs[r];
+        for (g.row = 0; g.row < runs[r].n_rows; g.row += rows) {
+            g.n_rows = at_most(rows, runs[r].n_rows - g.row);
+            for (g.kv_head = 0; g.kv_head < shape->n_kv_heads; g.kv_head++) {
+                for (int h = 0; h < share; h += heads) {
+                    g.head = g.kv_head * share + h;
+                    g.n_heads = at_most(heads, share - h);
+                    int place = turn++ % (2 * n_threads);
+                    if ((place < n_threads ? place : 2 * n_threads - 1 - place) == thread) attend_group(&g, tile_rows);
+                }
+            }
+        }
+    }
+}

@@ -1,10 +1,11 @@
 /* hone bench: how fast a model runs here, and how near that is to what the machine can do; with --compare beside llama.cpp
- * (bench_compare.c).
+ * (bench_compare.c), with --kernels each kernel by itself (bench_rates.c).
  *
  * limit_share is the least time that the machine needs (hn_speed_limit) divided by the time taken. */
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "cli/bench_compare.h"
+#include "cli/bench_rates.h"
 #include "cli/bench_speed.h"
 #include "cli/commands.h"
 #include "cli/inference.h"
@@ -166,6 +167,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
                                  .kv_type = given.kv_type,
                                  .context = given.context,
                                  .kv_max_bytes = given.kv_max_bytes};
+    if (hn_cli_given(cli, "kernels")) return hn_bench_rates(cli, given.n_threads, err);
     if (hn_cli_given(cli, "compare")) return hn_bench_compare(cli, &options, err);
     HN_TRY(parse_sizes(cli, "prompts", PROMPT_MAX, prompts, &n_prompts, err));
     HN_TRY(parse_sizes(cli, "streams", HN_SPEED_STREAMS_MAX, streams, &n_streams, err));
@@ -193,7 +195,15 @@ static const hn_option options[] = {HN_MODEL_OPTIONS,
                                      .otherwise = "0.8",
                                      .low = 0,
                                      .high = 3600,
-                                     .help = "time for each figure"},
+                                     .help = "time for each figure (with --kernels 0.05)"},
+                                    {.name = "kernels",
+                                     .kind = HN_OPTION_FLAG,
+                                     .help = "measure each kernel by itself, on the shapes of SmolLM2-135M or of -m"},
+                                    {.name = "formats",
+                                     .kind = HN_OPTION_STRING,
+                                     .value = "NAME,NAME",
+                                     .otherwise = HN_RATES_FORMATS,
+                                     .help = "with --kernels: the weights' formats"},
                                     {.name = "compare",
                                      .kind = HN_OPTION_STRING,
                                      .value = "PATH",
@@ -227,5 +237,5 @@ const hn_command hn_cmd_bench = {
     .options = options,
     .max_args = 0,
     .examples = "  hone bench\n  hone bench -m model.gguf --prompts 512 --streams 1 --seconds 3 --json\n"
-                "  hone bench --compare build/peers --rows prefill,decode",
+                "  hone bench --compare build/peers --rows prefill,decode\n  hone bench --kernels --formats Q8_0 -t 1",
     .run = run};

@@ -1,5 +1,5 @@
-/* How fast each kernel of a table is, and how near the machine's limit: what `hone bench --kernels` and
- * bench/bench_kernels.c print.
+/* How fast each kernel of a table is, and how near the machine's limit: what `hone bench --kernels`
+ * prints.
  *
  *     hn_rates_options o = {.kernels = k, .pool = pool, .shape = hn_rates_smollm2, .seconds = 0.05,
  *                           .formats = {HN_DTYPE_Q4_1}, .n_formats = 1};

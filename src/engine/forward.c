@@ -125,8 +125,19 @@ static void attend(hn_engine *e, int layer) {
     hn_attention(e->kernels, e->pool, m->attention_runs, e->chunk.n_runs, &e->attention, m->attend);
 }
 
-static void multiply(hn_engine *e, float *y, const float *x, const hn_matrix *w) {
-    hn_matmul(e->kernels, e->pool, y, 0, x, 0, w, e->chunk.n_rows, e->scratch.matmul);
+static void multiply(hn_engine *e, float *y, const float *x, const hn_matrix *w, const hn_matrix *next) {
+    hn_matmul_parts(e->kernels, e->pool, &(hn_matmul_part){y, w}, 1, x, e->chunk.n_rows, next, e->scratch.matmul);
+}
+
+static void multiply_qkv(hn_engine *e, const hn_layer *layer) {
+    const hn_matmul_part parts[] = {
+        {e->scratch.q, &layer->q}, {e->scratch.k, &layer->k}, {e->scratch.v, &layer->v}};
+    hn_matmul_parts(e->kernels, e->pool, parts, 3, e->scratch.h, e->chunk.n_rows, &layer->o, e->scratch.matmul);
+}
+
+static void multiply_gate_up(hn_engine *e, const hn_layer *layer) {
+    const hn_matmul_part parts[] = {{e->scratch.gate, &layer->gate}, {e->scratch.up, &layer->up}};
+    hn_matmul_parts(e->kernels, e->pool, parts, 2, e->scratch.h, e->chunk.n_rows, &layer->down, e->scratch.matmul);
 }
 
 static void swiglu_rows(void *arg, int thread, int n_threads) {
@@ -168,19 +179,16 @@ void hn_forward(hn_engine *e) {
     for (int l = 0; l < e->shape->n_layers; l++) {
         const hn_layer *layer = &e->weights.layers[l];
         norm(e, layer->attention_norm, l > 0); /* adds the layer before's feed-forward */
-        multiply(e, m->q, m->h, &layer->q);
-        multiply(e, m->k, m->h, &layer->k);
-        multiply(e, m->v, m->h, &layer->v);
+        multiply_qkv(e, layer);
         hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, e->chunk.n_rows);
         if (l + 1 == e->shape->n_layers && !e->chunk.is_tree) drop_unwanted_rows(e);
         if (e->chunk.n_rows == 0) return;
         attend(e, l);
-        multiply(e, m->h, m->attention, &layer->o);
+        multiply(e, m->h, m->attention, &layer->o, &layer->gate);
         norm(e, layer->ffn_norm, true);
-        multiply(e, m->gate, m->h, &layer->gate);
-        multiply(e, m->up, m->h, &layer->up);
+        multiply_gate_up(e, layer);
         hn_engine_run(e, swiglu_rows, e, e->chunk.n_rows);
-        multiply(e, m->h, m->act, &layer->down);
+        multiply(e, m->h, m->act, &layer->down, l + 1 < e->shape->n_layers ? &layer[1].q : &e->weights.output);
     }
     norm(e, NULL, true);
 }

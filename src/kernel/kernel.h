@@ -121,6 +121,16 @@ void hn_matrix_release(hn_matrix *w);
  * `scratch` holds at least hn_matmul_scratch_bytes, at any alignment; no allocation happens inside. */
 void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride,
                const hn_matrix *w, int64_t M, void *scratch);
+/* Several products of the same rows in one go, y of each (M,N) without gaps: fewer meetings of the threads, and rows
+ * converted once. All matrices have the same K. `next` (may be NULL) is the first matrix that will be multiplied after
+ * these: with few rows its memory is asked for ahead. The bits are those of hn_matmul; scratch as for the matrix that
+ * needs most. */
+typedef struct hn_matmul_part {
+    float *y;
+    const hn_matrix *w;
+} hn_matmul_part;
+void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
+                     int64_t M, const hn_matrix *next, void *scratch);
 size_t hn_matmul_scratch_bytes(const hn_kernels *k, const hn_matrix *w, int64_t max_M, int n_threads);
 size_t hn_attention_scratch_bytes(const hn_kernels *k, const hn_attention_shape *shape, int n_threads);
 /* Runs k->attention on the pool. */

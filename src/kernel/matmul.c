@@ -11,6 +11,7 @@
 enum {
     ALIGN = 64,
     ROWS_CONVERTED_ALONE = 8,
+    AHEAD_BYTES = 16 << 10, /* of the next matrix, for each thread */
     SHORT_SHARE = 64, /* a short pack is kept where at most one block in so many does not suit it */
 };
 
@@ -133,7 +134,10 @@ size_t hn_matmul_scratch_bytes(const hn_kernels *k, const hn_matrix *w, int64_t 
 
 typedef struct product_job {
     const hn_matmul_ops *ops;
-    hn_product product;
+    const hn_matmul_part *parts;
+    int n_parts;
+    const hn_matrix *next;
+    hn_product product; /* of the first part */
     scratch_layout layout;
     char *threads_scratch;
     void *shared_input;
@@ -147,6 +151,18 @@ static void convert_share(void *arg, int thread, int n_threads) {
     job->ops->convert(job->shared_input, p->x, p->x_stride, p->w->dtype, p->w->n_in, (int64_t)from, (int64_t)to);
 }
 
+/* Asks for the first bytes that this thread will read of the next matrix: they arrive while the threads meet and small
+ * work is done. */
+static void fetch_next(const product_job *job, int thread, int n_threads) {
+    const hn_matrix *w = job->next;
+    if (!w || !w->pack || job->product.M > ROWS_CONVERTED_ALONE) return;
+    size_t n_panels = panel_count(job->ops, w), panel_bytes = w->pack_bytes / n_panels, from, to;
+    hn_share(n_panels, 1, thread, n_threads, &from, &to);
+    size_t bytes = (to - from) * panel_bytes < AHEAD_BYTES ? (to - from) * panel_bytes : AHEAD_BYTES;
+    for (size_t at = 0; at < bytes; at += ALIGN)
+        __builtin_prefetch((const char *)w->pack + from * panel_bytes + at, 0, 2);
+}
+
 static void multiply_share(void *arg, int thread, int n_threads) {
     product_job *job = arg;
     hn_product p = job->product;
@@ -158,9 +174,45 @@ static void multiply_share(void *arg, int thread, int n_threads) {
         job->ops->convert(input, p.x, p.x_stride, p.w->dtype, p.w->n_in, 0, p.M);
         p.input = input;
     }
-    size_t from, to;
-    hn_share(panel_count(job->ops, p.w), 1, thread, n_threads, &from, &to);
-    if (from < to) job->ops->multiply(&p, from, to);
+    for (int i = 0; i < job->n_parts; i++) {
+        size_t from, to;
+        if (i > 0) {
+            p.w = job->parts[i].w;
+            p.y = job->parts[i].y;
+            p.y_stride = p.w->n_out;
+        }
+        hn_share(panel_count(job->ops, p.w), 1, thread, n_threads, &from, &to);
+        if (from < to) job->ops->multiply(&p, from, to);
+    }
+    fetch_next(job, thread, n_threads);
+}
+
+static void run_product(hn_pool *pool, product_job *job, void *scratch) {
+    char *memory = line_of(scratch);
+    job->threads_scratch = memory + job->layout.shared;
+    if (job->layout.shared) {
+        job->shared_input = memory;
+        run(pool, convert_share, job);
+    }
+    run(pool, multiply_share, job);
+}
+
+void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
+                     int64_t M, const hn_matrix *next, void *scratch) {
+    if (M <= 0) return;
+    for (int i = 0, n; i < n_parts; i += n) { /* those of one format and mode go together: they read rows in one form */
+        const hn_matrix *w = parts[i].w;
+        for (n = 1; i + n < n_parts && parts[i + n].w->dtype == w->dtype && parts[i + n].w->mode == w->mode;) n++;
+        product_job job = {
+            .ops = k->matmul,
+            .parts = parts + i,
+            .n_parts = n,
+            .next = i + n < n_parts ? parts[i + n].w : next,
+            .product = {.y = parts[i].y, .x = x, .y_stride = w->n_out, .x_stride = w->n_in, .M = M, .w = w},
+            .layout = layout_of(k, w, M),
+        };
+        run_product(pool, &job, scratch);
+    }
 }
 
 void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride,
@@ -168,6 +220,7 @@ void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, c
     if (M <= 0) return;
     product_job job = {
         .ops = k->matmul,
+        .n_parts = 1,
         .product = {.y = y,
                     .x = x,
                     .y_stride = y_stride ? y_stride : w->n_out,
@@ -176,13 +229,7 @@ void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, c
                     .w = w},
         .layout = layout_of(k, w, M),
     };
-    char *memory = line_of(scratch);
-    job.threads_scratch = memory + job.layout.shared;
-    if (job.layout.shared) {
-        job.shared_input = memory;
-        run(pool, convert_share, &job);
-    }
-    run(pool, multiply_share, &job);
+    run_product(pool, &job, scratch);
 }
 
 typedef struct attention_job {

@@ -284,12 +284,55 @@ static void the_environment_chooses_a_table(void **state) {
     assert_non_null(strstr(err.message, "ref"));
 }
 
+/* Products in one go have the bits of products one by one, also where formats differ. */
+static void parts_are_as_single_products(void **state) {
+    static const shape some[] = {{HN_DTYPE_Q4_1, 70, 96}, {HN_DTYPE_Q4_1, 33, 96}, {HN_DTYPE_BF16, 20, 96},
+                                 {HN_DTYPE_F32, 40, 96},  {HN_DTYPE_Q8_0, 1, 96},  {HN_DTYPE_F32, 7, 96}};
+    hn_error err = {0};
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++) {
+        for (int first = 0; first <= 3; first++) {
+            hn_matrix w[3];
+            unsigned char *data[3];
+            size_t scratch_bytes = 0;
+            for (int i = 0; i < 3; i++) {
+                const shape *s = &some[first + i];
+                data[i] = random_weights(s->dtype, (size_t)s->N, (size_t)s->K, 3);
+                w[i] = matrix_of(s, data[i]);
+                hn_test_ok(hn_matrix_prepare(&w[i], k, i == 1 ? HN_PACK_LOW : HN_PACK_KEEP, *state, &err), &err);
+            }
+            for (int M = 1; M <= 17; M += 8) {
+                guarded x = guarded_create((size_t)(M * 96)), y[3];
+                random_fill(x.data, x.n, 8);
+                hn_matmul_part parts[3];
+                for (int i = 0; i < 3; i++) {
+                    size_t bytes = hn_matmul_scratch_bytes(k, &w[i], M, 2);
+                    scratch_bytes = bytes > scratch_bytes ? bytes : scratch_bytes;
+                    y[i] = guarded_create((size_t)(M * w[i].n_out));
+                    parts[i] = (hn_matmul_part){y[i].data, &w[i]};
+                }
+                void *scratch = hn_alloc(scratch_bytes);
+                hn_matmul_parts(k, *state, parts, 3, x.data, M, M == 1 ? &w[0] : NULL, scratch);
+                hn_free(scratch);
+                for (int i = 0; i < 3; i++) {
+                    guarded one = multiply(k, *state, &w[i], x.data, M);
+                    guarded_check(&y[i]);
+                    assert_true(bits_equal(one.data, y[i].data, one.n));
+                    guarded_free(&one), guarded_free(&y[i]);
+                }
+                guarded_free(&x);
+            }
+            for (int i = 0; i < 3; i++) hn_matrix_release(&w[i]), hn_free(data[i]);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_on_every_table),           cmocka_unit_test(strides_leave_the_gaps_alone),
         cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows), cmocka_unit_test(rows_are_looked_up_exactly),
         cmocka_unit_test(impossible_matrices_are_errors),       cmocka_unit_test(the_environment_chooses_a_table),
-        cmocka_unit_test(rows_that_are_hard_to_scale),
+        cmocka_unit_test(rows_that_are_hard_to_scale),          cmocka_unit_test(parts_are_as_single_products),
     };
     return cmocka_run_group_tests(tests, start_pool, stop_pool);
 }

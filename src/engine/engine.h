@@ -15,7 +15,7 @@
 #ifndef HN_ENGINE_ENGINE_H
 #define HN_ENGINE_ENGINE_H
 
-#include "engine/label_trie.h"
+#include "engine/label_search.h"
 #include "model/model.h"
 
 typedef struct hn_engine hn_engine;
@@ -57,8 +57,15 @@ typedef struct hn_step_item {
     hn_token_logprob *top;       /* LOGPROBS: (T,K), most likely first; ties to the lower id */
     const hn_label_trie *labels; /* LABELS */
     double *label_logprobs; /* LABELS: (n_labels) sums of natural logs, end token included, no length normalisation */
-    float *label_token_logprobs; /* LABELS, optional: (n_nodes) of each trie node given its path */
-    float *pooled;               /* POOLED: (C) */
+    float *label_token_logprobs;    /* LABELS, optional: (n_nodes) of each trie node given its path; NaN: left out */
+    hn_label_mode label_mode;       /* LABELS: which labels must be exact; what is computed has the same bits in each */
+    const double *label_log_priors; /* BOUNDED, BEST, optional: (n_labels), finite: the search is about
+                                       label_logprobs - label_log_priors */
+    bool *label_is_bound;           /* BOUNDED, BEST: (n_labels) where label_logprobs is an upper bound */
+    double label_open_share; /* BOUNDED, BEST: out; the share of all labels' probability that those with a bound have
+                                together at most */
+    int label_n_computed;    /* BOUNDED, BEST: out; trie nodes that the outcome needed */
+    float *pooled;           /* POOLED: (C) */
 } hn_step_item;
 
 /* HN_ERR_MEMORY where the context that was asked for does not fit kv_max_bytes, with the number of tokens that does. */

@@ -3,7 +3,7 @@
  *     engine.c     creation: kernels, packs, memory        sequence.c   block tables, forks, room for new tokens
  *     forward.c    the transformer over one chunk of rows  step.c       planning a step, chunks, commit
  *     outputs.c    from hidden states to logits, log-probabilities and pooled states
- *     step_labels.c  label tries of many cases, as chunks of tree rows
+ *     step_labels.c  label tries of many cases, as chunks of tree rows; step_search.c: only the nodes that are needed
  *
  * Everything that can fail happens before the first chunk runs, so that a failed step changes nothing. Threading: one
  * thread at a time. */
@@ -18,6 +18,8 @@ enum {
     HN_LOGITS_BYTES = 16 << 20, /* memory for one tile of logits, unless one row is more */
     HN_LOGITS_ROWS = 64,        /* rows of logits in a tile at most */
     HN_LABEL_DEPTH_MAX = 256,   /* tokens of a label: a path must fit a chunk */
+    HN_SEARCH_BYTES =
+        1 << 29, /* keys and values of tree nodes kept between rounds: more cases wait for the next wave */
 };
 
 /* Memory for one chunk; all pointers lie in one block. */
@@ -56,6 +58,9 @@ typedef struct hn_run {
     int row, n_rows, first; /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
     int n_unwanted;         /* rows at the run's start whose final states nobody asks for */
     const int32_t *slots, *slot_start; /* tree: see hn_attention_run; NULL otherwise */
+    unsigned char *kept; /* tree: keys (n_layers, 2, n_kept, KV, HS) and values of nodes that stay; NULL: the scratch */
+    size_t n_kept;
+    int first_slot; /* with `kept`: where the run's first row goes */
 } hn_run;
 
 typedef struct hn_chunk {
@@ -74,6 +79,12 @@ typedef struct hn_entry {
     double *pooled_sum;   /* (C) */
     float *node_logprobs; /* (n_nodes) the item's or scratch */
     double *node_sums;    /* (n_nodes) */
+    bool searches;        /* LABELS: not all nodes are computed */
+    int n_inner;          /* nodes with children */
+    hn_label_search search;
+    int32_t *slot_of; /* (n_nodes) search: where a computed node's keys and values are kept */
+    int n_slots;
+    unsigned char *kept;
 } hn_entry;
 
 /* A row whose logits are wanted: `index` is the token's place in the item, or the trie node (-1: the root). */
@@ -106,6 +117,9 @@ struct hn_engine {
     float *floats;      /* node log-probabilities of a step */
     int32_t *node_slot; /* (largest trie) */
     size_t doubles_capacity, floats_capacity, node_slot_capacity;
+    unsigned char *searches; /* memory of the searches of a step */
+    unsigned char *kept;     /* (kept_bytes) keys and values of the nodes of a wave of searches */
+    size_t searches_capacity, kept_bytes;
 };
 
 /* forward.c: runs the layers over engine->chunk; afterwards scratch.x holds the rows' states before the final norm. Rows
@@ -137,13 +151,34 @@ void hn_outputs_of_chunk(hn_engine *e);
 
 /* step_labels.c */
 typedef struct hn_label_needs {
-    size_t rows, deepest, largest; /* tree rows, longest path in them, nodes of the largest trie */
+    size_t rows, deepest, largest;   /* tree rows, longest path in them, nodes of the largest trie */
+    size_t search_bytes, kept_bytes; /* of searches: their memory, and room to keep every node's keys and values */
 } hn_label_needs;
 /* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot
  * be scored. */
-hn_status hn_labels_check(const hn_engine *e, const hn_step_item *item, int first, hn_label_needs *needs,
+hn_status hn_labels_check(const hn_engine *e, hn_entry *entry, int first, hn_label_needs *needs,
                           hn_error *err) HN_MUST_CHECK;
 /* Scores the tries of all LABELS entries together, after all tokens are in the cache and the last states are kept. */
 void hn_labels_run(hn_engine *e, size_t n_entries);
+
+/* The chunk of tree rows in the making, beyond what engine->chunk holds. */
+typedef struct hn_tree_builder {
+    hn_engine *e;
+    size_t n_slots, n_starts;
+} hn_tree_builder;
+/* Opens a run for the case, with no node in it yet; the next empty chunk where it is full. */
+void hn_tree_open_run(hn_tree_builder *b, const hn_entry *entry);
+/* Appends a row for `node` to the open run; slot_of tells where its ancestors are, and learns where it is. */
+void hn_tree_append(hn_tree_builder *b, const hn_label_trie *trie, int node, int32_t *slot_of);
+/* Computes the chunk with what is wanted of it, and empties it. */
+void hn_tree_run_chunk(hn_tree_builder *b);
+
+/* step_search.c */
+/* Bytes to keep one node's keys and values of all layers. */
+size_t hn_search_node_bytes(const hn_engine *e);
+/* Makes room for a step's searches, and hands each entry its part. */
+hn_status hn_searches_reserve(hn_engine *e, size_t n_entries, const hn_label_needs *needs, hn_error *err) HN_MUST_CHECK;
+/* Runs all searches of a step, after the outputs of their roots are there. */
+void hn_searches_run(hn_engine *e, size_t n_entries);
 
 #endif

@@ -54,12 +54,29 @@ typedef struct store_job {
     int layer;
 } store_job;
 
+typedef struct hn_tail {
+    unsigned char *k, *v;
+} hn_tail;
+
+/* Where a tree run's own keys and values of a layer are, from slot 0 on. */
+static hn_tail tail_of(const hn_engine *e, const hn_run *run, int layer) {
+    size_t row_bytes = hn_kv_row_bytes(e->attention.kv_type, e->shape->n_kv_heads, e->shape->head_size);
+    if (!run->kept) {
+        size_t at = (size_t)run->row * row_bytes;
+        return (hn_tail){e->scratch.tail_k + at, e->scratch.tail_v + at};
+    }
+    unsigned char *k = run->kept + 2 * (size_t)layer * run->n_kept * row_bytes;
+    return (hn_tail){k, k + run->n_kept * row_bytes};
+}
+
 static void store_row(hn_engine *e, const hn_run *run, size_t row, int layer) {
     const hn_shape *s = e->shape;
     const float *k = e->scratch.k + row * width_kv(e), *v = e->scratch.v + row * width_kv(e);
     if (e->chunk.is_tree) {
-        e->kernels->kv_store_tail(e->scratch.tail_k, k, (int)row, s->n_kv_heads, s->head_size, e->attention.kv_type);
-        e->kernels->kv_store_tail(e->scratch.tail_v, v, (int)row, s->n_kv_heads, s->head_size, e->attention.kv_type);
+        int slot = run->first_slot + (int)row - run->row;
+        hn_tail tail = tail_of(e, run, layer);
+        e->kernels->kv_store_tail(tail.k, k, slot, s->n_kv_heads, s->head_size, e->attention.kv_type);
+        e->kernels->kv_store_tail(tail.v, v, slot, s->n_kv_heads, s->head_size, e->attention.kv_type);
         return;
     }
     int position = e->chunk.positions[row];
@@ -98,8 +115,7 @@ static size_t blocks_of(const hn_run *run, bool is_tree) {
 
 static void attend(hn_engine *e, int layer) {
     hn_scratch *m = &e->scratch;
-    size_t used = 0, Q = width_q(e),
-           tail_row = hn_kv_row_bytes(e->attention.kv_type, e->shape->n_kv_heads, e->shape->head_size);
+    size_t used = 0, Q = width_q(e);
     for (int r = 0; r < e->chunk.n_runs; r++) {
         const hn_run *run = &e->chunk.runs[r];
         size_t n = blocks_of(run, e->chunk.is_tree), row = (size_t)run->row;
@@ -112,9 +128,12 @@ static void attend(hn_engine *e, int layer) {
             .v_blocks = m->v_blocks + used,
             .slots = run->slots,
             .slot_start = run->slot_start,
-            .tail_k = m->tail_k + row * tail_row,
-            .tail_v = m->tail_v + row * tail_row,
         };
+        if (e->chunk.is_tree) {
+            hn_tail tail = tail_of(e, run, layer);
+            m->attention_runs[r].tail_k = tail.k;
+            m->attention_runs[r].tail_v = tail.v;
+        }
         for (size_t b = 0; b < n; b++) {
             const unsigned char *block =
                 hn_kv_pool_data(&e->kv, run->sequence->blocks[b]) + (size_t)layer * e->kv_layer_bytes;

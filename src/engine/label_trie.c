@@ -52,7 +52,7 @@ static hn_status check(const hn_label_ids *labels, int n_labels, size_t *n_token
 }
 
 static hn_status allocate(hn_label_trie *t, size_t n_nodes, hn_error *err) {
-    size_t total = 6 * n_nodes + 2 + (size_t)t->n_labels;
+    size_t total = 7 * n_nodes + 2 + (size_t)t->n_labels;
     int32_t *memory = hn_calloc(total, sizeof *memory);
     if (!memory) return hn_fail_memory(err, total * sizeof *memory);
     t->token = memory;
@@ -61,7 +61,8 @@ static hn_status allocate(hn_label_trie *t, size_t n_nodes, hn_error *err) {
     t->has_child = memory + 3 * n_nodes;
     t->child = memory + 4 * n_nodes;
     t->child_start = memory + 5 * n_nodes; /* (n_nodes + 2) */
-    t->end_node = memory + 6 * n_nodes + 2;
+    t->label = memory + 6 * n_nodes + 2;
+    t->end_node = memory + 7 * n_nodes + 2;
     return HN_OK;
 }
 
@@ -88,10 +89,12 @@ static hn_status add_nodes(hn_label_trie *t, const sorted_label *sorted, int32_t
             t->token[node] = label->ids[d];
             t->parent[node] = d ? path[d - 1] : -1;
             t->depth[node] = d;
+            t->label[node] = -1;
             if (d) t->has_child[path[d - 1]] = 1;
             path[d] = node;
         }
         t->end_node[label->index] = path[label->n - 1];
+        t->label[path[label->n - 1]] = label->index;
     }
     return HN_OK;
 }

@@ -27,6 +27,7 @@ typedef struct hn_label_trie {
     int32_t *depth;                   /* (n_nodes); 0 right after the prompt */
     int32_t *has_child;               /* (n_nodes) whether the node's own output is needed: leaves need none */
     int32_t *end_node;                /* (n_labels) the node of each label's last token */
+    int32_t *label;                   /* (n_nodes) the label that ends at the node; -1: none */
     int32_t *child,
         *child_start; /* children of p (-1: the root): child[child_start[p + 1]] .. child[child_start[p + 2] - 1] */
 } hn_label_trie;

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "engine/engine_parts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,19 @@ static hn_status check_ids(const hn_engine *e, const char *what, const int32_t *
     return HN_OK;
 }
 
+static hn_status check_labels(const hn_step_item *item, hn_error *err) {
+    bool all = item->label_mode == HN_LABELS_ALL;
+    bool known = all || item->label_mode == HN_LABELS_BOUNDED || item->label_mode == HN_LABELS_BEST;
+    if (!known || !item->labels || !item->label_logprobs || (!all && !item->label_is_bound))
+        return hn_fail(err, HN_ERR_USAGE, "step", NULL,
+                       "labels need a known mode, a trie, and places for their values");
+    for (int i = 0; !all && item->label_log_priors && i < item->labels->n_labels; i++)
+        if (!isfinite(item->label_log_priors[i]))
+            return hn_fail(err, HN_ERR_INPUT, "label priors", "leave the prior out, or give finite numbers",
+                           "the log-prior of label %d is %g", i, item->label_log_priors[i]);
+    return HN_OK;
+}
+
 static hn_status check_outputs(const hn_engine *e, const hn_step_item *item, hn_error *err) {
     bool is_set = true;
     switch (item->want) {
@@ -35,7 +49,7 @@ static hn_status check_outputs(const hn_engine *e, const hn_step_item *item, hn_
                            e->shape->n_vocab);
         if (item->targets) HN_TRY(check_ids(e, "targets", item->targets, item->n_tokens, -1, err));
         break;
-    case HN_WANT_LABELS: is_set = item->labels && item->label_logprobs; break;
+    case HN_WANT_LABELS: return check_labels(item, err);
     case HN_WANT_POOLED: is_set = item->pooled != NULL; break;
     default: is_set = false;
     }
@@ -89,7 +103,7 @@ static hn_status plan_entry(hn_engine *e, hn_entry *entry, step_needs *needs, hn
     needs->hidden_wanted++;
     if (item->want == HN_WANT_POOLED) needs->doubles += (size_t)e->shape->n_embd;
     if (item->want != HN_WANT_LABELS) return HN_OK;
-    HN_TRY(hn_labels_check(e, item, end, &needs->labels, err));
+    HN_TRY(hn_labels_check(e, entry, end, &needs->labels, err));
     needs->doubles += (size_t)item->labels->n_nodes;
     if (!item->label_token_logprobs) needs->floats += (size_t)item->labels->n_nodes;
     return HN_OK;
@@ -142,6 +156,7 @@ static hn_status reserve(hn_engine *e, size_t n_items, const step_needs *needs, 
         !hn_grow((void **)&e->floats, &e->floats_capacity, needs->floats, sizeof *e->floats) ||
         !hn_grow((void **)&e->node_slot, &e->node_slot_capacity, needs->labels.largest, sizeof *e->node_slot))
         return hn_fail_memory(err, needs->doubles * sizeof *e->doubles + needs->floats * sizeof *e->floats);
+    HN_TRY(hn_searches_reserve(e, n_items, &needs->labels, err));
     give_sums(e, n_items);
     for (size_t i = 0; i < n_items; i++) {
         hn_entry *entry = &e->entries[i];

@@ -163,6 +163,58 @@ static void check_batch(hn_engine *e, const request *r) {
     hn_free(nodes);
 }
 
+/* Searches, alone and beside others: what they compute has the bits of the whole tree, and company changes no outcome. */
+static void check_searches(hn_engine *e, const request *r) {
+    enum { COPIES = 3 };
+    double priors[N_LABELS], totals[2 * COPIES + 1][N_LABELS], alone[2][N_LABELS], all[N_LABELS];
+    bool bound[2 * COPIES][N_LABELS], bound_alone[2][N_LABELS];
+    hn_step_item items[2 * COPIES + 1] = {0}, one[2];
+    float *nodes = hn_calloc((size_t)r->trie->n_nodes, sizeof *nodes);
+    for (int l = 0; l < N_LABELS; l++) priors[l] = l % 3 * -2.5;
+    for (int m = 0; m < 2; m++) {
+        one[m] = (hn_step_item){.tokens = r->ids,
+                                .n_tokens = r->n,
+                                .want = HN_WANT_LABELS,
+                                .labels = r->trie,
+                                .label_mode = m ? HN_LABELS_BEST : HN_LABELS_BOUNDED,
+                                .label_log_priors = m ? priors : NULL,
+                                .label_logprobs = alone[m],
+                                .label_is_bound = bound_alone[m],
+                                .label_token_logprobs = nodes};
+        one[m].sequence = fresh(e);
+        run(e, &one[m], 1);
+        hn_sequence_free(one[m].sequence);
+        int best = 0;
+        for (int l = 0; l < N_LABELS; l++) {
+            double exact = r->totals[l] - (m ? priors[l] : 0), top = r->totals[best] - (m ? priors[best] : 0);
+            if (exact > top) best = l;
+            if (!bound_alone[m][l]) same("an exact label of a search", &alone[m][l], &r->totals[l], sizeof(double));
+            assert_true(alone[m][l] >= r->totals[l]);
+        }
+        assert_false(bound_alone[m][best]);
+        for (int i = 0; i < r->trie->n_nodes; i++)
+            if (nodes[i] == nodes[i]) same("a node of a search", &nodes[i], &r->nodes[i], sizeof *nodes);
+    }
+    for (int i = 0; i < 2 * COPIES + 1; i++) {
+        items[i] = one[i % 2];
+        items[i].label_token_logprobs = NULL;
+        items[i].label_logprobs = totals[i];
+        items[i].label_is_bound = i < 2 * COPIES ? bound[i] : NULL;
+        items[i].sequence = fresh(e);
+    }
+    items[2 * COPIES].label_mode = HN_LABELS_ALL;
+    items[2 * COPIES].label_logprobs = all;
+    run(e, items, 2 * COPIES + 1);
+    for (int i = 0; i < 2 * COPIES; i++) {
+        same("a search in company", totals[i], alone[i % 2], sizeof alone[0]);
+        same("a search's bounds in company", bound[i], bound_alone[i % 2], sizeof bound[0]);
+        assert_int_equal(items[i].label_n_computed, one[i % 2].label_n_computed);
+    }
+    same("all labels beside searches", all, r->totals, sizeof all);
+    for (int i = 0; i < 2 * COPIES + 1; i++) hn_sequence_free(items[i].sequence);
+    hn_free(nodes);
+}
+
 /* The prompt's first `cut` tokens computed by another sequence that has gone on since, the rest appended to a fork. */
 static void check_prefix(hn_engine *e, const request *r, int cut) {
     float *logits = hn_calloc((size_t)r->V, sizeof *logits);
@@ -243,6 +295,7 @@ static void check_engine(hn_engine *e, const request *r) {
     hn_free(logits);
     hn_free(logprobs);
     check_batch(e, r);
+    check_searches(e, r);
     check_prefix(e, r, r->n / 2);
     check_prefix(e, r, r->n - 1);
     if (r->n > 33) check_prefix(e, r, 32);

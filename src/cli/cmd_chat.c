@@ -133,7 +133,9 @@ static hn_status set_system(talk *t, const char *text, hn_error *err) {
         return HN_OK;
     }
     if (old) json_array_remove(t->messages, 0);
-    return add_message(t, "system", text, strlen(text), true, err);
+    HN_TRY(add_message(t, "system", text, strlen(text), true, err));
+    hn_output_print(t->cli->out, "From here on the system message is: %s\n", text);
+    return HN_OK;
 }
 
 static hn_status reset(talk *t) {

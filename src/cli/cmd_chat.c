@@ -15,10 +15,10 @@ typedef struct talk {
     int context;
     hn_usage usage; /* of the last turn */
     bool at_line_start, terminal;
-    hn_buf answer;        /* before its tool calls */
-    json_t *tool_calls;   /* of the last answer; NULL: none */
-    json_t *parsed;       /* of the last answer; NULL: its shape was not given */
-    hn_request shape;     /* constraint and tools of every turn */
+    hn_buf answer;         /* before its tool calls */
+    json_t *tool_calls;    /* of the last answer; NULL: none */
+    json_t *parsed;        /* of the last answer; NULL: its shape was not given */
+    hn_request shape;      /* constraint and tools of every turn */
     hn_cli_constraint own; /* what they borrow from */
     hn_finish finish;
 } talk;
@@ -236,8 +236,8 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     int used = t.usage.prompt_tokens + t.usage.completion_tokens;
     if (st == HN_OK && cli->out->json)
         st = hn_cli_result(cli,
-                           json_pack("{s:O,s:O*,s:o,s:i,s:i}", "messages", t.messages, "parsed", t.parsed, "usage", hn_cli_usage_json(&t.usage),
-                                     "context", t.context, "left", t.context - used),
+                           json_pack("{s:O,s:O*,s:o,s:i,s:i}", "messages", t.messages, "parsed", t.parsed, "usage",
+                                     hn_cli_usage_json(&t.usage), "context", t.context, "left", t.context - used),
                            err);
     json_decref(t.messages);
     json_decref(t.tool_calls);

@@ -5,6 +5,7 @@
 #include "format/json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* {"value","low","high"} of a run's summary; NaN where it has none. */
@@ -36,7 +37,7 @@ static hn_status print_table(hn_cli *cli, hn_run *const *runs, size_t n, hn_erro
         json_decref(summary);
         bool done = strcmp(r->state, "done") == 0;
         hn_table_row(t);
-        hn_table_cell(t, "r%lld", (long long)r->id);
+        hn_table_cell(t, "r%lld%s", (long long)r->id, r->starred ? " *" : "");
         hn_table_cell(t, "%s", hn_clock_format(r->started_ms, true, when));
         hn_table_cell(t, "%s", r->spec.prompt_name ? r->spec.prompt_name : "");
         hn_table_cell(t, "%s", r->spec.model_name ? r->spec.model_name : "");
@@ -47,7 +48,10 @@ static hn_status print_table(hn_cli *cli, hn_run *const *runs, size_t n, hn_erro
             hn_table_cell(t, "%s", r->state);
         else
             hn_table_cell(t, "%lld of %lld", (long long)r->n_done, (long long)r->spec.n_cases);
-        hn_table_cell(t, "%s", r->tags);
+        if (r->n_notes)
+            hn_table_cell(t, "%s%s%zu note%s", r->tags, *r->tags ? ", " : "", r->n_notes, r->n_notes == 1 ? "" : "s");
+        else
+            hn_table_cell(t, "%s", r->tags);
         if (!done) hn_table_row_style(t, HN_STYLE_WARN);
     }
     return hn_table_print(t, err);
@@ -62,11 +66,12 @@ static hn_status print_json(hn_cli *cli, hn_run *const *runs, size_t n, hn_error
         json_t *summary;
         accuracy_of(r, &summary);
         snprintf(name, sizeof name, "r%lld", (long long)r->id);
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?, s:s?}", "run", name, "id",
-                                r->content_id, "when", hn_clock_format(r->started_ms, false, when), "state", r->state,
-                                "prompt", r->spec.prompt_name, "model", r->spec.model_name, "split", r->spec.split, "n",
-                                (json_int_t)r->spec.n_cases, "n_done", (json_int_t)r->n_done, "tags", r->tags,
-                                "metrics", json_object_get(summary, "metrics"), "reason", r->reason);
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:s, s:O?, s:s?, s:b, s:I}", "run",
+                                name, "id", r->content_id, "when", hn_clock_format(r->started_ms, false, when), "state",
+                                r->state, "prompt", r->spec.prompt_name, "model", r->spec.model_name, "split",
+                                r->spec.split, "n", (json_int_t)r->spec.n_cases, "n_done", (json_int_t)r->n_done,
+                                "tags", r->tags, "metrics", json_object_get(summary, "metrics"), "reason", r->reason,
+                                "starred", r->starred, "notes", (json_int_t)r->n_notes);
         json_decref(summary);
         fine = json_array_append_new(list, row) == 0;
     }
@@ -75,15 +80,84 @@ static hn_status print_json(hn_cli *cli, hn_run *const *runs, size_t n, hn_error
     return hn_cli_result(cli, result, err);
 }
 
+static bool contains(const char *text, const char *part) { return !part || (text && strstr(text, part)); }
+
+static bool is_wanted(const hn_cli *cli, const hn_run *r) {
+    const char *split = hn_cli_string(cli, "split"), *state = hn_cli_string(cli, "state"),
+               *tag = hn_cli_string(cli, "tag");
+    return (!hn_cli_flag(cli, "starred") || r->starred) &&
+           contains(r->spec.prompt_name, hn_cli_string(cli, "prompt")) &&
+           contains(r->spec.model_name, hn_cli_string(cli, "in-model")) && contains(r->tags, tag) &&
+           (!split || (r->spec.split && strcmp(r->spec.split, split) == 0)) && (!state || strcmp(r->state, state) == 0);
+}
+
+typedef struct ranked {
+    hn_run *run;
+    double accuracy;
+} ranked;
+
+/* Runs without a figure come last. */
+static int by_accuracy(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (isnan(x->accuracy) || isnan(y->accuracy)) return isnan(x->accuracy) - isnan(y->accuracy);
+    if (x->accuracy != y->accuracy) return x->accuracy > y->accuracy ? -1 : 1;
+    return x->run->id > y->run->id ? -1 : 1;
+}
+
+static hn_status sort_runs(hn_run **runs, size_t n, hn_error *err) {
+    ranked *all = hn_alloc(n * sizeof *all);
+    if (!all) return hn_fail_memory(err, n * sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        json_t *summary;
+        all[i] = (ranked){runs[i], accuracy_of(runs[i], &summary).value};
+        json_decref(summary);
+    }
+    qsort(all, n, sizeof *all, by_accuracy);
+    for (size_t i = 0; i < n; i++) runs[i] = all[i].run;
+    hn_free(all);
+    return HN_OK;
+}
+
+/* Drops the runs that are not asked for; *n: how many are left. */
+static void filter(const hn_cli *cli, hn_run **runs, size_t *n, size_t limit) {
+    size_t kept = 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (is_wanted(cli, runs[i]) && (limit == 0 || kept < limit))
+            runs[kept++] = runs[i];
+        else
+            hn_run_free(runs[i]);
+    }
+    *n = kept;
+}
+
+static bool is_filtered(const hn_cli *cli) {
+    static const char *const names[] = {"prompt", "in-model", "split", "state", "tag"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (hn_cli_given(cli, names[i])) return true;
+    return hn_cli_flag(cli, "starred");
+}
+
+static hn_status load_runs(hn_cli *cli, hn_store *store, hn_run ***runs, size_t *n, hn_error *err) {
+    bool sorted = strcmp(hn_cli_string(cli, "sort"), "accuracy") == 0;
+    size_t limit = (size_t)hn_cli_int(cli, "limit");
+    HN_TRY(hn_run_list(store, sorted || is_filtered(cli) ? 0 : limit, runs, n, err));
+    hn_status st = sorted && *n ? sort_runs(*runs, *n, err) : HN_OK;
+    filter(cli, *runs, n, limit);
+    if (st != HN_OK) hn_run_list_free(*runs, *n);
+    return st;
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_project p;
     hn_run **runs;
     size_t n;
     HN_TRY(hn_cli_project_open(HN_CLI_STORE, &p, err));
-    hn_status st = hn_run_list(p.store, (size_t)hn_cli_int(cli, "limit"), &runs, &n, err);
+    hn_status st = load_runs(cli, p.store, &runs, &n, err);
     if (st == HN_OK) {
         if (cli->out->json)
             st = print_json(cli, runs, n, err);
+        else if (n == 0 && is_filtered(cli))
+            hn_output_print(cli->out, "no run is like that; `hone log` shows all\n");
         else if (n == 0)
             hn_output_print(cli->out, "nothing was run yet: start with hone eval\n");
         else
@@ -94,20 +168,35 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     return st;
 }
 
-static const hn_option options[] = {{.name = "limit",
-                                     .letter = 'n',
-                                     .kind = HN_OPTION_INT,
-                                     .value = "N",
-                                     .otherwise = "30",
-                                     .low = 0,
-                                     .high = 1e9,
-                                     .help = "the newest N runs; 0: all"},
-                                    {0}};
+static const hn_option options[] = {
+    {.name = "limit",
+     .letter = 'n',
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "30",
+     .low = 0,
+     .high = 1e9,
+     .help = "the first N runs; 0: all"},
+    {.name = "sort",
+     .kind = HN_OPTION_CHOICE,
+     .value = "newest|accuracy",
+     .otherwise = "newest",
+     .help = "what comes first"},
+    {.name = "starred", .kind = HN_OPTION_FLAG, .help = "only starred runs"},
+    {.name = "prompt", .kind = HN_OPTION_STRING, .value = "TEXT", .help = "only runs whose prompt's name holds this"},
+    {.name = "in-model", .kind = HN_OPTION_STRING, .value = "TEXT", .help = "only runs whose model's name holds this"},
+    {.name = "split", .kind = HN_OPTION_CHOICE, .value = "dev|test|train", .help = "only runs on this split"},
+    {.name = "state",
+     .kind = HN_OPTION_CHOICE,
+     .value = "done|running|stopped|failed",
+     .help = "only runs in this state"},
+    {.name = "tag", .kind = HN_OPTION_STRING, .value = "TEXT", .help = "only runs with a tag that holds this"},
+    {0}};
 
 const hn_command hn_cmd_log = {
     .name = "log",
     .summary = "the project's runs, newest first",
-    .usage = "[-n N]",
+    .usage = "[-n N] [--sort accuracy] [--starred] [--prompt TEXT] [--split S]",
     .options = options,
     .run = run,
 };

@@ -119,6 +119,18 @@ static hn_status print_cases(hn_cli *cli, const hn_cli_project *p, const char *t
     return HN_OK;
 }
 
+static hn_status print_notes(hn_cli *cli, hn_store *store, const hn_run *run, hn_error *err) {
+    hn_note_list list;
+    char when[32];
+    if (run->n_notes == 0) return HN_OK;
+    HN_TRY(hn_note_list_load(store, run->id, &list, err));
+    for (size_t i = 0; i < list.n; i++)
+        hn_output_print(cli->out, "%-10s %s  %s\n", i ? "" : "notes", hn_clock_format(list.rows[i].at_ms, true, when),
+                        list.rows[i].text);
+    hn_note_list_free(&list);
+    return HN_OK;
+}
+
 static hn_status check_goals(const hn_cli_project *p, const hn_run_detail *d, hn_goals *goals, hn_error *err) {
     hn_baselines baselines;
     *goals = (hn_goals){0};
@@ -133,6 +145,7 @@ static hn_status check_goals(const hn_cli_project *p, const hn_run_detail *d, hn
 static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run_detail *d, const hn_goals *goals,
                               hn_error *err) {
     print_identity(cli, d);
+    HN_TRY(print_notes(cli, p->store, d->run, err));
     if (d->report.n == 0) return HN_OK;
     print_metrics(cli, d);
     if (goals->n) hn_output_print(cli->out, "\n");

@@ -23,6 +23,8 @@ extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_score;
 extern const hn_command hn_cmd_show;
+extern const hn_command hn_cmd_note;
+extern const hn_command hn_cmd_star;
 extern const hn_command hn_cmd_tag;
 extern const hn_command hn_cmd_tokens;
 extern const hn_command hn_cmd_version;

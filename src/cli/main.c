@@ -12,6 +12,8 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_log},
     {NULL, &hn_cmd_show},
     {NULL, &hn_cmd_tag},
+    {NULL, &hn_cmd_star},
+    {NULL, &hn_cmd_note},
     {"Models and inference, with or without a project", &hn_cmd_complete},
     {NULL, &hn_cmd_score},
     {NULL, &hn_cmd_chat},

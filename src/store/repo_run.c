@@ -22,7 +22,9 @@
     "(SELECT summary FROM run_summary s WHERE s.run_id = r.id), "                                                      \
     "(SELECT group_concat(t.name, ',') FROM tag t WHERE t.run_id = r.id AND t.id = "                                   \
     "(SELECT max(u.id) FROM tag u WHERE u.name = t.name)), "                                                           \
-    "(SELECT reason FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1) FROM run r "
+    "(SELECT reason FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1), "                              \
+    "(SELECT starred FROM star a WHERE a.run_id = r.id ORDER BY a.id DESC LIMIT 1), "                                  \
+    "(SELECT count(*) FROM note o WHERE o.run_id = r.id) FROM run r "
 
 static hn_status read_spec(hn_stmt *q, hn_run *run, hn_error *err) {
     hn_run_spec *s = &run->spec;
@@ -48,6 +50,8 @@ static hn_status read_run(hn_stmt *q, hn_run *run, hn_error *err) {
     run->started_ms = hn_column_i64(q, 3);
     run->finished_ms = hn_column_i64(q, 4);
     run->n_done = hn_column_i64(q, 5);
+    run->starred = hn_column_i64(q, 26) == 1;
+    run->n_notes = (size_t)hn_column_i64(q, 27);
     HN_TRY(read_spec(q, run, err));
     if (!run->state) run->state = hn_arena_strdup(run->arena, "running");
     if (!run->tags) run->tags = hn_arena_strdup(run->arena, "");

@@ -55,7 +55,9 @@ typedef struct hn_run {
     int64_t started_ms, finished_ms, n_done;
     char *summary_json; /* metrics, tokens, seconds ...; NULL until finished */
     char *tags;         /* comma-separated, or "" */
-    hn_arena *arena;    /* everything above; free with hn_run_free */
+    bool starred;
+    size_t n_notes;
+    hn_arena *arena; /* everything above; free with hn_run_free */
 } hn_run;
 
 typedef enum hn_run_start { HN_RUN_NEW, HN_RUN_RESUMED, HN_RUN_DONE } hn_run_start;
@@ -75,6 +77,25 @@ hn_status hn_run_list(hn_store *store, size_t limit, hn_run ***runs, size_t *n, 
 void hn_run_list_free(hn_run **runs, size_t n);
 void hn_run_free(hn_run *run);
 hn_status hn_run_tag(hn_store *store, int64_t run_id, const char *tag, hn_error *err) HN_MUST_CHECK;
+
+/* Marks a run as worth finding again, or takes the mark away. */
+hn_status hn_run_star(hn_store *store, int64_t run_id, bool starred, hn_error *err) HN_MUST_CHECK;
+
+/* What people write down: of a run, or (run_id 0) of the project. Notes are never changed. HN_ERR_USAGE: empty or over 64 KiB. */
+typedef struct hn_note {
+    int64_t run_id, at_ms; /* run_id 0: the project's */
+    const char *text;
+} hn_note;
+typedef struct hn_note_list {
+    hn_note *rows; /* oldest first */
+    size_t n;
+    hn_arena *arena;
+} hn_note_list;
+hn_status hn_note_add(hn_store *store, int64_t run_id, const char *text, hn_error *err) HN_MUST_CHECK;
+/* Those of one run, of the project (0), or all (HN_NOTES_ALL). Free with hn_note_list_free. */
+enum { HN_NOTES_ALL = -1 };
+hn_status hn_note_list_load(hn_store *store, int64_t run_id, hn_note_list *list, hn_error *err) HN_MUST_CHECK;
+void hn_note_list_free(hn_note_list *list);
 
 typedef struct hn_prediction {
     const char *case_id;

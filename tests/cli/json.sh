@@ -50,6 +50,9 @@ check scope
 (cd "$tmp/new" && "$HONE" log --json >"$tmp/stdout") || fail "hone log"
 check log
 
+(cd "$tmp/new" && "$HONE" note project "labels cleaned" >/dev/null && "$HONE" note --json >"$tmp/stdout") || fail "hone note"
+check note
+
 need_model
 show tokens tokens -m "$MODEL" --messages "$tmp/m.json"
 show complete complete -m "$MODEL" --raw "The capital of France is" --max-tokens 2 --logprobs 1

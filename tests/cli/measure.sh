@@ -118,6 +118,31 @@ expect_in_out "precision"
 expect_in_out "The prompt as it was:"
 expect_in_out "pick: nearest, n: 4"
 
+expect_status 0 note r2 "four neighbours are enough"
+expect_status 0 note project "labels were cleaned"
+expect_status 0 star r2
+expect_status 0 show r2
+expect_in_out "four neighbours are enough"
+expect_status 0 note --json
+expect_json "[(x['of'], x['text']) for x in r['notes']] == [('r2', 'four neighbours are enough'), ('project', 'labels were cleaned')]"
+expect_status 0 note r1 --json
+expect_json "r['notes'] == []"
+expect_json_error usage 2 note r1 "  "
+expect_json_error not_found 2 star r99
+expect_status 0 log --starred --json
+expect_json "[(x['run'], x['starred'], x['notes']) for x in r['runs']] == [('r2', True, 1)]"
+expect_status 0 log --prompt plain --json
+expect_json "r['runs'] and all('plain' in x['prompt'] for x in r['runs'])"
+expect_status 0 log --sort accuracy --json
+expect_json "[x['metrics']['accuracy']['value'] for x in r['runs']] == sorted((x['metrics']['accuracy']['value'] for x in r['runs']), reverse=True)"
+expect_status 0 star r2 --off
+expect_status 0 log --starred
+expect_in_out "no run is like that"
+
+# what hone.yaml asks for is in every report
+expect_status 0 show r2 --json
+expect_json "[x['name'] for x in r['goals']][-1] == 'baseline' and all(x['state'] in ('met', 'missed', 'unsure', 'unknown') for x in r['goals'])"
+
 # a look at test is counted, each time
 expect_status 0 eval 1-plain --split test --json
 expect_json "r['test_looks'] == 1 and r['runs'][0]['split'] == 'test'"

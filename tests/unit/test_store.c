@@ -404,6 +404,88 @@ static void kill_loses_nothing_that_was_reported(void **state) {
     }
 }
 
+/* Runs of the first schema keep their state and tags in the newest. */
+static void the_first_schema_is_brought_up_to_date(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX], path[HN_PATH_MAX];
+    path_in(dir, "old");
+    hn_error err;
+    hn_test_ok(hn_dir_create(dir, &err), &err);
+    hn_test_ok(hn_path_join(path, dir, "store.db", &err), &err);
+    hn_db *db;
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    hn_test_ok(hn_migrate_with(db, hn_migrations, 1, &err), &err);
+    hn_test_ok(
+        hn_db_exec(db,
+                   "INSERT INTO run (id, content_id, n_cases, kind) VALUES (1, 'aa', 3, 'eval'), (2, 'bb', 3, 'eval');"
+                   "INSERT INTO run_event (run_id, at_ms, state) VALUES (1, 5, 'running'), (1, 9, 'done'), (2, 10, "
+                   "'running'), "
+                   "(2, 11, 'stopped'); INSERT INTO tag (name, run_id, at_ms) VALUES ('best', 1, 12)",
+                   &err),
+        &err);
+    hn_db_close(db);
+    hn_store *s = open_store("old");
+    hn_run **runs;
+    size_t n;
+    hn_test_ok(hn_run_list(s, 0, &runs, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_string_equal(runs[0]->state, "stopped");
+    assert_string_equal(runs[1]->state, "done");
+    assert_int_equal(runs[1]->finished_ms, 9);
+    assert_string_equal(runs[1]->tags, "best");
+    assert_false(runs[1]->starred);
+    hn_run_list_free(runs, n);
+    hn_test_ok(hn_run_fail(s, 2, "too long", &err), &err);
+    hn_run *run;
+    hn_test_ok(hn_run_find(s, "r2", &run, &err), &err);
+    assert_string_equal(run->state, "failed");
+    assert_string_equal(run->reason, "too long");
+    hn_run_free(run);
+    hn_store_close(s);
+}
+
+static void notes_and_stars_are_added_only(void **state) {
+    (void)state;
+    hn_store *s = open_store("notes");
+    hn_error err;
+    int64_t a = begin(s, "v1", "dev", HN_RUN_NEW);
+    hn_test_ok(hn_note_add(s, a, "first", &err), &err);
+    hn_test_ok(hn_note_add(s, 0, "of all", &err), &err);
+    hn_test_ok(hn_note_add(s, a, "second", &err), &err);
+    assert_int_equal(hn_note_add(s, a, " \n", &err), HN_ERR_USAGE);
+    assert_int_not_equal(hn_note_add(s, 77, "of nobody", &err), HN_OK);
+    const struct {
+        int64_t run_id;
+        size_t n;
+    } wanted[] = {{a, 2}, {0, 1}, {HN_NOTES_ALL, 3}, {77, 0}};
+    for (size_t i = 0; i < 4; i++) {
+        hn_note_list list;
+        hn_test_ok(hn_note_list_load(s, wanted[i].run_id, &list, &err), &err);
+        assert_int_equal(list.n, wanted[i].n);
+        hn_note_list_free(&list);
+    }
+    hn_run *run;
+    for (int starred = 1; starred >= 0; starred--) {
+        hn_test_ok(hn_run_star(s, a, starred, &err), &err);
+        hn_test_ok(hn_run_find(s, "r1", &run, &err), &err);
+        assert_int_equal(run->starred, starred);
+        assert_int_equal(run->n_notes, 2);
+        hn_run_free(run);
+    }
+    for (int n = 1;; n++) {
+        hn_note_list list;
+        hn_alloc_fail_at((size_t)n, false);
+        hn_status st = hn_note_list_load(s, HN_NOTES_ALL, &list, &err);
+        hn_alloc_fail_at(0, false);
+        if (st == HN_OK) {
+            hn_note_list_free(&list);
+            break;
+        }
+        assert_int_equal(st, HN_ERR_MEMORY);
+    }
+    hn_store_close(s);
+}
+
 static void migrations_are_all_or_nothing(void **state) {
     (void)state;
     char path[HN_PATH_MAX];
@@ -632,6 +714,8 @@ int main(void) {
         cmocka_unit_test(two_processes_share_a_store),
         cmocka_unit_test(two_processes_create_a_store_at_once),
         cmocka_unit_test(kill_loses_nothing_that_was_reported),
+        cmocka_unit_test(the_first_schema_is_brought_up_to_date),
+        cmocka_unit_test(notes_and_stars_are_added_only),
         cmocka_unit_test(migrations_are_all_or_nothing),
         cmocka_unit_test(damage_is_an_error_with_a_remedy),
         cmocka_unit_test(a_full_disk_is_said),

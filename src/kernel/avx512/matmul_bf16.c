@@ -7,8 +7,9 @@
  * padded with zeros to Kp, a multiple of 32.
  *
  * Rows are converted once per product to bf16, row-major. Tiles are up to 12 rows x 1 panel (24 sums in
- * registers); short ones take several panels at a time, as several streams read memory faster and more sums hide
- * latency. */
+ * registers). Panels that are kept in less memory (quant_bf16.c, short_bf16.c) are multiplied in registers by few rows;
+ * for more they are unpacked some inputs at a time, which stay in the first cache until all rows have met them: sums
+ * wait in y meanwhile, and go on as the same chains. */
 #include "kernel/avx512/avx512.h"
 #include "kernel/avx512/quant_bf16.h"
 #include "kernel/avx512/short_bf16.h"
@@ -21,6 +22,8 @@ enum {
     TILE_ROWS = 12,
     ROW_PADDING = 32,   /* keeps rows of 2,048 values off the same cache sets */
     AHEAD_BYTES = 4096, /* how far before its use memory is asked for; past a panel the next one begins */
+    PART_INPUTS = 256,  /* of a panel that are unpacked at a time: 16 KiB */
+    PART_ROWS = 64,     /* with more rows the sums in y cost more than the second cache does, measured on Q4_1 and Q8_0 */
 };
 
 typedef uint16_t bf16;
@@ -29,17 +32,35 @@ static int64_t padded(int64_t K) { return (K + 31) / 32 * 32; }
 static size_t bf16_panel_bytes(int64_t K) { return (size_t)padded(K) * COLUMNS * sizeof(bf16); }
 static int64_t input_stride(int64_t K) { return padded(K) + ROW_PADDING; }
 
-/* y of `rows` rows (a constant after inlining) and one panel over all of K. `masks` has one per 16 outputs. */
+/* Inputs of one panel, all or a part. Asks for the memory at `ahead` and on, `ahead_step` bytes for each pair. */
+typedef struct part {
+    const bf16 *weights; /* (n_inputs/2, 32, 2) */
+    int64_t n_inputs;
+    bool goes_on; /* sums begin with what is in y */
+    const char *ahead;
+    int ahead_step;
+    __mmask16 masks[2]; /* outputs that exist, of each 16 */
+} part;
+
+/* y of `rows` rows (a constant after inlining) and one panel's part. */
 __attribute__((always_inline)) static inline void tile(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride,
-                                                       const bf16 *panel, int64_t Kp, const __mmask16 masks[2],
-                                                       int rows) {
+                                                       const part *p, int rows) {
     __m512 sum[TILE_ROWS][2];
+    const bf16 *weights = p->weights;
+    const char *ahead = p->ahead;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    for (int64_t k = 0; k < Kp; k += 2, panel += 2 * COLUMNS) {
-        _mm_prefetch((const char *)panel + AHEAD_BYTES, _MM_HINT_T0);
-        _mm_prefetch((const char *)panel + AHEAD_BYTES + 64, _MM_HINT_T0);
-        __m512bh w0 = (__m512bh)_mm512_load_si512(panel), w1 = (__m512bh)_mm512_load_si512(panel + 32);
+    if (p->goes_on) {
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            sum[r][0] = _mm512_maskz_loadu_ps(p->masks[0], y + r * y_stride);
+            sum[r][1] = _mm512_maskz_loadu_ps(p->masks[1], y + r * y_stride + 16);
+        }
+    }
+    for (int64_t k = 0; k < p->n_inputs; k += 2, weights += 2 * COLUMNS, ahead += p->ahead_step) {
+        _mm_prefetch(ahead, _MM_HINT_T0);
+        _mm_prefetch(ahead + 64, _MM_HINT_T0);
+        __m512bh w0 = (__m512bh)_mm512_load_si512(weights), w1 = (__m512bh)_mm512_load_si512(weights + 32);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             int pair;
@@ -51,15 +72,14 @@ __attribute__((always_inline)) static inline void tile(float *y, int64_t y_strid
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
-        _mm512_mask_storeu_ps(y + r * y_stride, masks[0], sum[r][0]);
-        _mm512_mask_storeu_ps(y + r * y_stride + 16, masks[1], sum[r][1]);
+        _mm512_mask_storeu_ps(y + r * y_stride, p->masks[0], sum[r][0]);
+        _mm512_mask_storeu_ps(y + r * y_stride + 16, p->masks[1], sum[r][1]);
     }
 }
 
 #define TILE_FUNCTION(rows)                                                                                            \
-    static void tile_##rows(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const bf16 *panel,            \
-                            int64_t Kp, const __mmask16 masks[2]) {                                                    \
-        tile(y, y_stride, x, x_stride, panel, Kp, masks, rows);                                                        \
+    static void tile_##rows(float *y, int64_t y_stride, const bf16 *x, int64_t x_stride, const part *p) {              \
+        tile(y, y_stride, x, x_stride, p, rows);                                                                       \
     }
 TILE_FUNCTION(1)
 TILE_FUNCTION(2)
@@ -74,7 +94,7 @@ TILE_FUNCTION(10)
 TILE_FUNCTION(11)
 TILE_FUNCTION(12)
 
-typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const bf16 *, int64_t, const __mmask16[2]);
+typedef void tile_fn(float *, int64_t, const bf16 *, int64_t, const part *);
 static tile_fn *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5, tile_6,
                                               tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
 
@@ -85,15 +105,16 @@ static void masks_of(__mmask16 *masks, int n, int64_t columns_left) {
     }
 }
 
-/* All rows against one panel, in tiles of nearly equal height. */
-static void all_rows(const hn_product *p, const bf16 *panel, int64_t first_column) {
+/* All rows against inputs from `first_input` on of one panel, in tiles of nearly equal height. Memory is asked for in
+ * the first tile alone where the weights are a copy in `scratch`. */
+static void all_rows(const hn_product *p, part inputs, int64_t first_input, int64_t first_column) {
     int64_t x_stride = input_stride(p->w->n_in), n_tiles = (p->M + TILE_ROWS - 1) / TILE_ROWS, row = 0;
-    __mmask16 masks[2];
-    masks_of(masks, 2, p->w->n_out - first_column);
+    masks_of(inputs.masks, 2, p->w->n_out - first_column);
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t rows = (p->M - row + n_tiles - i - 1) / (n_tiles - i);
-        tiles[rows](p->y + row * p->y_stride + first_column, p->y_stride, (const bf16 *)p->input + row * x_stride,
-                    x_stride, panel, padded(p->w->n_in), masks);
+        tiles[rows](p->y + row * p->y_stride + first_column, p->y_stride,
+                    (const bf16 *)p->input + row * x_stride + first_input, x_stride, &inputs);
+        if (inputs.weights == p->scratch) inputs.ahead_step = 0;
         row += rows;
     }
 }
@@ -111,19 +132,34 @@ static const void *short_panel(const hn_product *p, size_t i) {
     return (const char *)p->w->pack + i * hn_avx512_short_panel_bytes(p->w->n_in);
 }
 
-/* The bf16 panel `i`: from the pack, or unpacked into this thread's scratch. */
-static const bf16 *bf16_panel(const hn_product *p, size_t i) {
+/* The bf16 panel `i`: from the pack, or made from the file's bytes in this thread's scratch. */
+static void rows_by_plain(const hn_product *p, size_t i) {
     const hn_matrix *w = p->w;
-    bool quantised = hn_avx512_quant_has(w->dtype);
-    if (w->pack && !quantised && !w->short_pack)
-        return (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
-    if (w->short_pack)
-        hn_avx512_short_unpack(p->scratch, short_panel(p, i), w, (int64_t)i * COLUMNS);
-    else if (quantised)
-        hn_avx512_quant_unpack(p->scratch, quant_panel(p, i), w->dtype, w->n_in);
+    const bf16 *panel = p->scratch;
+    if (w->pack)
+        panel = (const bf16 *)((const char *)w->pack + i * bf16_panel_bytes(w->n_in));
     else
         hn_avx512_pack_bf16(p->scratch, w, (int64_t)i * COLUMNS);
-    return p->scratch;
+    part all = {.weights = panel,
+                .n_inputs = padded(w->n_in),
+                .ahead = (const char *)panel + AHEAD_BYTES,
+                .ahead_step = 2 * COLUMNS * (int)sizeof(bf16)};
+    all_rows(p, all, 0, (int64_t)i * COLUMNS);
+}
+
+/* The quantised or short panel `i`, unpacked part by part. */
+static void rows_by_parts(const hn_product *p, size_t i) {
+    const hn_matrix *w = p->w;
+    int64_t Kp = padded(w->n_in), column = (int64_t)i * COLUMNS;
+    int64_t most = w->short_pack || p->M <= PART_ROWS ? PART_INPUTS : Kp;
+    const void *at = w->short_pack ? short_panel(p, i) : quant_panel(p, i);
+    for (int64_t k = 0; k < Kp; k += most) {
+        int64_t n = Kp - k < most ? Kp - k : most;
+        at = w->short_pack ? hn_avx512_short_unpack(p->scratch, at, w, column, k, n)
+                           : hn_avx512_quant_unpack(p->scratch, at, w->dtype, n);
+        part some = {.weights = p->scratch, .n_inputs = n, .goes_on = k > 0, .ahead = at, .ahead_step = 128};
+        all_rows(p, some, k, column);
+    }
 }
 
 /* Few rows against quantised panels. */
@@ -159,7 +195,12 @@ static void multiply(const hn_product *p, size_t panel_from, size_t panel_to) {
         rows_by_quants(p, panel_from, panel_to);
         return;
     }
-    for (size_t i = panel_from; i < panel_to; i++) all_rows(p, bf16_panel(p, i), (int64_t)i * COLUMNS);
+    for (size_t i = panel_from; i < panel_to; i++) {
+        if (p->w->short_pack || hn_avx512_quant_has(p->w->dtype))
+            rows_by_parts(p, i);
+        else
+            rows_by_plain(p, i);
+    }
 }
 
 static void convert(void *input, const float *x, int64_t x_stride, hn_dtype dtype, int64_t K, int64_t from,

@@ -170,18 +170,19 @@ __attribute__((always_inline)) static inline void fetch_ahead(const byte *block,
         _mm_prefetch((const char *)(block + AHEAD * size + line), _MM_HINT_T0);
 }
 
-void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K) {
-    const byte *block = quant_panel;
+const void *hn_avx512_quant_unpack(uint16_t *to, const void *at, hn_dtype dtype, int64_t n) {
+    const byte *block = at;
     bool q4 = dtype == HN_DTYPE_Q4_1;
-    for (int64_t b = 0; b < K / 32; b++, panel += 32 * 32, block += block_bytes(dtype)) {
+    for (int64_t b = 0; b < n / 32; b++, to += 32 * 32, block += block_bytes(dtype)) {
         if (q4) {
             fetch_ahead(block, Q4_BLOCK_BYTES);
-            unpack_block(panel, block, true);
+            unpack_block(to, block, true);
         } else {
             fetch_ahead(block, Q8_BLOCK_BYTES);
-            unpack_block(panel, block, false);
+            unpack_block(to, block, false);
         }
     }
+    return block;
 }
 
 /* `rows` rows (a constant after inlining) times one panel. A half's chain within a block is long, but the next half's

@@ -12,8 +12,8 @@ bool hn_avx512_quant_has(hn_dtype dtype);
 size_t hn_avx512_quant_panel_bytes(hn_dtype dtype, int64_t K);
 /* Outputs first .. first+31 of `w`. */
 void hn_avx512_quant_pack(void *panel, const hn_matrix *w, int64_t first);
-/* The same panel as bf16 pairs (K/2, 32, 2). */
-void hn_avx512_quant_unpack(uint16_t *panel, const void *quant_panel, hn_dtype dtype, int64_t K);
+/* `n` inputs of the same panel, a multiple of 32, as bf16 pairs (n/2, 32, 2). Returns where the next ones begin. */
+const void *hn_avx512_quant_unpack(uint16_t *to, const void *at, hn_dtype dtype, int64_t n);
 /* y = up to HN_QUANT_ROWS rows of x (K bf16 each) times one panel. */
 enum { HN_QUANT_ROWS = 8 };
 typedef struct hn_quant_product {

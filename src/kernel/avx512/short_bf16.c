@@ -228,14 +228,15 @@ static void unpack_block(bf16 *to, const byte *block, int n_inputs, const hn_mat
     for (int i = 0; i < h->n_odd; i++) to[h->odd[i].place] = h->odd[i].value;
 }
 
-void hn_avx512_short_unpack(bf16 *to, const void *panel, const hn_matrix *w, int64_t first) {
-    const byte *block = panel;
-    int64_t Kp = padded(w->n_in);
-    for (int64_t k = 0, n; k < Kp; k += n) {
-        n = inputs_at(Kp, k);
-        unpack_block(to + k * COLUMNS, block, (int)n, w, first, k);
-        block += block_bytes(n);
+const void *hn_avx512_short_unpack(bf16 *to, const void *at, const hn_matrix *w, int64_t first, int64_t from,
+                                   int64_t n) {
+    const byte *block = at;
+    for (int64_t k = 0, inputs; k < n; k += inputs) {
+        inputs = inputs_at(n, k);
+        unpack_block(to + k * COLUMNS, block, (int)inputs, w, first, from + k);
+        block += block_bytes(inputs);
     }
+    return block;
 }
 
 /* Adds a pair's products to the sums of `rows` rows. */

@@ -18,6 +18,7 @@ typedef struct candidate {
 } candidate;
 
 struct hn_answer_parser {
+    const hn_json_schema *schema; /* JSON; borrowed */
     hn_contract_kind kind;
     double low, high;
     char **labels; /* (n_labels) copies */
@@ -98,6 +99,7 @@ hn_status hn_answer_parser_create(const hn_contract *contract, char *const *word
     p->kind = contract->kind;
     p->low = contract->low;
     p->high = contract->high;
+    p->schema = contract->validator;
     hn_status st = HN_OK;
     if (p->kind == HN_CONTRACT_CHOICE) st = add_labels(p, contract, wordings, err);
     if (p->kind == HN_CONTRACT_REGEX) st = compile(p, contract->regex, err);
@@ -286,12 +288,45 @@ static hn_status parse_text(const hn_answer_parser *p, hn_str answer, hn_parsed 
     return value->valid ? HN_OK : hn_fail_memory(err, answer.len);
 }
 
+/* ---- json ---- */
+
+/* Without a fence of three backticks, with or without a word behind the first. */
+static hn_str without_fence(hn_str answer) {
+    static const char fence[] = "```";
+    if (answer.len < 6 || memcmp(answer.data, fence, 3) != 0 || memcmp(answer.data + answer.len - 3, fence, 3) != 0)
+        return answer;
+    hn_str inner = {answer.data + 3, answer.len - 6};
+    while (inner.len && is_word_character((unsigned char)*inner.data)) inner.data++, inner.len--;
+    return hn_str_trim(inner);
+}
+
+static hn_status parse_json(const hn_answer_parser *p, hn_str answer, hn_parsed *value, hn_error *err) {
+    json_t *read;
+    hn_json_schema_result result;
+    hn_buf text;
+    answer = without_fence(answer);
+    hn_status st = hn_json_parse(answer.data, answer.len, "answer", HN_JSON_ANY | HN_JSON_NUL, &read, err);
+    if (st != HN_OK) return st == HN_ERR_MEMORY ? st : HN_OK;
+    st = hn_json_schema_validate(p->schema, read, &result, err);
+    hn_buf_init(&text, 0);
+    if (st == HN_OK && result.valid) {
+        hn_json_write(read, NULL, &text);
+        value->text = hn_buf_take(&text);
+        value->valid = value->text != NULL;
+        if (!value->valid) st = hn_fail_memory(err, answer.len);
+    }
+    hn_buf_free(&text);
+    json_decref(read);
+    return st;
+}
+
 hn_status hn_answer_parse(hn_answer_parser *p, const char *text, size_t n, hn_parsed *value, hn_error *err) {
     *value = (hn_parsed){.label = -1, .number = (double)NAN};
     hn_str answer = hn_str_trim((hn_str){text, n});
     switch (p->kind) {
     case HN_CONTRACT_CHOICE: return parse_choice(p, answer, value, err);
     case HN_CONTRACT_NUMBER: return parse_number(p, answer, value, err);
+    case HN_CONTRACT_JSON: return parse_json(p, answer, value, err);
     case HN_CONTRACT_REGEX:
     case HN_CONTRACT_TEXT: return parse_text(p, answer, value, err);
     }

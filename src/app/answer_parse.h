@@ -11,7 +11,9 @@
  * number   the whole answer is a number, or exactly one stands in it ("about 1,250 euros"); within the contract's range
  * regex    the whole trimmed answer matches
  * text     the trimmed answer
- * Everything else is no valid answer: `valid` false, which counts as wrong. Ownership: the parser copies what it needs. Threading: one
+ * json     the whole trimmed answer (a ``` fence around it aside) is JSON that fits the schema; the value is that JSON, written compactly
+ * Everything else is no valid answer: `valid` false, which counts as wrong. Ownership: the parser copies what it
+ * needs but a compiled schema, which it borrows. Threading: one
  * parser, one thread. */
 #ifndef HN_APP_ANSWER_PARSE_H
 #define HN_APP_ANSWER_PARSE_H

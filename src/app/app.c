@@ -35,6 +35,7 @@ static hn_status create_parts(hn_app *app, hn_error *err) {
         HN_TRY(hn_example_pool_create(p->dataset, &p->scope->contract, &app->pool, err));
     }
     HN_TRY(hn_answer_parser_create(&p->scope->contract, p->prompt->wordings, &app->parser, err));
+    HN_TRY(hn_app_constraint_make(app, err));
     HN_TRY(hn_answer_cache_create(p->store, &app->cache, err));
     HN_TRY(hn_provider_info_get(p->provider, &info, err));
     app->numeric_path = hn_strdup(info.numeric_path ? info.numeric_path : "");
@@ -89,6 +90,7 @@ void hn_app_free(hn_app *app) {
     hn_prior_free(&app->prior);
     hn_free(app->prior_rows);
     hn_free(app->numeric_path);
+    json_decref(app->number_schema);
     hn_free(app);
 }
 
@@ -160,9 +162,12 @@ static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities
         a->n_labels = n;
         return HN_OK;
     }
-    HN_TRY(hn_answer_parse(app->parser, job->text, job->text_bytes, parsed, err));
     a->text = job->text;
     a->text_bytes = job->text_bytes;
+    /* cut before it was whole: what it looks like so far is not what the model says */
+    bool whole_counts = app->parts.prompt->constrain || scope->contract.kind == HN_CONTRACT_JSON;
+    if (whole_counts && job->finish == HN_FINISH_LENGTH) return HN_OK;
+    HN_TRY(hn_answer_parse(app->parser, job->text, job->text_bytes, parsed, err));
     a->label = parsed->label;
     a->value = parsed->text;
     a->number = parsed->number;
@@ -288,7 +293,8 @@ hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *er
                   "reasoning_max_tokens", p->reasoning_max_tokens, "template", p->raw ? "raw" : "chat");
     bool fine = made != NULL;
     if (fine && !hn_app_scores_labels(app))
-        fine = json_object_set_new(made, "max_tokens", json_integer(p->max_tokens)) == 0;
+        fine = json_object_set_new(made, "max_tokens", json_integer(p->max_tokens)) == 0 &&
+               json_object_set_new(made, "constrain", json_boolean(p->constrain)) == 0;
     if (fine && (!hn_app_scores_labels(app) || p->reasoning_max_tokens > 0))
         fine = json_object_set_new(made, "temperature", json_real(p->temperature)) == 0 &&
                json_object_set_new(made, "seed", json_integer((json_int_t)p->seed)) == 0;

@@ -47,6 +47,8 @@ struct hn_app {
     hn_answer_parser *parser;
     hn_answer_cache *cache;
     char *numeric_path;
+    hn_constraint constraint; /* what generated answers are held to */
+    json_t *number_schema;    /* NUMBER: what the constraint points to */
     hn_app_job *first, *last; /* in the order of submission */
     size_t n_jobs;            /* users' cases only */
     size_t n_in_provider;
@@ -61,6 +63,8 @@ struct hn_app {
 };
 
 bool hn_app_scores_labels(const hn_app *app);
+/* Fills app->constraint by contract and prompt; a regular expression that no answer can be held to is an error here. */
+hn_status hn_app_constraint_make(hn_app *app, hn_error *err) HN_MUST_CHECK;
 /* Creates a job and starts its first stage. */
 hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_app_job **job,
                            hn_error *err) HN_MUST_CHECK;

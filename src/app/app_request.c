@@ -1,6 +1,10 @@
 /* From a case to the request that a provider understands: examples picked, prompt rendered, parameters set; see app.h. */
 #include "app/app_internal.h"
 
+#include "engine/grammar.h"
+
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What stands between the reasoning and the answer. It ends where a wording may begin: a line end in chat form (wordings there begin with a
@@ -10,6 +14,56 @@ static const char RAW_BRIDGE[] = "\nAnswer:";
 
 bool hn_app_scores_labels(const hn_app *app) {
     return app->parts.scope->contract.kind == HN_CONTRACT_CHOICE && app->parts.prompt->answer == HN_ANSWER_LIKELIHOOD;
+}
+
+/* A JSON number within the range. */
+static hn_status number_schema(const hn_contract *contract, json_t **schema, hn_error *err) {
+    *schema = json_pack("{s:s}", "type", "number");
+    bool fine = *schema != NULL;
+    if (fine && isfinite(contract->low)) fine = json_object_set_new(*schema, "minimum", json_real(contract->low)) == 0;
+    if (fine && isfinite(contract->high))
+        fine = json_object_set_new(*schema, "maximum", json_real(contract->high)) == 0;
+    return fine ? HN_OK : hn_fail_memory(err, 0);
+}
+
+static hn_status check_regex(const hn_app *app, hn_error *err) {
+    hn_grammar *grammar = NULL;
+    hn_status st = hn_grammar_from_regex(app->constraint.text, &grammar, err);
+    hn_grammar_free(grammar);
+    if (st == HN_OK || st == HN_ERR_MEMORY || !err) return st;
+    hn_error_prefix(err, app->constraint.name);
+    snprintf(err->hint, sizeof err->hint, "write the pattern without it, or `constrain: false` in %.300s",
+             app->parts.prompt->path);
+    return st;
+}
+
+hn_status hn_app_constraint_make(hn_app *app, hn_error *err) {
+    const hn_contract *contract = &app->parts.scope->contract;
+    const hn_prompt *prompt = app->parts.prompt;
+    app->constraint = (hn_constraint){0};
+    if (!prompt->constrain) return HN_OK;
+    switch (contract->kind) {
+    case HN_CONTRACT_TEXT: break;
+    case HN_CONTRACT_CHOICE:
+        app->constraint = (hn_constraint){.kind = HN_CONSTRAIN_CHOICES,
+                                          .choices = (const char *const *)prompt->wordings,
+                                          .n_choices = prompt->n_labels,
+                                          .name = "output: choice"};
+        break;
+    case HN_CONTRACT_NUMBER:
+        HN_TRY(number_schema(contract, &app->number_schema, err));
+        app->constraint =
+            (hn_constraint){.kind = HN_CONSTRAIN_SCHEMA, .schema = app->number_schema, .name = "output: number"};
+        break;
+    case HN_CONTRACT_REGEX:
+        app->constraint = (hn_constraint){.kind = HN_CONSTRAIN_REGEX, .text = contract->regex, .name = "output: regex"};
+        return check_regex(app, err);
+    case HN_CONTRACT_JSON:
+        app->constraint =
+            (hn_constraint){.kind = HN_CONSTRAIN_SCHEMA, .schema = contract->schema, .name = "output: json"};
+        break;
+    }
+    return HN_OK;
 }
 
 static void set_sampling(const hn_prompt *prompt, int max_tokens, hn_request *r) {
@@ -33,6 +87,7 @@ static void set_answer(const hn_app *app, hn_app_request *out) {
     const hn_prompt *prompt = app->parts.prompt;
     if (!hn_app_scores_labels(app)) {
         set_sampling(prompt, prompt->max_tokens, &out->request);
+        out->request.constraint = app->constraint;
         return;
     }
     out->request.kind = HN_REQUEST_LABELS;

@@ -305,16 +305,17 @@ const hn_command hn_cmd_complete = {
     .name = "complete",
     .summary = "let a model go on from a prompt",
     .usage = "[-m MODEL] (--prompt TEXT | --user TEXT | --messages FILE | --ids 1,2,3 | --raw TEXT) [OPTIONS]",
-    .description = "The answer is streamed to standard output. With --json: text, tokens with log-probabilities, "
-                   "finish_reason, usage, timing; `parsed` where the answer's shape was given; `tool_calls` where it "
-                   "holds some.\n"
-                   "Of --regex, --grammar and --choices at most one: every token is chosen "
-                   "among those that keep the answer in that shape. An answer that --max-tokens cuts has finish_reason "
-                   "length and no parsed value.",
+    .description =
+        "The answer is streamed to standard output. With --json: text, tokens with log-probabilities, "
+        "finish_reason, usage, timing; `parsed` where the answer's shape was given; `tool_calls` where it "
+        "holds some.\n"
+        "Of --json-schema, --json-object, --regex, --grammar and --choices at most one: every token is chosen "
+        "among those that keep the answer in that shape. An answer that --max-tokens cuts has finish_reason "
+        "length and no parsed value.",
     .options = options,
     .max_args = 0,
     .examples = "  hone complete --prompt \"What is the capital of France?\"\n"
                 "  hone complete --raw \"Once upon a time\" --max-tokens 64 --temperature 0.8 --seed 7\n"
                 "  hone complete --messages chat.json --logprobs 3 --json\n"
-                "  hone complete --prompt \"Is the sky blue?\" --choices yes,no",
+                "  hone complete --prompt \"A made-up customer:\" --json-schema customer.json --json",
     .run = run};

@@ -238,6 +238,9 @@ static void print_troubles(evaluations *e) {
             hn_output_print(e->cli->out,
                             "%s%s%s: %zu of %zu answers were nothing that the output allows; they count as wrong\n",
                             warn, e->prompts[i]->name, off, r->report.n_invalid, r->report.n);
+        if (r->report.n_cut)
+            hn_output_print(e->cli->out, "%s%s%s: %zu answers cut by max_tokens, before they were whole\n", warn,
+                            e->prompts[i]->name, off, r->report.n_cut);
         const char *why = NULL;
         for (size_t k = 0; k < r->predictions.n && !why; k++) why = r->predictions.rows[k].error;
         if (why)

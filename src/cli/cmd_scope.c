@@ -34,6 +34,8 @@ static void print_contract(hn_cli *cli, const hn_scope *s) {
         hn_output_print(cli->out, "text that matches %s\n", c->regex);
     else if (c->kind == HN_CONTRACT_NUMBER)
         hn_output_print(cli->out, "a number from %g to %g\n", c->low, c->high);
+    else if (c->kind == HN_CONTRACT_JSON)
+        hn_output_print(cli->out, "JSON%s\n", json_is_true(c->schema) ? "" : " that fits the schema");
     else
         hn_output_print(cli->out, "text\n");
     hn_output_print(cli->out, "goal      %s", s->metric);

@@ -1,4 +1,4 @@
-/* What the commands that generate text share about the answer's shape: --regex, --grammar, --choices,
+/* What the commands that generate text share about the answer's shape: --json-schema, --json-object, --regex, --grammar, --choices,
  * and tools: --tools, --tool-choice.
  *
  *     static const hn_option options[] = {HN_MODEL_OPTIONS, HN_CONSTRAINT_OPTIONS, {0}};
@@ -12,13 +12,19 @@
 #define HN_CLI_CONSTRAINT_CLI_H
 
 #include "cli/command.h"
+#include "format/json_schema.h"
 #include "provider/provider.h"
 
 #define HN_CONSTRAINT_OPTIONS                                                                                          \
-    {.name = "regex",                                                                                                  \
+    {.name = "json-schema",                                                                                            \
      .kind = HN_OPTION_STRING,                                                                                         \
-     .value = "PATTERN",                                                                                               \
-     .help = "the whole answer matches this regular expression"},                                                      \
+     .value = "FILE",                                                                                                  \
+     .help = "the answer is JSON that this JSON Schema accepts"},                                                      \
+        {.name = "json-object", .kind = HN_OPTION_FLAG, .help = "the answer is a JSON object"},                        \
+        {.name = "regex",                                                                                              \
+         .kind = HN_OPTION_STRING,                                                                                     \
+         .value = "PATTERN",                                                                                           \
+         .help = "the whole answer matches this regular expression"},                                                  \
         {.name = "grammar",                                                                                            \
          .kind = HN_OPTION_STRING,                                                                                     \
          .value = "FILE",                                                                                              \
@@ -29,19 +35,20 @@
          .value = "FILE",                                                                                              \
          .help = "functions that the model may call, as JSON: [{\"type\": \"function\", \"function\": {...}}]"},       \
     {                                                                                                                  \
-        .name = "tool-choice", .kind = HN_OPTION_CHOICE, .value = "auto|none",                                         \
-        .help = "with --tools: none: they are not shown to the model"                                                  \
+        .name = "tool-choice", .kind = HN_OPTION_STRING, .value = "auto|none|required|NAME",                           \
+        .help = "with --tools: whether the answer must be a call, and of which function"                               \
     }
 
 typedef struct hn_cli_constraint {
     hn_constraint_kind kind;
-    json_t *tools;
-    char *text; /* of a grammar file */
+    json_t *schema, *tools;
+    hn_json_schema *validator; /* SCHEMA */
+    char *text;                /* of a grammar file */
 } hn_cli_constraint;
 
 hn_status hn_cli_read_constraint(hn_cli *cli, hn_cli_constraint *shape, hn_request *request,
                                  hn_error *err) HN_MUST_CHECK;
-/* The value that an answer stands for: its text, null where it was cut. NULL: there is
+/* The value that an answer stands for: JSON where that was asked for, else its text; null where it was cut or is not valid. NULL: there is
  * no constraint, or memory is used up. New reference. */
 json_t *hn_cli_parsed(const hn_cli_constraint *shape, const hn_completion *c);
 void hn_cli_constraint_free(hn_cli_constraint *shape);

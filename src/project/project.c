@@ -81,6 +81,7 @@ void hn_project_close(hn_project *project) {
     if (!project) return;
     hn_dataset_free(project->dataset);
     hn_yaml_free(project->doc);
+    hn_contract_free(&project->scope.contract);
     hn_arena_free(project->arena);
     hn_free(project);
 }

@@ -10,13 +10,15 @@
 #ifndef HN_PROJECT_PROJECT_H
 #define HN_PROJECT_PROJECT_H
 
+#include "format/json_schema.h"
 #include "project/dataset.h"
 
 typedef enum hn_contract_kind {
     HN_CONTRACT_CHOICE,
     HN_CONTRACT_TEXT,
     HN_CONTRACT_NUMBER,
-    HN_CONTRACT_REGEX
+    HN_CONTRACT_REGEX,
+    HN_CONTRACT_JSON
 } hn_contract_kind;
 
 /* What an answer must be. The scope owns it. */
@@ -24,8 +26,10 @@ typedef struct hn_contract {
     hn_contract_kind kind;
     char **labels; /* CHOICE: (n_labels), in hone.yaml's order */
     size_t n_labels;
-    char *regex;      /* REGEX: the whole answer must match */
-    double low, high; /* NUMBER: allowed range; -inf, inf where open */
+    char *regex;               /* REGEX: the whole answer must match */
+    double low, high;          /* NUMBER: allowed range; -inf, inf where open */
+    json_t *schema;            /* JSON: what the answer's value must fit; `true`: any value */
+    hn_json_schema *validator; /* the same, compiled */
 } hn_contract;
 
 typedef struct hn_scope {

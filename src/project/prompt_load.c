@@ -261,6 +261,20 @@ static hn_status load_labels(const loader *l) {
 
 /* ---- how the answer is reached ---- */
 
+static hn_status load_constrain(const loader *l) {
+    hn_prompt *p = l->prompt;
+    const hn_yaml_node *node = hn_yaml_find(l->root, "constrain");
+    bool can = p->answer == HN_ANSWER_GENERATE && l->scope->contract.kind != HN_CONTRACT_TEXT;
+    p->constrain = can;
+    if (!node) return HN_OK;
+    HN_TRY(hn_yaml_get_bool(node, &p->constrain, l->err));
+    if (can || !p->constrain) return HN_OK;
+    return hn_yaml_fail(node, HN_ERR_INPUT, "take it out", l->err,
+                        p->answer == HN_ANSWER_GENERATE
+                            ? "`output: text` allows any answer: there is nothing to hold it to"
+                            : "`answer: likelihood` compares the labels alone: there is nothing to hold it to");
+}
+
 static hn_status load_answer(const loader *l) {
     static const char *const ways[] = {"likelihood", "generate"}, *const reasoning_keys[] = {"max_tokens"};
     hn_prompt *p = l->prompt;
@@ -273,6 +287,7 @@ static hn_status load_answer(const loader *l) {
                             "`likelihood` compares labels: it needs `output: {choice: [...]}` in %s",
                             l->scope->config_path);
     p->answer = (hn_answer_by)way;
+    HN_TRY(load_constrain(l));
     if (!reasoning) return HN_OK;
     HN_TRY(hn_yaml_check_keys(reasoning, reasoning_keys, 1, l->err));
     HN_TRY(hn_yaml_require(reasoning, "max_tokens", "such as reasoning: {max_tokens: 128}", &n, l->err));
@@ -325,8 +340,8 @@ static hn_status load_parameters(const loader *l) {
 /* ---- the whole file ---- */
 
 static hn_status check_keys(const loader *l) {
-    static const char *const keys[] = {"messages",  "examples",   "labels",    "answer",
-                                       "reasoning", "parameters", "calibrate", "template"};
+    static const char *const keys[] = {"messages",   "examples",  "labels",   "answer",   "reasoning",
+                                       "parameters", "calibrate", "template", "constrain"};
     for (size_t i = 0; i < N_PARAMETERS; i++) {
         const hn_yaml_node *node = hn_yaml_find(l->root, parameter_keys[i]);
         if (!node) continue;
@@ -366,6 +381,7 @@ static hn_status make_hash(const loader *l) {
     hn_sha256_field_str(h, p->raw ? p->raw_stop : NULL);
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) hn_sha256_field_i64(h, integers[i]);
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) hn_sha256_field_f64(h, reals[i]);
+    if (p->constrain) hn_sha256_field_str(h, "constrain");
     hn_sha256_finish(h, p->hash);
     return HN_OK;
 }

@@ -227,8 +227,8 @@ static hn_status parse_regex(const parser *p, const hn_yaml_node *node) {
 }
 
 static const char *const contract_names[] = {"choice", "text", "number", "regex", "json"};
-static const char output_hint[] =
-    "such as output: {choice: [a, b]}, output: text, output: {number: {min: 0, max: 5}} or output: {regex: '\\d+'}";
+static const char output_hint[] = "such as output: {choice: [a, b]}, output: text, output: {number: {min: 0, max: 5}}, "
+                                  "output: {regex: '\\d+'} or output: {json: schema.json}";
 
 static hn_status parse_output(const parser *p, const hn_yaml_node *root) {
     hn_contract *c = &p->scope->contract;
@@ -247,14 +247,12 @@ static hn_status parse_output(const parser *p, const hn_yaml_node *root) {
     } else {
         HN_TRY(hn_yaml_get_choice(output, contract_names, 5, &kind, p->err));
     }
-    if (kind == 4)
-        return hn_yaml_fail(output, HN_ERR_UNSUPPORTED, "use text or regex for now", p->err,
-                            "`output: json` (answers by a schema) belongs to a later version of hone");
     c->kind = (hn_contract_kind)kind;
     if (!value && (kind == HN_CONTRACT_CHOICE || kind == HN_CONTRACT_REGEX))
         return hn_yaml_fail(output, HN_ERR_INPUT, output_hint, p->err, "`%s` needs more", contract_names[kind]);
     if (kind == HN_CONTRACT_CHOICE) return parse_choice(p, value);
     if (kind == HN_CONTRACT_REGEX) return parse_regex(p, value);
+    if (kind == HN_CONTRACT_JSON) return hn_contract_load_json(value, p->root, c, p->err);
     return kind == HN_CONTRACT_NUMBER && value ? parse_number(p, value) : HN_OK;
 }
 
@@ -338,6 +336,14 @@ hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *
     return parse_limits(&p, root);
 }
 
+static void hash_schema(hn_sha256 *h, const json_t *schema) {
+    hn_buf text;
+    hn_buf_init(&text, 0);
+    hn_json_write(schema, NULL, &text);
+    hn_sha256_field(h, hn_buf_str(&text), text.len);
+    hn_buf_free(&text);
+}
+
 hn_status hn_scope_hash(const hn_scope *scope, char hex[65], hn_error *err) {
     const hn_contract *c = &scope->contract;
     hn_sha256 *h = hn_sha256_create();
@@ -362,6 +368,7 @@ hn_status hn_scope_hash(const hn_scope *scope, char hex[65], hn_error *err) {
     hn_sha256_field_f64(h, c->low);
     hn_sha256_field_f64(h, c->high);
     hn_sha256_field_str(h, scope->metric);
+    if (c->schema) hash_schema(h, c->schema);
     hn_sha256_finish(h, hex);
     return HN_OK;
 }

@@ -68,6 +68,24 @@ static hn_status check_pattern(const checker *k, const hn_case *c) {
     return hn_case_fail(c, "correct the row, or the pattern", message, k->err);
 }
 
+static hn_status check_json(const checker *k, const hn_case *c) {
+    json_t *value;
+    hn_error inner = {0};
+    char message[500];
+    hn_status st = hn_json_parse(c->target, strlen(c->target), "target", HN_JSON_ANY | HN_JSON_NUL, &value, &inner);
+    if (st == HN_OK) {
+        st = hn_json_schema_check(k->scope->contract.validator, value, "target", &inner);
+        json_decref(value);
+        if (st == HN_OK) return HN_OK;
+        snprintf(message, sizeof message, "the target does not fit the schema of `output.json`: %.300s: %.150s",
+                 inner.where, inner.message);
+        if (st == HN_ERR_INPUT) return hn_case_fail(c, "correct the row, or the schema", message, k->err);
+    }
+    if (st == HN_ERR_MEMORY) return hn_fail_memory(k->err, 0);
+    snprintf(message, sizeof message, "the target is no JSON: %.100s: %.300s", inner.where, inner.message);
+    return hn_case_fail(c, "write the right answer as JSON text", message, k->err);
+}
+
 static hn_status check_case(const checker *k, hn_case *c) {
     char message[200];
     if (!c->target) {
@@ -78,6 +96,7 @@ static hn_status check_case(const checker *k, hn_case *c) {
     case HN_CONTRACT_CHOICE: return check_label(k, c);
     case HN_CONTRACT_NUMBER: return check_number(k, c);
     case HN_CONTRACT_REGEX: return check_pattern(k, c);
+    case HN_CONTRACT_JSON: return check_json(k, c);
     case HN_CONTRACT_TEXT: break;
     }
     return HN_OK;

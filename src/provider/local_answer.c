@@ -92,11 +92,11 @@ hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_
     const uint64_t *allowed = NULL;
     bool complete = false;
     *done = true;
-    if (r->match) HN_TRY(hn_local_constraint_mask(p, r, &allowed, err));
+    if (r->constraint) HN_TRY(hn_local_constraint_mask(p, r, &allowed, err));
     int32_t id = hn_sampler_pick_allowed(r->sampler, r->logits, allowed, hn_sequence_tokens(r->sequence),
                                          (size_t)hn_sequence_length(r->sequence));
     if (id < 0) return hn_local_constraint_fail(r, err);
-    if (r->match) HN_TRY(hn_local_constraint_accept(r, id, &complete, err));
+    if (r->constraint) HN_TRY(hn_local_constraint_accept(p, r, id, &complete, err));
     double lse = r->want_logprobs ? log_sum_exp(r->logits, n_vocab) : 0;
     if (r->want_logprobs) logprob = (float)((double)r->logits[id] - lse);
     HN_TRY(push_token(r, id, logprob, err));

@@ -12,7 +12,7 @@
 /* ---- sources to grammars ---- */
 
 static const char *name_of(const hn_constraint *c) {
-    static const char *const names[] = {"constraint", "regex", "grammar", "choices"};
+    static const char *const names[] = {"constraint", "json", "json_schema", "regex", "grammar", "choices"};
     return c->name ? c->name : names[c->kind];
 }
 
@@ -20,6 +20,8 @@ static hn_status compile_constraint(const hn_constraint *c, hn_grammar **grammar
     hn_status st = HN_OK;
     switch (c->kind) {
     case HN_CONSTRAIN_NONE: break;
+    case HN_CONSTRAIN_JSON: return hn_grammar_from_schema(json_true(), grammar, err); /* true is never freed */
+    case HN_CONSTRAIN_SCHEMA: st = hn_grammar_from_schema(c->schema, grammar, err); break;
     case HN_CONSTRAIN_REGEX: st = hn_grammar_from_regex(c->text, grammar, err); break;
     case HN_CONSTRAIN_GBNF: return hn_grammar_from_gbnf(c->text, name_of(c), grammar, err);
     case HN_CONSTRAIN_CHOICES: return hn_grammar_from_choices(c->choices, c->n_choices, grammar, err);
@@ -29,6 +31,15 @@ static hn_status compile_constraint(const hn_constraint *c, hn_grammar **grammar
 }
 
 /* ---- what is kept ---- */
+
+static void hash_json(hn_sha256 *h, const json_t *value) {
+    hn_buf text;
+    hn_buf_init(&text, 0);
+    if (value) hn_json_write(value, NULL, &text);
+    hn_sha256_field_i64(h, hn_buf_status(&text)); /* a source that cannot be written fails when it is compiled */
+    hn_sha256_field(h, hn_buf_str(&text), text.len);
+    hn_buf_free(&text);
+}
 
 static void hash_texts(hn_sha256 *h, const char *const *texts, size_t n) {
     hn_sha256_field_i64(h, (int64_t)n);
@@ -40,8 +51,10 @@ static hn_status hash_source(const hn_request *r, char hex[65], hn_error *err) {
     const hn_constraint *c = &r->constraint;
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(err, 64);
-    hn_sha256_field_i64(h, (int64_t)c->kind);
-    hn_sha256_field_str(h, c->text);
+    bool tools = hn_local_demands_call(r);
+    hn_sha256_field_i64(h, tools ? -1 : (int64_t)c->kind);
+    hn_sha256_field_str(h, tools ? r->tool_choice : c->text);
+    hash_json(h, tools ? r->tools : c->schema);
     hash_texts(h, c->choices, c->n_choices);
     hash_texts(h, r->stop, r->n_stop);
     hn_sha256_finish(h, hex);
@@ -65,6 +78,7 @@ static void find_ends(const hn_tokenizer *t, const hn_request *r, hn_local_const
 
 static void constraint_free(hn_local_constraint *c) {
     hn_grammar_free(c->grammar);
+    hn_local_frames_free(c);
     hn_free(c->ends);
     hn_free(c->never);
     hn_free(c);
@@ -84,7 +98,9 @@ static hn_status make_constraint(hn_local *p, const hn_request *r, hn_local_cons
     if (c) c->ends = hn_calloc(p->mask_words, sizeof *c->ends);
     if (c) c->never = hn_calloc(p->mask_words, sizeof *c->never);
     hn_status st = p->mask && c && c->ends && c->never ? HN_OK : hn_fail_memory(err, p->mask_words * sizeof *p->mask);
-    if (st == HN_OK) st = compile_constraint(&r->constraint, &c->grammar, err);
+    if (st == HN_OK)
+        st = hn_local_demands_call(r) ? hn_local_frames_make(p, r, c, err)
+                                      : compile_constraint(&r->constraint, &c->grammar, err);
     if (st == HN_OK) {
         find_ends(t, r, c);
         *out = c;
@@ -116,7 +132,11 @@ static hn_status keep_constraint(hn_local *p, hn_local_constraint *c, hn_error *
 hn_status hn_local_constraint_get(hn_local *p, const hn_request *request, hn_local_constraint **c, hn_error *err) {
     char hash[65];
     *c = NULL;
-    if (request->kind != HN_REQUEST_GENERATE || request->constraint.kind == HN_CONSTRAIN_NONE) return HN_OK;
+    bool tools = hn_local_demands_call(request);
+    if (tools && request->constraint.kind != HN_CONSTRAIN_NONE)
+        return hn_fail(err, HN_ERR_USAGE, "request", "take one of them away",
+                       "a constraint and a tool_choice that demands a call exclude each other");
+    if (request->kind != HN_REQUEST_GENERATE || (!tools && request->constraint.kind == HN_CONSTRAIN_NONE)) return HN_OK;
     HN_TRY(hash_source(request, hash, err));
     for (size_t i = 0; i < p->n_constraints && !*c; i++)
         if (strcmp(p->constraints[i]->hash, hash) == 0) *c = p->constraints[i];
@@ -141,7 +161,7 @@ hn_status hn_local_constraint_start(hn_local *p, hn_local_request *r, const hn_r
     hn_local_constraint *c;
     HN_TRY(hn_local_constraint_get(p, request, &c, err));
     if (!c) return HN_OK;
-    HN_TRY(hn_grammar_match_create(c->grammar, p->vocab, &r->match, err));
+    if (c->grammar) HN_TRY(hn_grammar_match_create(c->grammar, p->vocab, &r->match, err));
     r->constraint = c;
     c->n_users++;
     return HN_OK;
@@ -157,22 +177,32 @@ void hn_local_constraint_end(hn_local_request *r) {
 hn_status hn_local_constraint_mask(hn_local *p, hn_local_request *r, const uint64_t **mask, hn_error *err) {
     const uint64_t *grammar;
     size_t n_own = ((size_t)hn_tokenizer_vocab_size(hn_model_tokenizer(p->model)) + 63) / 64;
+    *mask = p->mask;
+    if (!r->match) {
+        hn_local_frames_mask(p, r);
+        return HN_OK;
+    }
     HN_TRY(hn_grammar_match_mask(r->match, &grammar, err));
-    uint64_t may_end = hn_grammar_match_can_end(r->match) ? ~(uint64_t)0 : 0;
+    uint64_t may_end = !r->frame && hn_grammar_match_can_end(r->match) ? ~(uint64_t)0 : 0;
     for (size_t i = 0; i < p->mask_words; i++) {
         uint64_t ends = r->constraint->ends[i];
         p->mask[i] = ((i < n_own ? grammar[i] : 0) & ~ends & ~r->constraint->never[i]) | (ends & may_end);
     }
-    *mask = p->mask;
     return HN_OK;
 }
 
-hn_status hn_local_constraint_accept(hn_local_request *r, int32_t id, bool *complete, hn_error *err) {
+hn_status hn_local_constraint_accept(hn_local *p, hn_local_request *r, int32_t id, bool *complete, hn_error *err) {
     *complete = false;
+    if (r->constraint->n_frames) return hn_local_frames_accept(p, r, id, complete, err);
     if (r->constraint->ends[id / 64] >> (id % 64) & 1) return HN_OK;
     HN_TRY(hn_grammar_match_accept(r->match, id, err));
     *complete = hn_grammar_match_must_end(r->match);
     return HN_OK;
+}
+
+void hn_local_constraint_hash(hn_sha256 *h, const hn_local_constraint *c) {
+    if (c->grammar) hn_sha256_field_str(h, hn_grammar_hash(c->grammar));
+    hn_local_frames_hash(h, c);
 }
 
 hn_status hn_local_constraint_fail(const hn_local_request *r, hn_error *err) {

@@ -4,6 +4,7 @@
  *     local_prompt.c  a request's prompt and labels as token ids, and its cache key
  *     local_chat.c    messages through the chat template
  *     local_constraint.c  what an answer must be: grammars kept, and which tokens may come next
+ *     local_tools.c   the same for answers that must be a tool call
  *     local_prefix.c  finished prompts kept in the cache, so that the next with the same beginning starts behind it
  *     local_answer.c  one request's growing answer: sampling, log-probabilities, text, the completion handed out
  *
@@ -12,6 +13,7 @@
 #define HN_PROVIDER_LOCAL_PARTS_H
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "engine/engine.h"
 #include "engine/grammar_match.h"
 #include "model/tool_calls.h"
@@ -35,10 +37,18 @@ typedef struct hn_local_token {
     float logprob;
 } hn_local_token;
 
+/* A call of one tool: the tokens before and after its arguments, which are JSON of the grammar. */
+typedef struct hn_local_frame {
+    hn_tokens before, after;
+    hn_grammar *grammar;
+} hn_local_frame;
+
 /* A compiled constraint, for all requests with this source and these stop texts. */
 typedef struct hn_local_constraint {
-    char hash[65]; /* of the source */
-    hn_grammar *grammar;
+    char hash[65];          /* of the source */
+    hn_grammar *grammar;    /* NULL: a tool call, by its frames */
+    hn_local_frame *frames; /* (n_frames) */
+    size_t n_frames;
     uint64_t *ends;  /* (mask_words) tokens that end an answer, where it may end */
     uint64_t *never; /* (mask_words) tokens with a stop text inside */
     size_t n_users;  /* requests that match against it */
@@ -67,10 +77,12 @@ typedef struct hn_local_request {
     void *token_user;
     hn_stop_text text;
     hn_local_constraint *constraint; /* NULL: none */
-    hn_grammar_match *match;
-    bool reads_calls; /* with tools: control tokens are part of the text, calls are looked for */
-    float *logits;          /* (V) of the step that just ran */
-    hn_local_token *tokens; /* (n_tokens) */
+    hn_grammar_match *match;         /* NULL: no constraint, or around a tool call's arguments */
+    const hn_local_frame *frame;     /* of a tool call, once it is known which */
+    size_t n_after;                  /* tokens of its `after` that are there */
+    bool reads_calls;                /* with tools: control tokens are part of the text, calls are looked for */
+    float *logits;                   /* (V) of the step that just ran */
+    hn_local_token *tokens;          /* (n_tokens) */
     size_t n_tokens, tokens_capacity;
     hn_token_logprob *tops; /* (n_tokens, n_top) */
     size_t tops_capacity;
@@ -135,10 +147,26 @@ void hn_local_constraint_end(hn_local_request *r);
 hn_status hn_local_constraint_mask(hn_local *p, hn_local_request *r, const uint64_t **mask,
                                    hn_error *err) HN_MUST_CHECK;
 /* Takes a token of the mask. *complete: the answer ends here, nothing may follow. */
-hn_status hn_local_constraint_accept(hn_local_request *r, int32_t id, bool *complete, hn_error *err) HN_MUST_CHECK;
+hn_status hn_local_constraint_accept(hn_local *p, hn_local_request *r, int32_t id, bool *complete,
+                                     hn_error *err) HN_MUST_CHECK;
+/* The compiled constraint's part of a cache key. */
+void hn_local_constraint_hash(hn_sha256 *h, const hn_local_constraint *c);
 /* The error that no token is possible. */
 hn_status hn_local_constraint_fail(const hn_local_request *r, hn_error *err);
 void hn_local_constraints_close(hn_local *p);
+
+/* local_tools.c */
+/* Whether the answer must be a tool call: tool_choice "required" or a name. */
+bool hn_local_demands_call(const hn_request *r);
+/* Fills c->frames, of every tool ("required") or of the named one; what was made stays there after an error. */
+hn_status hn_local_frames_make(const hn_local *p, const hn_request *request, hn_local_constraint *c,
+                               hn_error *err) HN_MUST_CHECK;
+void hn_local_frames_free(hn_local_constraint *c);
+void hn_local_frames_hash(hn_sha256 *h, const hn_local_constraint *c);
+/* Into p->mask: the tokens that may come next before or after the arguments (r->match NULL). */
+void hn_local_frames_mask(hn_local *p, const hn_local_request *r);
+hn_status hn_local_frames_accept(hn_local *p, hn_local_request *r, int32_t id, bool *complete,
+                                 hn_error *err) HN_MUST_CHECK;
 
 /* local_prefix.c */
 /* The sequence, kept or in flight, that shares most of the beginning of `ids` with its computed tokens; *shared: how many. */

@@ -266,7 +266,7 @@ hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char 
             hash_trie(h, trie);
         else
             hash_sampling(h, request);
-        if (constraint) hn_sha256_field_str(h, hn_grammar_hash(constraint->grammar));
+        if (constraint) hn_local_constraint_hash(h, constraint);
         hn_sha256_finish(h, hex);
     }
     hn_label_trie_free(trie);

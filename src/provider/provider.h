@@ -32,6 +32,8 @@ typedef struct hn_request_label {
 
 typedef enum hn_constraint_kind {
     HN_CONSTRAIN_NONE,
+    HN_CONSTRAIN_JSON,   /* any JSON value */
+    HN_CONSTRAIN_SCHEMA, /* JSON that `schema` accepts */
     HN_CONSTRAIN_REGEX,  /* `text` is a pattern that the whole answer matches */
     HN_CONSTRAIN_GBNF,   /* `text` is a grammar in llama.cpp's notation */
     HN_CONSTRAIN_CHOICES /* the answer is one of `choices` */
@@ -43,6 +45,7 @@ typedef enum hn_constraint_kind {
  * stay the model's own: those of tokens before the rest was forbidden. */
 typedef struct hn_constraint {
     hn_constraint_kind kind;
+    json_t *schema;
     const char *text;
     const char *name; /* what errors call the source ("file.gbnf", "output: regex"); NULL: its kind */
     const char *const *choices;
@@ -66,7 +69,8 @@ typedef struct hn_request {
     json_t *tools, *template_variables; /* with messages; may be NULL */
     const char *
         assistant_prefix; /* text that the assistant's turn already starts with (reasoning kept before scoring); may be NULL */
-    /* With tools: NULL or "auto" (the model decides), or "none" (they are not shown). */
+    /* With tools: NULL or "auto" (the model decides), "none" (they are not shown), "required" (the answer is a call of some tool) or a tool's name
+     * (a call of that one); the last two constrain the answer to the template's format with the tool's parameters. */
     const char *tool_choice;
     bool allow_special; /* control tokens in `raw` are recognised */
     /* what comes out */
@@ -75,7 +79,7 @@ typedef struct hn_request {
     hn_sampling sampling;
     const char *const *stop; /* GENERATE: the text ends before the first of these */
     size_t n_stop;
-    hn_constraint constraint;       /* GENERATE */
+    hn_constraint constraint;       /* GENERATE; not together with a tool_choice that demands a call */
     bool echo;                      /* GENERATE: the prompt's tokens come first */
     bool want_logprobs;             /* tokens carry logprob */
     int n_top;                      /* and the K most likely, up to 20 */
@@ -106,8 +110,8 @@ typedef struct hn_completion {
     const hn_output_token
         *tokens; /* where want_logprobs, echo or n_top asked for them; else all generated ones without logprobs */
     size_t n_tokens;
-    json_t *tool_calls;   /* with tools: the calls in `text`, as in the OpenAI API; NULL: none. Borrowed */
-    size_t content_bytes; /* of `text`, what stands before the calls; all of it where there are none */
+    json_t *tool_calls;           /* with tools: the calls in `text`, as in the OpenAI API; NULL: none. Borrowed */
+    size_t content_bytes;         /* of `text`, what stands before the calls; all of it where there are none */
     const double *label_logprobs; /* LABELS: (n_labels) natural logs of each label's total */
     size_t n_labels;
     hn_finish finish;

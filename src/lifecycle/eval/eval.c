@@ -435,17 +435,18 @@ hn_status hn_eval_json(const hn_eval_result *r, const json_t *baselines, json_t 
     json_t *metrics = json_pack("{s:o}", "accuracy", hn_report_estimate_json(r->report.accuracy));
     bool fine = metrics && (!r->report.n_labels ||
                             json_object_set_new(metrics, "macro_f1", hn_report_estimate_json(r->report.macro_f1)) == 0);
-    *value = !fine
-                 ? NULL
-                 : json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:O, s:O, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
-                             "run", name, "id", r->run->content_id, "prompt", s->prompt_name, "model", s->model_name,
-                             "split", s->split, "n", (json_int_t)r->report.n, "metrics", metrics, "baselines",
-                             baselines, "tokens", (json_int_t)(r->report.prompt_tokens + r->report.completion_tokens),
-                             "seconds", r->seconds, "cached_cases", (json_int_t)r->n_cached, "resumed_cases",
-                             (json_int_t)r->n_resumed, "invalid_cases", (json_int_t)r->report.n_invalid, "failed_cases",
-                             (json_int_t)r->report.n_failed, "prompt_tokens", (json_int_t)r->report.prompt_tokens,
-                             "completion_tokens", (json_int_t)r->report.completion_tokens, "numeric_path",
-                             s->numeric_path ? s->numeric_path : "");
+    *value =
+        !fine ? NULL
+              : json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:O, s:O, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+                          "run", name, "id", r->run->content_id, "prompt", s->prompt_name, "model", s->model_name,
+                          "split", s->split, "n", (json_int_t)r->report.n, "metrics", metrics, "baselines", baselines,
+                          "tokens", (json_int_t)(r->report.prompt_tokens + r->report.completion_tokens), "seconds",
+                          r->seconds, "cached_cases", (json_int_t)r->n_cached, "resumed_cases",
+                          (json_int_t)r->n_resumed, "invalid_cases", (json_int_t)r->report.n_invalid, "cut_cases",
+                          (json_int_t)r->report.n_cut, "failed_cases", (json_int_t)r->report.n_failed, "prompt_tokens",
+                          (json_int_t)r->report.prompt_tokens, "completion_tokens",
+                          (json_int_t)r->report.completion_tokens, "numeric_path",
+                          s->numeric_path ? s->numeric_path : "");
     json_decref(metrics);
     return *value ? HN_OK : hn_fail_memory(err, 0);
 }

@@ -3,7 +3,7 @@
  *     bool right = hn_grade_answer(&scope->contract, c->target, answer->value);
  *
  * choice, text, regex: the value equals the target (white space around both aside). number: both are numbers and equal to 9
- * significant digits. No valid answer (NULL) is wrong. Threading: pure functions. */
+ * significant digits. json: the same value (1 equals 1.0, the order of properties does not matter). No valid answer (NULL) is wrong. Threading: pure functions. */
 #ifndef HN_LIFECYCLE_GRADE_H
 #define HN_LIFECYCLE_GRADE_H
 

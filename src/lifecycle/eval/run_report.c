@@ -97,6 +97,7 @@ static hn_status add_counts(const hn_prediction_list *list, const uint32_t *grou
         r->n_correct += p->correct;
         r->n_failed += p->error != NULL;
         r->n_invalid += !p->error && !p->value;
+        r->n_cut += !p->error && !p->value && p->finish && strcmp(p->finish, "length") == 0;
         r->n_cached += p->from_cache;
         r->prompt_tokens += p->prompt_tokens;
         r->completion_tokens += p->completion_tokens;
@@ -174,15 +175,16 @@ hn_status hn_report_summary(const hn_report *r, double seconds, const json_t *ma
     if (fine && r->n_labels) fine = json_object_set_new(metrics, "macro_f1", hn_report_estimate_json(r->macro_f1)) == 0;
     for (size_t i = 0; fine && i < r->n_labels; i++)
         fine = json_array_append_new(labels, json_string(r->labels[i])) == 0;
-    json_t *made =
-        fine ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:I, s:I, s:I, s:{s:o, s:o}, s:f}", "n", (json_int_t)r->n,
-                         "n_correct", (json_int_t)r->n_correct, "n_invalid", (json_int_t)r->n_invalid, "n_failed",
-                         (json_int_t)r->n_failed, "n_groups", (json_int_t)r->n_groups, "metrics", metrics, "labels",
-                         labels, "prompt_tokens", (json_int_t)r->prompt_tokens, "completion_tokens",
-                         (json_int_t)r->completion_tokens, "cached_cases", (json_int_t)r->n_cached, "latency_ms",
-                         "median", number_or_null(r->latency_median_ms), "p95", number_or_null(r->latency_p95_ms),
-                         "seconds", seconds)
-             : NULL;
+    json_t *made = fine
+                       ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:I, s:I, s:I, s:{s:o, s:o}, s:f}", "n",
+                                   (json_int_t)r->n, "n_correct", (json_int_t)r->n_correct, "n_invalid",
+                                   (json_int_t)r->n_invalid, "n_cut", (json_int_t)r->n_cut, "n_failed",
+                                   (json_int_t)r->n_failed, "n_groups", (json_int_t)r->n_groups, "metrics", metrics,
+                                   "labels", labels, "prompt_tokens", (json_int_t)r->prompt_tokens, "completion_tokens",
+                                   (json_int_t)r->completion_tokens, "cached_cases", (json_int_t)r->n_cached,
+                                   "latency_ms", "median", number_or_null(r->latency_median_ms), "p95",
+                                   number_or_null(r->latency_p95_ms), "seconds", seconds)
+                       : NULL;
     json_decref(metrics);
     json_decref(labels);
     if (made && machine && json_object_update(made, (json_t *)(uintptr_t)machine) != 0) {

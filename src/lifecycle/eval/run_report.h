@@ -19,6 +19,7 @@ enum { HN_REPORT_SEED = 7 };
 typedef struct hn_report {
     size_t n, n_correct;
     size_t n_invalid; /* answered, but nothing that the contract allows */
+    size_t n_cut;     /* of these, cut by the limit of tokens before they were whole */
     size_t n_failed;  /* not answered: too long, too late */
     size_t n_cached, n_groups;
     bool grouped; /* some group has several cases */

@@ -45,6 +45,17 @@ expect_json "__import__('re').fullmatch(r'\d{4}-\d{2}-\d{2}', r['parsed']) and r
 expect_status 0 complete -m "$MODEL" -p "Is the sky blue?" --choices yes,no
 expect_json_text=$(cat "$out")
 [ "$expect_json_text" = yes ] || [ "$expect_json_text" = no ] || fail "the answer is \"$expect_json_text\""
+printf '{"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0, "maximum": 120}},\n "required": ["name", "age"], "additionalProperties": false}\n' >"$tmp/schema.json"
+expect_status 0 complete -m "$MODEL" -p "Describe a customer." --json-schema "$tmp/schema.json" --temperature 1.5 --seed 5 --json
+expect_json "isinstance(r['parsed']['name'], str) and 0 <= r['parsed']['age'] <= 120 and json.loads(r['text']) == r['parsed']"
+expect_status 0 complete -m "$MODEL" -p "Describe a customer." --json-object -n 12 --json
+expect_json "r['finish_reason'] == 'length' and r['parsed'] is None or isinstance(r['parsed'], dict)"
+printf '{"properties": {"a": {"not": {}}}}' >"$tmp/schema.json"
+expect_json_error unsupported 2 complete -m "$MODEL" -p x --json-schema "$tmp/schema.json"
+expect_json "'/properties/a/not' in r['error']['where'] and 'schema.json' in r['error']['where']"
+printf '{"properties":\n {"a" 1}}' >"$tmp/schema.json"
+expect_json_error bad_input 2 complete -m "$MODEL" -p x --json-schema "$tmp/schema.json"
+expect_json "'schema.json:2:' in r['error']['where']"
 printf 'root ::= "I say " ("yes" | "no") "!"\n' >"$tmp/right.gbnf"
 expect_status 0 complete -m "$MODEL" -p "Is the sky blue?" --grammar "$tmp/right.gbnf" --temperature 1.5 --seed 3
 grep -qxE 'I say (yes|no)!' "$out" || fail "not in the grammar: $(cat "$out")"

@@ -208,8 +208,18 @@ static void mistakes_in_the_scope(void **state) {
             "`output.choice` must be a list, but the text \"billing\" is here", "[a, b]");
     refuses(with(10, "  {choice: [a, b], text: }"), NULL, bad, "hone.yaml:10:3",
             "`output` names 2 kinds of answer instead of one", "such as");
-    refuses(with(10, "  json: schema.json"), NULL, later, "hone.yaml:10:3",
-            "`output: json` (answers by a schema) belongs to a later version of hone", "text or regex");
+    refuses(with(10, "  json: schema.json"), NULL, HN_ERR_NOT_FOUND, "hone.yaml:10:9", "there is no file schema.json",
+            "relative");
+    refuses(with(10, "  json: [a]"), NULL, bad, "hone.yaml:10:9", "`json` must name a file or hold a JSON Schema",
+            "schema.json");
+    refuses(with(10, "  json: {properties: {x: {not: {type: string}}}}"), NULL, later,
+            "hone.yaml:10:9:/properties/x/not", "`not` cannot be enforced while text is generated", "");
+    refuses(with(10, "  json: {type: objekt}"), NULL, bad, "hone.yaml:10:9:/type", "`type` is not a type: \"objekt\"", "");
+    write_file("schema.json", "{\n  \"type\": \"object\",\n  \"minimum\" 3}");
+    refuses(with(10, "  json: schema.json"), NULL, bad, "schema.json:3:15", "not valid JSON: ':' expected near '3'", "");
+    write_file("schema.json", "{\"properties\": {\"a\": {\"minimum\": \"x\"}}}");
+    refuses(with(10, "  json: schema.json"), NULL, bad, "schema.json:/properties/a/minimum",
+            "`minimum` must be a number, not a string", "");
     refuses(with(10, "  number: {min: 3, max: 2}"), NULL, bad, "hone.yaml:10:25", "`max` is 2, below `min`, which is 3",
             "exchange");
     refuses(with(11, "metric: acuracy"), NULL, bad, "hone.yaml:11:9",

@@ -51,7 +51,7 @@ expect_json "isinstance(r['parsed']['name'], str) and 0 <= r['parsed']['age'] <=
 expect_status 0 complete -m "$MODEL" -p "Describe a customer." --json-object -n 12 --json
 expect_json "r['finish_reason'] == 'length' and r['parsed'] is None or isinstance(r['parsed'], dict)"
 printf '{"properties": {"a": {"not": {}}}}' >"$tmp/schema.json"
-expect_json_error unsupported 2 complete -m "$MODEL" -p x --json-schema "$tmp/schema.json"
+expect_json_error unsupported 3 complete -m "$MODEL" -p x --json-schema "$tmp/schema.json"
 expect_json "'/properties/a/not' in r['error']['where'] and 'schema.json' in r['error']['where']"
 printf '{"properties":\n {"a" 1}}' >"$tmp/schema.json"
 expect_json_error bad_input 2 complete -m "$MODEL" -p x --json-schema "$tmp/schema.json"

@@ -91,6 +91,7 @@ static void every_key_is_described(void **state) {
                                        "examples",
                                        "labels",
                                        "answer",
+                                       "constrain",
                                        "reasoning",
                                        "calibrate",
                                        "parameters",
@@ -118,6 +119,10 @@ static int enter(void **state) {
     static const char data[] = "text,category\nwhere is my card,card_arrival\nhow old must I "
                                "be,age_limit\ncard?,card_arrival\nmy age,age_limit\n";
     static const char ratings[] = "review,stars\ngood,5\nbad,1\nso so,3\nnice,4\n";
+    static const char orders[] =
+        "message,order\na,\"{\"\"product\"\":\"\"cable\"\",\"\"count\"\":2}\"\nb,\"{\"\"count\"\":1.0,"
+        "\"\"product\"\":\"\"phone\"\"}\"\nc,\"{\"\"product\"\":\"\"router\"\",\"\"count\"\":99}\"\n"
+        "d,\"{\"\"product\"\":\"\"phone\"\",\"\"count\"\":1}\"\n";
     static const char codes[] = "text,code\na,A1\nb,B2\nc,C3\nd,D4\n";
     static const char chats[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"resolved\":\"yes\"}\n"
                                 "{\"messages\":[{\"role\":\"user\",\"content\":\"b\"}],\"resolved\":\"no\"}\n"
@@ -129,6 +134,7 @@ static int enter(void **state) {
     if (hn_test_enter(folder) != 0) return -1;
     write_file("data/train.csv", data, sizeof data - 1);
     write_file("data/test.csv", data, sizeof data - 1);
+    write_file("data/orders.csv", orders, sizeof orders - 1);
     write_file("data/ratings.csv", ratings, sizeof ratings - 1);
     write_file("data/codes.csv", codes, sizeof codes - 1);
     write_file("data/chats.jsonl", chats, sizeof chats - 1);

@@ -24,14 +24,19 @@ typedef struct answer {
 } answer;
 
 static const char *const schemas[] = {
-    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":12},\"age\":{\"type\":\"integer\","
+    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":12},\"age\":{"
+    "\"type\":\"integer\","
     "\"minimum\":0,\"maximum\":120}},\"required\":[\"name\",\"age\"],\"additionalProperties\":false}",
     "{\"enum\":[\"low\",\"high\",3,null,{\"a\":[1,2]}]}",
     "{\"type\":\"array\",\"items\":{\"type\":\"number\",\"minimum\":-1,\"maximum\":1},\"minItems\":1,\"maxItems\":3}",
-    "{\"type\":\"object\",\"properties\":{\"team\":{\"enum\":[\"billing\",\"login\"]},\"urgent\":{\"type\":\"boolean\"},\"when\":{\"type\":"
-    "\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}$\"}},\"required\":[\"team\",\"urgent\"],\"additionalProperties\":false}",
-    "{\"$ref\":\"#/$defs/node\",\"$defs\":{\"node\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"next\":{\"anyOf\":"
-    "[{\"type\":\"null\"},{\"$ref\":\"#/$defs/node\"}]}},\"required\":[\"v\",\"next\"],\"additionalProperties\":false}}}",
+    "{\"type\":\"object\",\"properties\":{\"team\":{\"enum\":[\"billing\",\"login\"]},\"urgent\":{\"type\":\"boolean\"}"
+    ",\"when\":{\"type\":"
+    "\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}$\"}},\"required\":[\"team\",\"urgent\"],\"additionalProperties\":"
+    "false}",
+    "{\"$ref\":\"#/$defs/"
+    "node\",\"$defs\":{\"node\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"next\":{\"anyOf\":"
+    "[{\"type\":\"null\"},{\"$ref\":\"#/$defs/"
+    "node\"}]}},\"required\":[\"v\",\"next\"],\"additionalProperties\":false}}}",
 };
 enum { N_SCHEMAS = sizeof schemas / sizeof *schemas };
 
@@ -54,7 +59,8 @@ static void on_done(void *user, uint64_t ticket, const hn_completion *c) {
 static hn_provider *open_provider(const char *path, int max_batch) {
     hn_error err = {0};
     hn_provider *p;
-    hn_test_ok(hn_provider_local_open(path, &(hn_local_options){.n_threads = 2, .max_batch = max_batch}, &p, &err), &err);
+    hn_test_ok(hn_provider_local_open(path, &(hn_local_options){.n_threads = 2, .max_batch = max_batch}, &p, &err),
+               &err);
     return p;
 }
 
@@ -143,12 +149,16 @@ static const char *const templates[] = {"Mistral-Small-3.2-24B-Instruct-2506",
                                         "moonshotai-Kimi-K2"};
 enum { N_TEMPLATES = sizeof templates / sizeof *templates };
 
-static const char tools_text[] =
-    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"description\":\"Weather\",\"parameters\":{\"type\":\"object\","
-    "\"properties\":{\"city\":{\"enum\":[\"Bern\",\"Rome\"],\"type\":\"string\",\"description\":\"town\"},\"days\":{\"type\":\"integer\","
-    "\"minimum\":1,\"maximum\":9,\"description\":\"how many\"}},\"required\":[\"city\",\"days\"],\"additionalProperties\":false}}},"
-    "{\"type\":\"function\",\"function\":{\"name\":\"get\",\"description\":\"Ask\",\"parameters\":{\"type\":\"object\",\"properties\":{"
-    "\"yes\":{\"type\":\"boolean\",\"description\":\"it is so\"}},\"required\":[\"yes\"],\"additionalProperties\":false}}}]";
+static const char tools_text[] = "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"description\":"
+                                 "\"Weather\",\"parameters\":{\"type\":\"object\","
+                                 "\"properties\":{\"city\":{\"enum\":[\"Bern\",\"Rome\"],\"type\":\"string\","
+                                 "\"description\":\"town\"},\"days\":{\"type\":\"integer\","
+                                 "\"minimum\":1,\"maximum\":9,\"description\":\"how "
+                                 "many\"}},\"required\":[\"city\",\"days\"],\"additionalProperties\":false}}},"
+                                 "{\"type\":\"function\",\"function\":{\"name\":\"get\",\"description\":\"Ask\","
+                                 "\"parameters\":{\"type\":\"object\",\"properties\":{"
+                                 "\"yes\":{\"type\":\"boolean\",\"description\":\"it is "
+                                 "so\"}},\"required\":[\"yes\"],\"additionalProperties\":false}}}]";
 
 static void copy(const char *from, const char *folder, const char *name) {
     char path[HN_PATH_MAX];

@@ -214,12 +214,14 @@ static void mistakes_in_the_scope(void **state) {
             "schema.json");
     refuses(with(10, "  json: {properties: {x: {not: {type: string}}}}"), NULL, later,
             "hone.yaml:10:9:/properties/x/not", "`not` cannot be enforced while text is generated", "");
-    refuses(with(10, "  json: {type: objekt}"), NULL, bad, "hone.yaml:10:9:/type", "`type` is not a type: \"objekt\"", "");
+    refuses(with(10, "  json: {type: objekt}"), NULL, bad, "hone.yaml:10:9:/type",
+            "\"objekt\" is no type: null, boolean, object, array, number, string, integer are", "");
     write_file("schema.json", "{\n  \"type\": \"object\",\n  \"minimum\" 3}");
-    refuses(with(10, "  json: schema.json"), NULL, bad, "schema.json:3:15", "not valid JSON: ':' expected near '3'", "");
+    refuses(with(10, "  json: schema.json"), NULL, bad, "schema.json:3:13", "not valid JSON: ':' expected near '3'",
+            "");
     write_file("schema.json", "{\"properties\": {\"a\": {\"minimum\": \"x\"}}}");
     refuses(with(10, "  json: schema.json"), NULL, bad, "schema.json:/properties/a/minimum",
-            "`minimum` must be a number, not a string", "");
+            "`minimum` must be a number, it is a string", "");
     refuses(with(10, "  number: {min: 3, max: 2}"), NULL, bad, "hone.yaml:10:25", "`max` is 2, below `min`, which is 3",
             "exchange");
     refuses(with(11, "metric: acuracy"), NULL, bad, "hone.yaml:11:9",

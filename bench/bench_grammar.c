@@ -126,7 +126,7 @@ static void report(const char *name, double *us, size_t n, double build_ms, doub
     double total = 0, first = us[0];
     for (size_t i = 0; i < n; i++) total += us[i];
     qsort(us, n, sizeof *us, by_value);
-    printf("| %-26s | %6zu | %8.2f | %8.2f | %8.1f | %8.1f | %8.1f | %8.1f |\n", name, n, build_ms,
+    printf("| %-29s | %6zu | %8.2f | %8.2f | %8.1f | %8.1f | %8.1f | %8.1f |\n", name, n, build_ms,
            first_ms + first / 1e3, us[n / 2], us[(n * 99) / 100], us[n - 1], total / (double)n);
 }
 
@@ -193,7 +193,7 @@ int main(int argc, char **argv) {
     must(hn_gguf_open(argv[1], &gguf, &err), "model");
     must(hn_tokenizer_from_gguf(gguf, &t, &err), "tokenizer");
     hn_grammar_vocab *v = open_vocab(t, argc > 2 ? (int32_t)strtol(argv[2], NULL, 10) : 0);
-    printf("| %-26s | tokens | build ms | start ms |   median |      p99 |      max |     mean "
+    printf("| %-29s | tokens | build ms | start ms |   median |      p99 |      max |     mean "
            "|\n|---|---|---|---|---|---|---|---|\n",
            "grammar");
     static const struct {

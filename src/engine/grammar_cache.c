@@ -16,8 +16,9 @@ enum {
 
 /* --- local parts --- */
 
-static size_t local_bucket(int32_t state, int32_t loop_procedure) {
-    return (((uint64_t)(uint32_t)state << 32 | (uint32_t)loop_procedure) * 0x9E3779B97F4A7C15ull >> 40) % HN_GBUCKETS;
+static size_t local_bucket(int32_t state, int32_t loop_procedure, uint32_t top) {
+    uint64_t key = (uint64_t)(uint32_t)state << 32 | (uint32_t)loop_procedure;
+    return ((key * 0x9E3779B97F4A7C15ull + top) * 0xBF58476D1CE4E5B9ull >> 40) % HN_GBUCKETS;
 }
 
 static void drop_oldest_local(hn_automaton *a, const hn_local *keep) {
@@ -33,15 +34,16 @@ static void drop_oldest_local(hn_automaton *a, const hn_local *keep) {
 }
 
 hn_status hn_automaton_local(hn_automaton *a, const hn_grammar_vocab *v, int32_t state, int32_t loop_procedure,
-                             hn_local **local, hn_error *err) {
-    size_t bucket = local_bucket(state, loop_procedure);
+                             uint32_t top, hn_local **local, hn_error *err) {
+    size_t bucket = local_bucket(state, loop_procedure, top);
     hn_local *l = a->locals[bucket];
-    while (l && (l->state != state || l->loop_procedure != loop_procedure)) l = l->next;
+    while (l && (l->state != state || l->loop_procedure != loop_procedure || l->top != top)) l = l->next;
     if (!l) {
-        HN_TRY(hn_local_create(&a->stepper, v, state, loop_procedure, &l, err));
+        HN_TRY(hn_local_create(&a->stepper, v, state, loop_procedure, top, &l, err));
         l->next = a->locals[bucket];
         a->locals[bucket] = l;
-        l->size_bytes += 4 * a->n_words * sizeof(uint64_t); /* about what its masks will take */
+        if (l->first_token[l->n_needs] >= a->n_words / 2) /* about what its masks will take */
+            l->size_bytes += (l->n_needs < 8 ? l->n_needs : 8) * a->n_words * sizeof(uint64_t);
         a->local_bytes += l->size_bytes;
     }
     l->used_at = ++a->clock;

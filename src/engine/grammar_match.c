@@ -88,6 +88,7 @@ void hn_grammar_match_free(hn_grammar_match *m) {
     hn_automaton_give_back(m->v, m->a);
     hn_free(m->threads);
     hn_free(m->mask);
+    hn_free(m->pending);
     hn_free(m);
 }
 
@@ -99,11 +100,16 @@ static inline void allow(hn_grammar_match *m, uint32_t node) {
         m->mask[v->ids[i] >> 6] |= UINT64_C(1) << (v->ids[i] & 63);
 }
 
+enum {
+    BIG_SUBTREE = 128, /* nodes; from here on what is found is worth keeping */
+    PENDING_MAX = 1 << 16,
+    LOOK_BACK = 64 /* pending threads that are compared with a new one */
+};
+
 /* What comes after an exit, followed through the subtree of `top`; `levels[0]`: the threads after top's own byte. */
 static hn_status walk_subtree(hn_grammar_match *m, uint32_t top, size_t *levels) {
     hn_stepper *s = &m->a->stepper;
     const hn_grammar_vocab *v = m->v;
-    allow(m, top);
     for (uint32_t node = top + 1; node < v->node_skip[top];) {
         size_t depth = (size_t)(v->node_depth[node] - v->node_depth[top]), first = levels[depth];
         s->n_threads = first;
@@ -112,6 +118,28 @@ static hn_status walk_subtree(hn_grammar_match *m, uint32_t top, size_t *levels)
         if (s->n_threads > first || s->ends) allow(m, node);
         node = s->n_threads > first ? node + 1 : v->node_skip[node];
     }
+    return HN_OK;
+}
+
+static hn_status put_pending(hn_grammar_match *m, hn_gthread thread, uint32_t top) {
+    size_t from = m->n_pending > LOOK_BACK ? m->n_pending - LOOK_BACK : 0;
+    if (!takes_bytes(m, thread)) return HN_OK;
+    for (size_t i = from; i < m->n_pending; i++)
+        if (m->pending[i].top == top && by_thread(&m->pending[i].thread, &thread) == 0) return HN_OK;
+    if (m->n_pending >= PENDING_MAX) return HN_ERR_LIMIT;
+    if (!hn_grow((void **)&m->pending, &m->pending_capacity, m->n_pending + 1, sizeof *m->pending))
+        return HN_ERR_MEMORY;
+    m->pending[m->n_pending++] = (hn_gpending){thread, top};
+    return HN_OK;
+}
+
+/* The text got to `node`, and the stepper's threads [levels[0], levels[1]) go on from there. */
+static hn_status go_on(hn_grammar_match *m, uint32_t node, size_t *levels) {
+    const hn_stepper *s = &m->a->stepper;
+    allow(m, node);
+    if (levels[1] == levels[0]) return HN_OK; /* the text is complete there */
+    if (m->v->node_skip[node] - node <= BIG_SUBTREE) return walk_subtree(m, node, levels);
+    for (size_t i = levels[0]; i < levels[1]; i++) HN_TRY(put_pending(m, s->threads[i], node));
     return HN_OK;
 }
 
@@ -125,8 +153,10 @@ static hn_status follow_exits(hn_grammar_match *m, const hn_local *l, exit_rule 
                               size_t *levels) {
     hn_stepper *s = &m->a->stepper;
     bool is_stepped = false, is_alive = false;
+    uint32_t last = 0; /* exits of one node, after different numbers of rounds, are neighbours */
     for (uint32_t i = l->first_exit[byte]; i < l->first_exit[byte + 1]; i++) {
-        if (l->exits[i].rounds < rule.least || l->exits[i].rounds > rule.most) continue;
+        if (l->exits[i].rounds < rule.least || l->exits[i].rounds > rule.most || l->exits[i].node == last) continue;
+        last = l->exits[i].node;
         if (!is_stepped) {
             s->n_threads = n;
             HN_TRY(hn_stepper_step(s, 0, n, byte));
@@ -136,10 +166,7 @@ static hn_status follow_exits(hn_grammar_match *m, const hn_local *l, exit_rule 
             is_stepped = true;
         }
         if (!is_alive) return HN_OK;
-        if (levels[1] > n)
-            HN_TRY(walk_subtree(m, l->exits[i].node, levels));
-        else
-            allow(m, l->exits[i].node);
+        HN_TRY(go_on(m, l->exits[i].node, levels));
     }
     return HN_OK;
 }
@@ -164,25 +191,36 @@ static hn_status follow_all_exits(hn_grammar_match *m, const hn_local *l, exit_r
     return HN_OK;
 }
 
-static hn_status add_thread(hn_grammar_match *m, hn_gthread t, size_t *levels, hn_error *err) {
+/* Allows the thread's tokens below the node `top`; exits into big subtrees become pending. */
+static hn_status add_thread(hn_grammar_match *m, hn_gpending p, size_t *levels, hn_error *err) {
     hn_local *l;
-    const uint64_t *part;
     const hn_gcall *call = NULL;
     hn_gframe frame = {0};
-    if (t.frame >= 0) {
-        frame = m->a->frames.items[t.frame];
+    if (p.thread.frame >= 0) {
+        frame = m->a->frames.items[p.thread.frame];
         call = &m->g->calls[frame.call];
     }
     bool is_loop = call && call->max > 1;
     (void)stepper_of(m);
-    HN_TRY(hn_automaton_local(m->a, m->v, t.state, is_loop ? call->procedure : -1, &l, err));
+    HN_TRY(hn_automaton_local(m->a, m->v, p.thread.state, is_loop ? call->procedure : -1, p.top, &l, err));
     int64_t more = is_loop ? (int64_t)call->max - frame.round : 0;
-    HN_TRY(hn_local_mask(l, m->v->n_words, more, &part));
-    for (size_t i = 0; i < m->v->n_words; i++) m->mask[i] |= part[i];
+    HN_TRY(hn_local_allow(l, m->v->n_words, more, m->mask));
     if (!call) return HN_OK;
     exit_rule rule = {0, INT64_MAX};
     if (is_loop) rule = (exit_rule){(int64_t)call->min - frame.round + 1, more + 1};
     return follow_all_exits(m, l, rule, (hn_gthread){call->next, frame.parent, 0}, levels);
+}
+
+static hn_status make_mask(hn_grammar_match *m, hn_error *err) {
+    size_t *levels = hn_calloc((size_t)m->v->max_depth + 3, sizeof *levels);
+    if (!levels) return hn_fail_memory(err, m->v->max_depth * sizeof *levels);
+    memset(m->mask, 0, m->v->n_words * sizeof *m->mask);
+    hn_status st = HN_OK;
+    m->n_pending = 0;
+    for (size_t i = 0; i < m->n_threads && st == HN_OK; i++) st = put_pending(m, m->threads[i], 0);
+    for (size_t i = 0; i < m->n_pending && st == HN_OK; i++) st = add_thread(m, m->pending[i], levels, err);
+    hn_free(levels);
+    return st;
 }
 
 hn_status hn_grammar_match_mask(hn_grammar_match *m, const uint64_t **mask, hn_error *err) {
@@ -192,13 +230,7 @@ hn_status hn_grammar_match_mask(hn_grammar_match *m, const uint64_t **mask, hn_e
     if (kept) {
         memcpy(m->mask, kept, m->v->n_words * sizeof *kept);
     } else {
-        size_t *levels = hn_calloc((size_t)m->v->max_depth + 3, sizeof *levels);
-        if (!levels) return hn_fail_memory(err, m->v->max_depth * sizeof *levels);
-        memset(m->mask, 0, m->v->n_words * sizeof *m->mask);
-        hn_status st = HN_OK;
-        for (size_t i = 0; i < m->n_threads && st == HN_OK; i++) st = add_thread(m, m->threads[i], levels, err);
-        hn_free(levels);
-        if (st != HN_OK) return explain(st, err);
+        HN_TRY(explain(make_mask(m, err), err));
         hn_automaton_keep(m->a, m->threads, m->n_threads, m->mask);
     }
     *mask = m->mask;

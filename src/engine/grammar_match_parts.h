@@ -9,7 +9,8 @@
  * inside a repeat): a walk over the trie of all tokens finds it once (hn_local). Where a token gets past the end of the
  * procedure, the walk notes the place (an exit), and only from there on the real stack is followed. Inside a repeat the
  * walk counts rounds from 0; what it found is then cut to the rounds that are left, so that counting up to 100,000
- * needs one walk and not 100,000.
+ * needs one walk and not 100,000. Where much of the trie lies behind an exit, the same is done there: the threads after
+ * the exit have local parts of their own for that node's subtree.
  *
  * Threading: a vocabulary with all its automata and matches belongs to one thread at a time. */
 #ifndef HN_ENGINE_GRAMMAR_MATCH_PARTS_H
@@ -108,6 +109,7 @@ typedef struct hn_exit {
 typedef struct hn_local {
     struct hn_local *next; /* in its bucket */
     int32_t state, loop_procedure;
+    uint32_t top; /* the tokens below this node; 0: all */
     uint64_t used_at;
     size_t size_bytes;
     uint32_t n_needs;      /* 1 + the most rounds that a token needs beyond the running one */
@@ -118,13 +120,19 @@ typedef struct hn_local {
     uint32_t first_exit[257];
 } hn_local;
 
-hn_status hn_local_create(hn_stepper *s, const hn_grammar_vocab *v, int32_t state, int32_t loop_procedure,
+hn_status hn_local_create(hn_stepper *s, const hn_grammar_vocab *v, int32_t state, int32_t loop_procedure, uint32_t top,
                           hn_local **local, hn_error *err) HN_MUST_CHECK;
 void hn_local_free(hn_local *l);
-/* The mask for `more` rounds after the running one. */
-hn_status hn_local_mask(hn_local *l, size_t n_words, int64_t more, const uint64_t **mask) HN_MUST_CHECK;
+/* Adds to the mask what is allowed with `more` rounds after the running one. */
+hn_status hn_local_allow(hn_local *l, size_t n_words, int64_t more, uint64_t *mask) HN_MUST_CHECK;
 
 /* --- a grammar with a vocabulary: what matches share (grammar_cache.c) --- */
+
+/* A thread whose tokens below `top` are still to be allowed. */
+typedef struct hn_gpending {
+    hn_gthread thread;
+    uint32_t top;
+} hn_gpending;
 
 typedef struct hn_config {
     struct hn_config *next; /* in its bucket */
@@ -158,6 +166,8 @@ struct hn_grammar_match {
     size_t n_threads, capacity;
     bool can_end;
     uint64_t *mask;
+    hn_gpending *pending; /* of the mask that is being made */
+    size_t n_pending, pending_capacity;
 };
 
 hn_status hn_automaton_take(hn_grammar_vocab *v, const hn_grammar *g, hn_automaton **a, hn_error *err) HN_MUST_CHECK;
@@ -165,7 +175,7 @@ void hn_automaton_give_back(hn_grammar_vocab *v, hn_automaton *a);
 void hn_automaton_free_all(hn_grammar_vocab *v);
 /* The state's local part: kept, or made now. Valid until the next call. */
 hn_status hn_automaton_local(hn_automaton *a, const hn_grammar_vocab *v, int32_t state, int32_t loop_procedure,
-                             hn_local **local, hn_error *err) HN_MUST_CHECK;
+                             uint32_t top, hn_local **local, hn_error *err) HN_MUST_CHECK;
 /* The mask kept for these threads, or NULL; and keeping one (which may fail: then it is not kept). */
 const uint64_t *hn_automaton_find(const hn_automaton *a, const hn_gthread *threads, size_t n);
 void hn_automaton_keep(hn_automaton *a, const hn_gthread *threads, size_t n, const uint64_t *mask);

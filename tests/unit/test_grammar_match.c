@@ -479,6 +479,11 @@ static void real_masks(void **state) {
     static const char *const counted[] = {"\"", "\"ab", "\"abcdefg", "\"abcdefghijk", "\"abcdefghijkl"};
     for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) check_after(g, v, counted[i]);
     hn_grammar_free(g);
+    g = gbnf("root ::= ([a-zA-Z0-9]+ \" \"{1,3}){3,50} [a-z]{1,90} (\"\\n\" .{0,9}){0,3} \".\"");
+    static const char *const sentence[] = {"",        "The ",        "The quick",          "The quick  brown ",
+                                           "a b c d", "a b c d\nef", "a b c d\nefghijkl\n"};
+    for (size_t i = 0; i < sizeof sentence / sizeof *sentence; i++) check_after(g, v, sentence[i]);
+    hn_grammar_free(g);
     g = gbnf("root ::= .*"); /* all that is text, and nothing else */
     hn_test_ok(hn_grammar_match_create(g, v, &m, &err), &err);
     hn_test_ok(hn_grammar_match_mask(m, &mask, &err), &err);
@@ -490,6 +495,45 @@ static void real_masks(void **state) {
     hn_grammar_free(g);
     hn_grammar_vocab_free(v);
     hn_tokenizer_free(t);
+}
+
+/* SentencePiece: byte tokens stand for their bytes, and a piece's mark is a blank of the text. */
+static void sentencepiece_vocabulary(void **state) {
+    (void)state;
+    size_t n;
+    hn_tokenizer *t;
+    hn_grammar_vocab *v;
+    hn_grammar_match *m;
+    char *json = hn_test_read("tests/fixtures/tokenizers/llama2.json", &n);
+    hn_test_ok(hn_tokenizer_from_json(json, n, "llama2.json", &t, &err), &err);
+    hn_test_ok(hn_grammar_vocab_create(t, &v, &err), &err);
+    hn_grammar *g = gbnf("root ::= (\"\\U0001F600\" | [ a-z\\u4e2d]+)+");
+    hn_test_ok(hn_grammar_match_create(g, v, &m, &err), &err);
+    check_mask(g, v, m, "", 0);
+    static const unsigned char smile[] = {0xF0, 0x9F, 0x98, 0x80};
+    for (int i = 0; i < 4; i++) { /* no token has the character whole: byte by byte */
+        const uint64_t *mask;
+        int n_bytes = 0;
+        int32_t found = -1;
+        hn_test_ok(hn_grammar_match_mask(m, &mask, &err), &err);
+        for (int32_t id = 0; id < v->n_tokens; id++) {
+            if (!(mask[id / 64] >> (id % 64) & 1)) continue;
+            assert_true(hn_tokenizer_kind(t, id) != HN_TOKEN_CONTROL && hn_tokenizer_kind(t, id) != HN_TOKEN_UNKNOWN);
+            if (hn_tokenizer_kind(t, id) == HN_TOKEN_BYTE && (unsigned char)v->bytes[v->offsets[id]] == smile[i]) {
+                found = id;
+                n_bytes++;
+            }
+        }
+        assert_int_equal(n_bytes, 1);
+        hn_test_ok(hn_grammar_match_accept(m, found, &err), &err);
+        assert_int_equal(hn_grammar_match_can_end(m), i == 3);
+    }
+    check_mask(g, v, m, "\xF0\x9F\x98\x80", 4);
+    hn_grammar_match_free(m);
+    hn_grammar_free(g);
+    hn_grammar_vocab_free(v);
+    hn_tokenizer_free(t);
+    hn_free(json);
 }
 
 /* --- sharing, and memory that runs out --- */
@@ -564,10 +608,11 @@ static void memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_grammars),         cmocka_unit_test(counting_is_cheap),
-        cmocka_unit_test(counted_masks_are_exact), cmocka_unit_test(deep_recursion),
-        cmocka_unit_test(ambiguity_is_limited),    cmocka_unit_test(real_masks),
-        cmocka_unit_test(equal_grammars_share),    cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(random_grammars),          cmocka_unit_test(counting_is_cheap),
+        cmocka_unit_test(counted_masks_are_exact),  cmocka_unit_test(deep_recursion),
+        cmocka_unit_test(ambiguity_is_limited),     cmocka_unit_test(real_masks),
+        cmocka_unit_test(sentencepiece_vocabulary), cmocka_unit_test(equal_grammars_share),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

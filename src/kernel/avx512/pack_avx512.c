@@ -4,6 +4,7 @@
  * turned over as 16 x 16 pairs. Only plain AVX-512 is used, so that both the f32 and the bf16 products can read the
  * pack. */
 #include "kernel/avx512/avx512.h"
+#include "kernel/avx512/transpose_avx512.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -26,31 +27,6 @@ static __m512i round_to_bf16(const float *x) {
     __m256i low = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded(_mm512_load_ps(x)), 16));
     __m256i high = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded(_mm512_load_ps(x + 16)), 16));
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
-/* 16 rows of 16 dwords turned over: dword j of row i becomes dword i of row j. */
-static void transpose(__m512i r[16]) {
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int half = 0; half < 16; half += 8) {
-        for (int i = 0; i < 4; i++) {
-            t[half + i] = _mm512_shuffle_i32x4(r[half + i], r[half + i + 4], 0x88);
-            t[half + i + 4] = _mm512_shuffle_i32x4(r[half + i], r[half + i + 4], 0xDD);
-        }
-    }
-    for (int i = 0; i < 8; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-    }
 }
 
 enum { CHUNK = 256 }; /* inputs dequantised at a time: one block of the largest formats */
@@ -76,7 +52,7 @@ static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t f
     for (int64_t k = 0; k < n; k += 32) {
         __m512i r[16];
         for (int i = 0; i < 16; i++) r[i] = round_to_bf16(values[i] + k);
-        transpose(r);
+        hn_avx512_transpose(r);
         for (int i = 0; i < 16; i++) _mm512_store_si512(panel + (k / 2 + i) * 2 * COLUMNS, r[i]);
     }
 }

@@ -15,6 +15,7 @@
  *     Q8_0  half: for each of 16 pairs of inputs, 16 outputs with 2 bytes each. Then, in f16, the scales of all 32
  *           outputs. 1,088 bytes. */
 #include "kernel/avx512/quant_bf16.h"
+#include "kernel/avx512/transpose_avx512.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -72,18 +73,34 @@ static void pack_q4_block(byte *block, const hn_matrix *w, int64_t first, int64_
     }
 }
 
+/* Words (pairs of inputs) of 16 rows turned over: a row's word p becomes word r of pair p. */
 static void pack_q8_block(byte *block, const hn_matrix *w, int64_t first, int64_t b) {
-    for (int r = 0; r < 32; r++) {
-        const byte *from = file_block(w, first + r, b, Q8_FILE_BYTES);
-        byte *to = block + r / 16 * Q8_HALF_BYTES + r % 16 * 2;
-        for (int pair = 0; pair < PAIRS; pair++) memcpy(to + 32 * pair, from + 2 + 2 * pair, 2);
-        memcpy(block + 2 * Q8_HALF_BYTES + 2 * r, from, 2);
+    for (int half = 0; half < 2; half++) {
+        __m512i words[16];
+        for (int r = 0; r < HALF; r++) {
+            const byte *from = file_block(w, first + HALF * half + r, b, Q8_FILE_BYTES);
+            words[r] = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from + 2)));
+            memcpy(block + 2 * Q8_HALF_BYTES + 2 * (HALF * half + r), from, 2);
+        }
+        hn_avx512_transpose(words);
+        for (int pair = 0; pair < PAIRS; pair++)
+            _mm256_store_si256((__m256i *)(block + half * Q8_HALF_BYTES + 32 * pair),
+                               _mm512_cvtepi32_epi16(words[pair]));
     }
 }
 
+/* A panel's rows lie one after another in the file but are read side by side, which the hardware does not foresee: so
+ * the next panel's bytes are asked for, in their order, while this one is packed. */
 void hn_avx512_quant_pack(void *panel, const hn_matrix *w, int64_t first) {
-    for (int64_t b = 0; b < w->n_in / 32; b++) {
+    size_t file_bytes = w->dtype == HN_DTYPE_Q4_1 ? Q4_FILE_BYTES : Q8_FILE_BYTES;
+    size_t row = (size_t)(w->n_in / 32) * file_bytes;
+    const byte *ahead = (const byte *)w->data + (size_t)first * row;
+    bool has_next = first + 64 <= w->n_out;
+    if (has_next) ahead += 32 * row;
+    for (int64_t b = 0; b < w->n_in / 32; b++, ahead += 32 * file_bytes) {
         byte *block = (byte *)panel + (size_t)b * block_bytes(w->dtype);
+        for (size_t line = 0; has_next && line < 32 * file_bytes; line += 64)
+            _mm_prefetch((const char *)ahead + line, _MM_HINT_T0);
         if (w->dtype == HN_DTYPE_Q4_1)
             pack_q4_block(block, w, first, b);
         else

@@ -76,9 +76,7 @@ static hn_status need_chat(hn_local *p, hn_error *err) {
     return HN_OK;
 }
 
-hn_tool_format hn_local_tool_format(const hn_local *p) {
-    return hn_tool_format_of(hn_model_chat_template(p->model));
-}
+hn_tool_format hn_local_tool_format(const hn_local *p) { return hn_tool_format_of(hn_model_chat_template(p->model)); }
 
 hn_status hn_local_messages_ids(hn_local *p, const hn_request *request, hn_tokens *ids, hn_error *err) {
     hn_chat_options options = {0};

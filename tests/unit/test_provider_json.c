@@ -272,11 +272,69 @@ static void choices_of_tools(void **state) {
     json_decref(messages);
 }
 
+/* A request whose constraint was never seen before, of each kind. */
+static hn_request fresh(int kind, size_t n, json_t *messages, char text[64], json_t **made) {
+    hn_request r = {.messages = messages, .max_tokens = 80};
+    *made = NULL;
+    snprintf(text, 64, kind == 0 ? "[a-c]{1,%zu}" : "root ::= \"n%zu\" [a-z]?", n);
+    if (kind == 0) r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_REGEX, .text = text};
+    if (kind == 1) r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_GBNF, .text = text};
+    if (kind == 2) {
+        *made = json_pack("{s:[i,s]}", "enum", (int)n, "either");
+        r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_SCHEMA, .schema = *made};
+    }
+    if (kind == 3) {
+        snprintf(text, 64, "f%zu", n);
+        *made = json_pack("[{s:s,s:{s:s,s:s,s:{s:s,s:{s:{s:s,s:s}}}}}]", "type", "function", "function", "name", text,
+                          "description", "d", "parameters", "type", "object", "properties", "a", "type", "boolean",
+                          "description", "d");
+        r.tools = *made;
+        r.tool_choice = text;
+    }
+    return r;
+}
+
+static void memory_that_runs_out_is_a_status(void **state) {
+    (void)state;
+    char folder[HN_PATH_MAX];
+    json_t *messages = parse("[{\"role\":\"user\",\"content\":\"Hi\"}]");
+    hn_test_folder(folder);
+    make_model(folder, "Qwen-Qwen2.5-7B-Instruct");
+    hn_provider *p = open_provider(folder, 4);
+    for (int kind = 0; kind < 4; kind++) {
+        bool finished = false;
+        for (size_t n = 1; !finished && n < 5000; n++) {
+            char text[64];
+            json_t *made;
+            answer a = {.status = HN_STATUS_COUNT};
+            hn_error err = {0};
+            size_t pending = 1;
+            hn_request r = fresh(kind, n, messages, text, &made);
+            hn_alloc_fail_at(n, false);
+            hn_status st = hn_provider_submit(p, &r, 0, on_done, &a, NULL, &err);
+            for (int step = 0; st == HN_OK && pending && step < 200; step++)
+                (void)!hn_provider_step(p, 1000, &pending, &err);
+            finished = hn_alloc_count() < n;
+            hn_alloc_fail_at(0, false);
+            if (st == HN_OK) assert_int_not_equal(a.status, HN_STATUS_COUNT);
+            if (finished) hn_test_ok(a.status, &a.error);
+            if (finished && kind == 3 && a.finish == HN_FINISH_STOP) assert_int_equal(json_array_size(a.calls), 1);
+            json_decref(a.calls);
+            json_decref(made);
+        }
+        assert_true(finished);
+    }
+    hn_provider_close(p);
+    hn_test_folder_remove(folder);
+    json_decref(messages);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampled_json_is_valid_in_any_company),
         cmocka_unit_test(a_demanded_call_is_a_call),
         cmocka_unit_test(choices_of_tools),
+        cmocka_unit_test(memory_that_runs_out_is_a_status),
     };
     char path[HN_PATH_MAX];
     hn_json_init();

@@ -442,7 +442,7 @@ hn_status hn_bench_compare(hn_cli *cli, const hn_engine_options *options, hn_err
         return hn_cli_usage(cli, err,
                             "--compare has its own work: --prompts, --streams and --seconds do not go with it");
     HN_TRY(choose_rows(c, err));
-    HN_TRY(hn_peer_find(hn_cli_string(cli, "compare"), &c->peer, err));
+    HN_TRY(hn_peer_find(hn_cli_string(cli, "compare"), c->streams, &c->peer, err));
     HN_TRY(choose_files(c, err));
     if (c->start) HN_TRY(own_path(c, err));
     if (c->options.n_threads == 0) c->options.n_threads = hn_cpu_count();

@@ -54,7 +54,7 @@ static hn_status find_files(hn_peer *peer, const char *folder, hn_error *err) {
     return st;
 }
 
-hn_status hn_peer_find(const char *folder, hn_peer *peer, hn_error *err) {
+hn_status hn_peer_find(const char *folder, bool streams, hn_peer *peer, hn_error *err) {
     char models[HN_PATH_MAX];
     *peer = (hn_peer){0};
     if (!hn_file_is_dir(folder))
@@ -62,7 +62,7 @@ hn_status hn_peer_find(const char *folder, hn_peer *peer, hn_error *err) {
                        "give the folder with llama.cpp's tools; bench/README.md says how to get them",
                        "there is no such folder");
     HN_TRY(find_tool(folder, "llama-bench", peer->bench, err));
-    HN_TRY(find_tool(folder, "llama-batched-bench", peer->batched, err));
+    if (streams) HN_TRY(find_tool(folder, "llama-batched-bench", peer->batched, err));
     HN_TRY(find_tool(folder, "llama-completion", peer->completion, err));
     HN_TRY(hn_path_join(models, folder, "models", err));
     HN_TRY(find_files(peer, models, err));

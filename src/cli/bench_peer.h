@@ -1,7 +1,7 @@
 /* llama.cpp's tools as child processes: found in a folder, run, and their output read.
  *
  *     hn_peer peer;
- *     HN_TRY(hn_peer_find("build/peers", &peer, &err));     // needs llama-bench, llama-batched-bench, llama-completion
+ *     HN_TRY(hn_peer_find("build/peers", true, &peer, &err)); // llama-bench, llama-batched-bench, llama-completion
  *     double rates[5];
  *     HN_TRY(hn_peer_prefill(&peer, "model.gguf", 512, rates, 5, &err));
  *
@@ -23,8 +23,9 @@ typedef struct hn_peer {
     char build[64], cpu_name[128]; /* as llama-bench says; empty before its first run */
 } hn_peer;
 
-/* HN_ERR_NOT_FOUND: no such folder, or a tool is missing in it (which, and where it was looked for). */
-hn_status hn_peer_find(const char *folder, hn_peer *peer, hn_error *err) HN_MUST_CHECK;
+/* HN_ERR_NOT_FOUND: no such folder, or a tool is missing in it (which, and where it was looked for). llama-batched-bench may be missing
+ * unless `streams`. */
+hn_status hn_peer_find(const char *folder, bool streams, hn_peer *peer, hn_error *err) HN_MUST_CHECK;
 
 /* Tokens per second of `n_rounds` prompts of `n` tokens, and of writing `n` tokens one by one from an empty context. */
 hn_status hn_peer_prefill(hn_peer *peer, const char *file, int n, double *rates, int n_rounds,

@@ -46,6 +46,8 @@ SH
 good_bench
 expect_status 2 bench --compare "$tmp/peer"
 expect_error "llama-batched-bench is neither here nor in bin"
+expect_status 2 bench --compare "$tmp/peer" --rows decode
+expect_error "llama-completion is neither here nor in bin"
 good_batched
 expect_status 2 bench --compare "$tmp/peer"
 expect_error "llama-completion is neither here nor in bin"

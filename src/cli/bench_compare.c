@@ -255,6 +255,7 @@ static hn_status time_rates(compare *c, hn_speed *s, const char *file, hn_error 
                      : NULL;
     row *longest = c->longest && room >= LONG ? add_row(c, file, "prefill 8192", "tokens/s", path) : NULL;
     for (int turn = 0; turn < c->turns; turn++) {
+        HN_TRY(hn_speed_measure(s, err));
         if (prefill) HN_TRY(turn_prefill(c, s, file, prefill, PREFILL, ROUNDS, err));
         if (decode) HN_TRY(turn_decode(c, s, file, decode, err));
         if (prompt) HN_TRY(turn_streams(c, s, file, prompt, steps, err));
@@ -286,12 +287,11 @@ static hn_status time_start(compare *c, const char *file, hn_error *err) {
 static hn_status compare_file(compare *c, const char *file, hn_error *err) {
     hn_speed *s;
     HN_TRY(hn_speed_open(file, &c->options, LONG, &s, err));
-    if (hn_model_shape(s->model)->main_dtype == HN_DTYPE_F32)
-        c->machine_f32 = s->machine;
-    else
-        c->machine = s->machine;
+    hn_machine *machine = hn_model_shape(s->model)->main_dtype == HN_DTYPE_F32 ? &c->machine_f32 : &c->machine;
+    hn_speed_better(&s->machine, machine); /* as earlier files found it */
     hn_status st = check_texts(c, s, file, err);
     if (st == HN_OK) st = time_rates(c, s, file, err);
+    *machine = s->machine;
     hn_speed_close(s); /* or its memory would be in the way of the next figure */
     if (st == HN_OK && c->start) st = time_start(c, file, err);
     return st;

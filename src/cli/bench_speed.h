@@ -23,7 +23,7 @@ typedef struct hn_speed {
     const hn_kernels *kernels; /* those that the engine was asked for */
     hn_machine machine;        /* in f32 for a file of F32 weights, which every table multiplies in f32 */
     int32_t *ids;              /* (n_ids) */
-    int n_ids;
+    int n_ids, n_threads;
     float *logits;                                                    /* (HN_SPEED_STREAMS_MAX, V) */
     double weight_bytes, output_bytes, layer_weights, output_weights; /* bytes in the file; numbers of weights */
 } hn_speed;
@@ -33,6 +33,10 @@ typedef struct hn_speed {
 hn_status hn_speed_open(const char *path, const hn_engine_options *options, int max_tokens, hn_speed **speed,
                         hn_error *err) HN_MUST_CHECK;
 void hn_speed_close(hn_speed *speed);
+/* Measures the machine once more and keeps the higher rates: what else runs, also outside a virtual machine, only takes away. */
+hn_status hn_speed_measure(hn_speed *s, hn_error *err) HN_MUST_CHECK;
+/* Raises the rates of *best to those of `other` where these are higher. */
+void hn_speed_better(hn_machine *best, const hn_machine *other);
 
 /* Time for one prompt of `n` tokens in a new sequence, with the logits of its last token. */
 hn_status hn_speed_prefill(hn_speed *s, int n, double *seconds, hn_error *err) HN_MUST_CHECK;

@@ -149,8 +149,7 @@ static void multiply(hn_engine *e, float *y, const float *x, const hn_matrix *w,
 }
 
 static void multiply_qkv(hn_engine *e, const hn_layer *layer) {
-    const hn_matmul_part parts[] = {
-        {e->scratch.q, &layer->q}, {e->scratch.k, &layer->k}, {e->scratch.v, &layer->v}};
+    const hn_matmul_part parts[] = {{e->scratch.q, &layer->q}, {e->scratch.k, &layer->k}, {e->scratch.v, &layer->v}};
     hn_matmul_parts(e->kernels, e->pool, parts, 3, e->scratch.h, e->chunk.n_rows, &layer->o, e->scratch.matmul);
 }
 

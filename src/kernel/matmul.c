@@ -12,7 +12,7 @@ enum {
     ALIGN = 64,
     ROWS_CONVERTED_ALONE = 8,
     AHEAD_BYTES = 16 << 10, /* of the next matrix, for each thread */
-    SHORT_SHARE = 64, /* a short pack is kept where at most one block in so many does not suit it */
+    SHORT_SHARE = 64,       /* a short pack is kept where at most one block in so many does not suit it */
 };
 
 static size_t round_to_line(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }

@@ -23,7 +23,7 @@ enum {
     ROW_PADDING = 32,   /* keeps rows of 2,048 values off the same cache sets */
     AHEAD_BYTES = 4096, /* how far before its use memory is asked for; past a panel the next one begins */
     PART_INPUTS = 256,  /* of a panel that are unpacked at a time: 16 KiB */
-    PART_ROWS = 64,     /* with more rows the sums in y cost more than the second cache does, measured on Q4_1 and Q8_0 */
+    PART_ROWS = 64, /* with more rows the sums in y cost more than the second cache does, measured on Q4_1 and Q8_0 */
 };
 
 typedef uint16_t bf16;
@@ -176,8 +176,7 @@ static void rows_by_quants(const hn_product *p, size_t panel_from, size_t panel_
 
 /* Few rows against short panels. */
 static void rows_by_short(const hn_product *p, size_t panel_from, size_t panel_to) {
-    hn_short_product s = {
-        .x = p->input, .y_stride = p->y_stride, .x_stride = input_stride(p->w->n_in), .w = p->w};
+    hn_short_product s = {.x = p->input, .y_stride = p->y_stride, .x_stride = input_stride(p->w->n_in), .w = p->w};
     for (size_t i = panel_from; i < panel_to; i++) {
         s.y = p->y + i * COLUMNS;
         s.panel = short_panel(p, i);

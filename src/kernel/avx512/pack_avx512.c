@@ -60,8 +60,7 @@ static void pack_chunk(bf16 *panel, const hn_matrix *w, int64_t first, int64_t f
 void hn_avx512_pack_bf16_part(void *to, const hn_matrix *w, int64_t first, int64_t from, int64_t n) {
     int64_t block = (int64_t)hn_dtype_of(w->dtype).block_values, end = from + n < w->n_in ? from + n : w->n_in;
     if (from % block == 0 && end % block == 0) {
-        for (int half = 0; half < 2; half++)
-            pack_chunk((bf16 *)to + 32 * half, w, first + 16 * half, from, end - from);
+        for (int half = 0; half < 2; half++) pack_chunk((bf16 *)to + 32 * half, w, first + 16 * half, from, end - from);
         return;
     }
     /* Part of a large block: the whole of it, then what was asked for. */

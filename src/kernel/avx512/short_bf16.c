@@ -12,8 +12,8 @@
  *
  * Within a pair's 64 bytes, byte 16 l + i is number 8 l + i of the plain panel's first register where i < 8, else
  * number 8 l + i - 8 of its second: so that joining low and high bytes (UNPCKLBW, UNPCKHBW) gives both registers. */
-#include "kernel/avx512/avx512.h"
 #include "kernel/avx512/short_bf16.h"
+#include "kernel/avx512/avx512.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -99,11 +99,10 @@ static int choose_top(const bf16 *plain, int n, bool *has_zero) {
 /* The table's number for each weight of a register, as words; `odd` gets those that have none (and number 0). */
 static __m512i codes_of(__m512i weights, int top, bool has_zero, __mmask32 *odd) {
     __m512i e = exponents_of(weights), code = _mm512_sub_epi16(_mm512_set1_epi16((short)top), e);
-    if (has_zero)
-        code = _mm512_mask_blend_epi16(_mm512_testn_epi16_mask(e, e), code, _mm512_set1_epi16(CODES - 1));
+    if (has_zero) code = _mm512_mask_blend_epi16(_mm512_testn_epi16_mask(e, e), code, _mm512_set1_epi16(CODES - 1));
     *odd = _mm512_cmpgt_epu16_mask(code, _mm512_set1_epi16(CODES - 1));
     if (has_zero) *odd |= _mm512_cmpeq_epi16_mask(code, _mm512_set1_epi16(CODES - 1)) & _mm512_test_epi16_mask(e, e);
-    return _mm512_maskz_mov_epi16((__mmask32)~*odd, code);
+    return _mm512_maskz_mov_epi16((__mmask32) ~*odd, code);
 }
 
 static void list_odd(head *h, const bf16 *weights, int first_place, __mmask32 odd) {

@@ -404,8 +404,8 @@ static hn_status info(hn_provider *base, hn_provider_info *out, hn_error *err) {
     out->numeric_path = hn_engine_numeric_path(p->engine);
     out->context = hn_engine_context(p->engine);
     out->kv_bytes_per_token = p->kv_bytes_per_token;
-    out->memory_bytes =
-        (size_t)hn_model_file_bytes(p->model) + memory.pack_bytes + memory.kv_bytes + memory.scratch_bytes;
+    out->model_bytes = (size_t)hn_model_file_bytes(p->model) + memory.pack_bytes;
+    out->memory_bytes = out->model_bytes + memory.kv_bytes + memory.scratch_bytes;
     out->model = p->model;
     return HN_OK;
 }

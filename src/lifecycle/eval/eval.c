@@ -41,7 +41,6 @@ struct evaluation {
     hn_eval_on_progress *on_progress;
     void *user;
     hn_eval_progress progress;
-    size_t model_bytes; /* memory of the model before the first case */
 };
 
 /* ---- cases and identity ---- */
@@ -308,20 +307,20 @@ static void stop_run(evaluation *e, hn_status why, hn_error *err) {
 }
 
 /* What answering one case at a time takes, in bytes: the evaluation itself holds many at once. 0: not known (remote). */
-static size_t one_case_bytes(const evaluation *e, const hn_provider_info *info, const hn_prediction_list *list) {
+static size_t one_case_bytes(const hn_provider_info *info, const hn_prediction_list *list) {
     int64_t longest = 0;
     if (!info->model) return 0;
     for (size_t i = 0; i < list->n; i++) {
         int64_t n = list->rows[i].prompt_tokens + list->rows[i].completion_tokens;
         if (n > longest) longest = n;
     }
-    return e->model_bytes + info->kv_bytes_per_token * (size_t)longest;
+    return info->model_bytes + info->kv_bytes_per_token * (size_t)longest;
 }
 
 static hn_status machine_json(evaluation *e, const hn_prediction_list *list, json_t **machine, hn_error *err) {
     hn_provider_info info;
     HN_TRY(hn_provider_info_get(e->setup->provider, &info, err));
-    size_t one = one_case_bytes(e, &info, list);
+    size_t one = one_case_bytes(&info, list);
     *machine = json_pack("{s:I, s:b, s:o}", "memory_bytes", (json_int_t)info.memory_bytes, "reproducible",
                          info.reproducible, "one_case_bytes", one ? json_integer((json_int_t)one) : json_null());
     return *machine ? HN_OK : hn_fail_memory(err, 0);
@@ -406,9 +405,6 @@ hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_ev
         e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
         if (!e->saved || !e->slots) st = hn_fail_memory(err, e->n_cases * sizeof *e->slots);
     }
-    hn_provider_info info = {0};
-    if (st == HN_OK) st = hn_provider_info_get(setup->provider, &info, err);
-    e->model_bytes = info.memory_bytes;
     if (st == HN_OK) st = hn_app_create(&parts, &e->app, err);
     if (st == HN_OK) st = run_cases(e, result, err);
     hn_app_free(e->app);

@@ -131,7 +131,8 @@ static hn_status measure(report *r, hn_rates_options *o, hn_error *err) {
     hn_rates_machine machine;
     r->list = json_array();
     r->table = create_table(r->cli->out);
-    hn_progress_begin(&r->progress, r->cli->out, "measuring", (uint64_t)hn_rates_count(o), HN_PROGRESS_COUNT, "figures");
+    hn_progress_begin(&r->progress, r->cli->out, "measuring", (uint64_t)hn_rates_count(o), HN_PROGRESS_COUNT,
+                      "figures");
     hn_status st = hn_rates_measure(o, &machine, add_rate, r, err);
     hn_progress_end(&r->progress);
     if (st == HN_OK) st = print_report(r, o, &machine, err);

@@ -129,7 +129,7 @@ typedef struct hn_provider_info {
     char model_hash[65], template_hash[65];
     int context;               /* tokens */
     size_t memory_bytes;       /* weights, packs, cache now */
-    size_t model_bytes; /* weights and packs alone */
+    size_t model_bytes;        /* weights and packs alone */
     size_t kv_bytes_per_token; /* of the cache, for each token that is held; 0: remote */
     const hn_model *model;     /* local only, else NULL */
 } hn_provider_info;

@@ -1,6 +1,29 @@
 /* The public functions of a provider; see provider.h. What is checked here need not be checked by each implementation. */
 #include "provider/provider_table.h"
 
+static hn_status check_constraint(const hn_request *r, hn_error *err) {
+    const hn_constraint *c = &r->constraint;
+    bool whole = true;
+    switch (c->kind) {
+    case HN_CONSTRAIN_NONE:
+    case HN_CONSTRAIN_JSON: break;
+    case HN_CONSTRAIN_SCHEMA: whole = c->schema != NULL; break;
+    case HN_CONSTRAIN_REGEX:
+    case HN_CONSTRAIN_GBNF: whole = c->text != NULL; break;
+    case HN_CONSTRAIN_CHOICES: whole = c->choices && c->n_choices > 0; break;
+    }
+    if (!whole)
+        return hn_fail(err, HN_ERR_USAGE, "request: constraint", "give its schema, text or choices",
+                       "it says nothing about the answer");
+    if (c->kind != HN_CONSTRAIN_NONE && r->kind != HN_REQUEST_GENERATE)
+        return hn_fail(err, HN_ERR_USAGE, "request: constraint", "take it away",
+                       "only generated answers can be held to one");
+    if (r->tools && !r->messages)
+        return hn_fail(err, HN_ERR_USAGE, "request: tools", "give messages",
+                       "tools are shown to the model by its chat template, which raw text and ids do not go through");
+    return HN_OK;
+}
+
 static hn_status check_request(const hn_request *r, hn_error *err) {
     int n_inputs = (r->messages != NULL) + (r->raw != NULL) + (r->ids != NULL);
     if (n_inputs != 1)
@@ -11,7 +34,7 @@ static hn_status check_request(const hn_request *r, hn_error *err) {
     if (r->kind == HN_REQUEST_GENERATE && (r->max_tokens < 0 || r->n_top < 0 || r->n_top > 20))
         return hn_fail(err, HN_ERR_USAGE, "request", "max_tokens is 0 or more, top 0 to 20",
                        "max_tokens is %d, top is %d", r->max_tokens, r->n_top);
-    return HN_OK;
+    return check_constraint(r, err);
 }
 
 hn_status hn_provider_submit(hn_provider *p, const hn_request *request, double deadline_seconds,

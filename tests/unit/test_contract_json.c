@@ -111,10 +111,12 @@ static void answers_are_read(void **state) {
 }
 
 static hn_constraint_kind seen_kind;
+static bool saw_free_reasoning;
 
 static void write_order(const char *prompt, const hn_request *r, char out[256]) {
     (void)prompt;
     seen_kind = r->constraint.kind;
+    if (r->max_tokens == 9) saw_free_reasoning = seen_kind == HN_CONSTRAIN_NONE;
     snprintf(out, 256, "{\"count\": 2}");
 }
 
@@ -176,6 +178,9 @@ static void prompts_constrain_unless_told(void **state) {
     assert_string_equal(s.value, "{\"count\":2}");
     assert_int_equal(kind, HN_CONSTRAIN_NONE);
     assert_false(recorded);
+    s = ask(scope_text, "messages: [{user: \"{{ text }}\"}]\nreasoning: {max_tokens: 9}\n", &kind, &recorded);
+    assert_true(saw_free_reasoning);
+    assert_int_equal(kind, HN_CONSTRAIN_SCHEMA); /* the answer behind it */
     static const char number[] =
         "data: {file: t.csv, input: text, target: order}\noutput: {number: {min: 1, max: 5}}\n",
                       regex[] = "data: {file: t.csv, input: text, target: order}\noutput: {regex: '[0-9]'}\n",

@@ -259,8 +259,17 @@ static void choices_of_tools(void **state) {
     r.tool_choice = "get";
     r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_JSON};
     assert_int_equal(hn_provider_submit(p, &r, 0, on_done, NULL, NULL, &err), HN_ERR_USAGE);
-    /* cut inside: no call */
+    /* a constraint without its source, tools without messages */
+    r.tools = NULL;
+    r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_SCHEMA};
+    assert_int_equal(hn_provider_submit(p, &r, 0, on_done, NULL, NULL, &err), HN_ERR_USAGE);
+    r.constraint = (hn_constraint){.kind = HN_CONSTRAIN_CHOICES};
+    assert_int_equal(hn_provider_submit(p, &r, 0, on_done, NULL, NULL, &err), HN_ERR_USAGE);
     r.constraint = (hn_constraint){0};
+    hn_request raw = {.raw = "x", .tools = tools, .max_tokens = 8};
+    assert_int_equal(hn_provider_submit(p, &raw, 0, on_done, NULL, NULL, &err), HN_ERR_USAGE);
+    r.tools = tools;
+    /* cut inside: no call */
     answer a = {0};
     hn_test_ok(hn_provider_submit(p, &r, 0, on_done, &a, NULL, &err), &err);
     run_all(p);

@@ -39,6 +39,7 @@ void hn_grammar_builder_free(hn_grammar_builder *b) {
     hn_free(b->rules);
     hn_free(b->node_slots);
     hn_free(b->rule_slots);
+    hn_free(b->runs);
     hn_free(b);
 }
 

@@ -42,6 +42,12 @@ typedef struct hn_grule {
     hn_grammar_node node; /* the reference to it */
 } hn_grule;
 
+/* Neighbouring characters of one general category. */
+typedef struct hn_category_run {
+    uint32_t first, last;
+    int32_t category; /* utf8proc's number */
+} hn_category_run;
+
 struct hn_grammar_builder {
     hn_error error;
     bool failed;
@@ -54,6 +60,8 @@ struct hn_grammar_builder {
     size_t node_capacity, byte_capacity, range_capacity, child_capacity, rule_capacity;
     int32_t *node_slots, *rule_slots; /* open addressing; -1: free */
     size_t node_mask, rule_mask;
+    hn_category_run *runs; /* of all of Unicode, once a pattern has asked for a category */
+    size_t n_runs;
 };
 
 enum {

@@ -139,11 +139,32 @@ static const category categories[] = {
 };
 #undef BIT
 
+/* All characters by category, looked up once for each builder: that takes milliseconds, and a schema may hold many patterns. */
+static bool find_runs(hn_regex_reader *r) {
+    hn_category_run *runs = NULL;
+    size_t n = 0, capacity = 0;
+    for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
+        int32_t its = (int32_t)utf8proc_category((utf8proc_int32_t)cp);
+        if (n > 0 && runs[n - 1].category == its) {
+            runs[n - 1].last = cp;
+            continue;
+        }
+        if (!hn_grow((void **)&runs, &capacity, n + 1, sizeof *runs)) {
+            hn_free(runs);
+            return hn_regex_bad(r, r->at, HN_ERR_MEMORY, NULL, "no memory for the characters' categories");
+        }
+        runs[n++] = (hn_category_run){cp, cp, its};
+    }
+    r->b->runs = runs;
+    r->b->n_runs = n;
+    return true;
+}
+
 static bool add_categories(hn_regex_reader *r, hn_code_set *set, uint32_t bits) {
-    for (uint32_t cp = 0, first; cp <= 0x10FFFF;) {
-        while (cp <= 0x10FFFF && !(bits >> utf8proc_category((utf8proc_int32_t)cp) & 1)) cp++;
-        for (first = cp; cp <= 0x10FFFF && (bits >> utf8proc_category((utf8proc_int32_t)cp) & 1);) cp++;
-        if (cp > first && !hn_code_set_add(r, set, first, cp - 1)) return false;
+    if (!r->b->runs && !find_runs(r)) return false;
+    for (size_t i = 0; i < r->b->n_runs; i++) {
+        const hn_category_run *run = &r->b->runs[i];
+        if (bits >> run->category & 1 && !hn_code_set_add(r, set, run->first, run->last)) return false;
     }
     return true;
 }

@@ -203,20 +203,37 @@ static hn_status add_split_moves(subsets *s, uint32_t from) {
     return HN_OK;
 }
 
-/* The bytes cut where a range begins or ends, and for each piece the set of all that it leads to. */
+/* The bytes cut where a range begins or ends; for each piece (by its first byte) the targets of all ranges over it. */
+static hn_status sort_targets(subsets *s, bool cut[257], uint32_t first[257]) {
+    size_t n = 0;
+    uint32_t counts[257] = {0};
+    for (size_t i = 0; i < s->n_moves; i++) cut[s->moves[i]->first] = cut[s->moves[i]->last + 1] = true;
+    for (size_t i = 0; i < s->n_moves; i++)
+        for (int byte = s->moves[i]->first; byte <= s->moves[i]->last; byte++) counts[byte] += cut[byte];
+    for (int byte = 0; byte < 256; byte++) {
+        first[byte] = (uint32_t)n;
+        n += counts[byte];
+        counts[byte] = first[byte];
+    }
+    first[256] = (uint32_t)n;
+    if (n > UINT32_MAX / 2) return HN_ERR_LIMIT;
+    if (!hn_grow((void **)&s->targets, &s->target_capacity, n + 1, sizeof *s->targets)) return HN_ERR_MEMORY;
+    for (size_t i = 0; i < s->n_moves; i++)
+        for (int byte = s->moves[i]->first; byte <= s->moves[i]->last; byte++)
+            if (cut[byte]) s->targets[counts[byte]++] = s->moves[i]->target;
+    return HN_OK;
+}
+
 static hn_status add_moves(subsets *s, uint32_t from) {
     bool cut[257] = {false};
-    for (size_t i = 0; i < s->n_moves; i++) cut[s->moves[i]->first] = cut[s->moves[i]->last + 1] = true;
-    if (!hn_grow((void **)&s->targets, &s->target_capacity, s->n_moves + 1, sizeof *s->targets)) return HN_ERR_MEMORY;
+    uint32_t first[257];
+    HN_TRY(sort_targets(s, cut, first));
     for (int byte = 0; byte < 256;) {
         int end = byte + 1;
-        size_t n = 0;
         int32_t target;
         while (end < 256 && !cut[end]) end++;
-        for (size_t i = 0; i < s->n_moves; i++)
-            if (s->moves[i]->first <= byte && byte <= s->moves[i]->last) s->targets[n++] = s->moves[i]->target;
-        if (n > 0) {
-            HN_TRY(state_for(s, s->targets, n, &target));
+        if (first[byte + 1] > first[byte]) {
+            HN_TRY(state_for(s, s->targets + first[byte], first[byte + 1] - first[byte], &target));
             HN_TRY(add_range(s, from, (uint8_t)byte, (uint8_t)(end - 1), target));
         }
         byte = end;

@@ -1,5 +1,6 @@
 /* Completions by content key; see answer_cache.h. The JSON: {"text"} or {"logprobs":[...]}, with "finish", "tokens":[prompt, completion]
- * and "ms":[prefill, decode]. An entry that does not look like this is as good as absent. */
+ * and "ms":[prefill, decode]; where labels were searched also "bounds":[labels whose number is an upper
+ * bound] and "open_share". An entry that does not look like this is as good as absent. */
 #include "app/answer_cache.h"
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@ struct hn_answer_cache {
     double first_waiting; /* when the oldest was put */
     json_t *found;        /* the last entry handed out, and its numbers */
     double *logprobs;
+    bool *is_bound;
 };
 
 hn_status hn_answer_cache_create(hn_store *store, hn_answer_cache **cache, hn_error *err) {
@@ -40,6 +42,7 @@ void hn_answer_cache_free(hn_answer_cache *cache) {
     drop_waiting(cache);
     json_decref(cache->found);
     hn_free(cache->logprobs);
+    hn_free(cache->is_bound);
     hn_free(cache);
 }
 
@@ -55,6 +58,13 @@ static json_t *pack(const hn_completion *c) {
         fine = json_object_set_new(value, "logprobs", list) == 0;
         for (size_t i = 0; fine && i < c->n_labels; i++)
             fine = isfinite(c->label_logprobs[i]) && json_array_append_new(list, json_real(c->label_logprobs[i])) == 0;
+    }
+    if (fine && c->label_is_bound) {
+        json_t *list = json_array();
+        fine = json_object_set_new(value, "bounds", list) == 0 &&
+               json_object_set_new(value, "open_share", json_real(c->label_open_share)) == 0;
+        for (size_t i = 0; fine && i < c->n_labels; i++)
+            if (c->label_is_bound[i]) fine = json_array_append_new(list, json_integer((json_int_t)i)) == 0;
     }
     if (fine) return value;
     json_decref(value);
@@ -97,18 +107,35 @@ static bool read_logprobs(hn_answer_cache *cache, const json_t *list, hn_complet
     return n > 0;
 }
 
+static bool read_bounds(hn_answer_cache *cache, const json_t *list, hn_completion *c) {
+    bool *grown = hn_realloc_array(cache->is_bound, c->n_labels, sizeof *grown);
+    if (!grown) return false;
+    cache->is_bound = grown;
+    memset(grown, 0, c->n_labels * sizeof *grown);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *label = json_array_get(list, i);
+        json_int_t l = json_is_integer(label) ? json_integer_value(label) : -1;
+        if (l < 0 || (size_t)l >= c->n_labels) return false;
+        grown[l] = true;
+    }
+    c->label_is_bound = grown;
+    return true;
+}
+
 static bool unpack(hn_answer_cache *cache, const json_t *value, hn_completion *c) {
     const char *finish, *text = NULL;
-    json_t *logprobs = NULL;
+    json_t *logprobs = NULL, *bounds = NULL;
     size_t n_text = 0;
-    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o}", "finish", &finish, "tokens",
-                    &c->usage.prompt_tokens, &c->usage.completion_tokens, "ms", &c->timing.prefill_ms,
-                    &c->timing.decode_ms, "text", &text, &n_text, "logprobs", &logprobs) != 0)
+    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o, s?o, s?F}", "finish", &finish,
+                    "tokens", &c->usage.prompt_tokens, &c->usage.completion_tokens, "ms", &c->timing.prefill_ms,
+                    &c->timing.decode_ms, "text", &text, &n_text, "logprobs", &logprobs, "bounds", &bounds,
+                    "open_share", &c->label_open_share) != 0)
         return false;
     c->finish = strcmp(finish, "length") == 0 ? HN_FINISH_LENGTH : HN_FINISH_STOP;
     c->text = text;
     c->text_bytes = n_text;
-    return logprobs ? read_logprobs(cache, logprobs, c) : text != NULL;
+    if (!logprobs) return text != NULL;
+    return read_logprobs(cache, logprobs, c) && (!bounds || read_bounds(cache, bounds, c));
 }
 
 hn_status hn_answer_cache_get(hn_answer_cache *cache, const char *key, bool *found, hn_completion *completion,

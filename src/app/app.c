@@ -89,6 +89,7 @@ void hn_app_free(hn_app *app) {
     hn_answer_cache_free(app->cache);
     hn_prior_free(&app->prior);
     hn_free(app->prior_rows);
+    hn_free(app->log_priors);
     hn_free(app->numeric_path);
     json_decref(app->number_schema);
     hn_free(app);
@@ -104,14 +105,26 @@ static hn_status start_prior(hn_app *app, hn_error *err) {
     if (n < app->n_prior) app->n_prior = n;
     for (size_t i = 0; i < app->n_prior && st == HN_OK; i++) {
         hn_app_job *job;
-        st = hn_app_job_start(app, &app->parts.dataset->cases[indices[i]], 0, &job, err);
+        st =
+            hn_app_job_start(app, &app->parts.dataset->cases[indices[i]], 0, app->prior_rows + i * n_labels, &job, err);
         if (st != HN_OK) break;
-        job->prior_row = app->prior_rows + i * n_labels;
         append_job(app, job);
     }
     hn_free(indices);
     if (st == HN_OK) app->prior_state = HN_PRIOR_RUNNING;
     return st;
+}
+
+/* Cases that are searched start now: what is left out of a search depends on the prior. */
+static hn_status release_held(hn_app *app, hn_error *err) {
+    size_t n = app->parts.prompt->n_labels;
+    if (app->parts.prompt->probabilities == HN_PROBABILITIES_EXACT) return HN_OK;
+    app->log_priors = hn_alloc(n * sizeof *app->log_priors);
+    if (!app->log_priors) return hn_fail_memory(err, n * sizeof *app->log_priors);
+    for (size_t l = 0; l < n; l++) app->log_priors[l] = app->prior.sum[l] / (double)app->prior.n_added;
+    for (hn_app_job *job = app->first; job; job = job->next)
+        if (job->held) HN_TRY(hn_app_job_release(job, err));
+    return HN_OK;
 }
 
 /* Rows are added in the sample's order, so that the mean has the same bits whichever answer came first. */
@@ -124,7 +137,7 @@ static hn_status finish_prior(hn_app *app, hn_error *err) {
         if (finite) hn_prior_add(&app->prior, row);
     }
     app->prior_state = HN_PRIOR_READY;
-    if (app->prior.n_added > 0) return HN_OK;
+    if (app->prior.n_added > 0) return release_held(app, err);
     return hn_fail(err, HN_ERR_INPUT, app->parts.prompt->path, "shorten the prompt, or take `calibrate` away",
                    "`calibrate: prior` needs answers to training inputs, and none of %zu could be computed",
                    app->n_prior);
@@ -157,6 +170,7 @@ static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities
         size_t n = app->parts.prompt->n_labels;
         a->label = hn_label_probabilities(job->raw_logprobs, &app->prior, n, probabilities);
         a->value = a->label >= 0 ? scope->contract.labels[a->label] : NULL;
+        if (app->parts.prompt->probabilities == HN_PROBABILITIES_BEST) return HN_OK; /* the rest was not computed */
         a->probabilities = probabilities;
         a->raw_logprobs = job->raw_logprobs;
         a->n_labels = n;
@@ -244,7 +258,7 @@ hn_status hn_app_submit(hn_app *app, const hn_case *c, double deadline, hn_on_an
                         uint64_t *ticket, hn_error *err) {
     hn_app_job *job;
     if (app->prior_state == HN_PRIOR_WANTED) HN_TRY(start_prior(app, err));
-    HN_TRY(hn_app_job_start(app, c, deadline, &job, err));
+    HN_TRY(hn_app_job_start(app, c, deadline, NULL, &job, err));
     job->ticket = ++app->last_ticket;
     job->on_answer = on_answer;
     job->user = user;
@@ -285,6 +299,7 @@ hn_status hn_app_flush(hn_app *app, hn_error *err) { return hn_answer_cache_flus
 hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *err) {
     static const char *const picks[] = {"none", "fixed", "random", "balanced", "nearest"};
     const hn_prompt *p = app->parts.prompt;
+    static const char *const exactness[] = {"exact", "bounded", "best"};
     bool prior = app->prior_state != HN_PRIOR_NONE;
     json_t *made =
         json_pack("{s:s, s:s, s:i, s:{s:s, s:i}, s:i, s:s}", "answer",
@@ -292,6 +307,10 @@ hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *er
                   "calibration_cases", (int)app->n_prior, "examples", "pick", picks[p->pick], "n", p->n_examples,
                   "reasoning_max_tokens", p->reasoning_max_tokens, "template", p->raw ? "raw" : "chat");
     bool fine = made != NULL;
+    if (fine && p->probabilities != HN_PROBABILITIES_EXACT)
+        fine = json_object_set_new(made, "probabilities", json_string(exactness[p->probabilities])) == 0;
+    if (fine && p->probabilities == HN_PROBABILITIES_BOUNDED)
+        fine = json_object_set_new(made, "probabilities_within", json_real(HN_LABEL_TOLERANCE)) == 0;
     if (fine && !hn_app_scores_labels(app))
         fine = json_object_set_new(made, "max_tokens", json_integer(p->max_tokens)) == 0 &&
                json_object_set_new(made, "constrain", json_boolean(p->constrain)) == 0;

@@ -43,8 +43,10 @@ typedef struct hn_answer {
     int label;         /* choice: index; -1: none */
     double number;     /* number contract; else NaN */
     bool abstained;    /* no guard does so yet: false */
-    const double *probabilities; /* (n_labels) after calibration; NULL by generation */
-    const double *raw_logprobs;  /* (n_labels) as the model has them; NULL by generation */
+    /* NULL by generation, and where the prompt wants only the best label. `probabilities: bounded`: within 1e-4, and labels
+     * that were left out have probability 0 and log-likelihood NaN. */
+    const double *probabilities; /* (n_labels) after calibration */
+    const double *raw_logprobs;  /* (n_labels) as the model has them */
     size_t n_labels;
     const char *reasoning;          /* NULL: none was asked for */
     const hn_case *const *examples; /* (n_examples) shown in the prompt, in order */

@@ -22,6 +22,7 @@ typedef struct hn_app_job {
     hn_on_answer *on_answer;
     void *user;
     double *prior_row; /* (n_labels) where a calibration input's log-likelihoods go; NULL: a user's case */
+    bool held;         /* not started: its search of labels needs the prior */
     hn_app_stage stage;
     hn_app_request request;
     bool in_provider, finished;
@@ -57,6 +58,7 @@ struct hn_app {
     hn_prior_state prior_state;
     hn_prior prior;
     double *prior_rows; /* (n_prior, n_labels); NaN first: that input has no answer */
+    double *log_priors; /* (n_labels) the prior's means, once it is ready and labels are searched; else NULL */
     size_t n_prior, n_prior_done;
     hn_status failed; /* an error of a job that concerns every case */
     hn_error failure;
@@ -65,9 +67,11 @@ struct hn_app {
 bool hn_app_scores_labels(const hn_app *app);
 /* Fills app->constraint by contract and prompt; a regular expression that no answer can be held to is an error here. */
 hn_status hn_app_constraint_make(hn_app *app, hn_error *err) HN_MUST_CHECK;
-/* Creates a job and starts its first stage. */
-hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_app_job **job,
+/* Creates a job and starts its first stage; a user's job that needs the prior waits for it (held). */
+hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, double *prior_row, hn_app_job **job,
                            hn_error *err) HN_MUST_CHECK;
+/* Starts a job that was held. An error concerns every case; the job's own is in it. */
+hn_status hn_app_job_release(hn_app_job *job, hn_error *err) HN_MUST_CHECK;
 void hn_app_job_free(hn_app_job *job);
 /* Marks a job as finished with an error. */
 void hn_app_job_fail(hn_app_job *job, hn_status status, const hn_error *error);

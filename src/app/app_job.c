@@ -2,6 +2,7 @@
  * waits in the App's list until hn_app_step delivers it. */
 #include "app/app_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 bool hn_app_is_case_error(hn_status status) {
@@ -26,6 +27,8 @@ static hn_status copy_outcome(hn_app_job *job, const hn_completion *c, hn_error 
         job->raw_logprobs = hn_alloc(n_bytes);
         if (!job->raw_logprobs) return hn_fail_memory(err, n_bytes);
         memcpy(job->raw_logprobs, c->label_logprobs, n_bytes);
+        for (size_t i = 0; c->label_is_bound && i < c->n_labels; i++)
+            if (c->label_is_bound[i]) job->raw_logprobs[i] = (double)NAN; /* left out: a bound is no likelihood */
     } else {
         job->text = hn_strndup(c->text ? c->text : "", c->text ? c->text_bytes : 0);
         if (!job->text) return hn_fail_memory(err, c->text_bytes);
@@ -70,8 +73,18 @@ static void on_completion(void *user, uint64_t ticket, const hn_completion *c) {
     if (st != HN_OK) hn_app_job_fail(job, st, &err);
 }
 
+/* The prior is measured on exact likelihoods; users' cases are searched with it. */
+static void set_search(hn_app_job *job) {
+    static const hn_label_mode modes[] = {HN_LABELS_ALL, HN_LABELS_BOUNDED, HN_LABELS_BEST};
+    hn_request *r = &job->request.request;
+    if (r->kind != HN_REQUEST_LABELS || job->prior_row) return;
+    r->label_mode = modes[job->app->parts.prompt->probabilities];
+    r->label_log_priors = r->label_mode == HN_LABELS_ALL ? NULL : job->app->log_priors;
+}
+
 static hn_status start_stage(hn_app_job *job, hn_error *err) {
     hn_app *app = job->app;
+    set_search(job);
     hn_completion found;
     bool is_cached;
     HN_TRY(hn_provider_cache_key(app->parts.provider, &job->request.request, job->key, err));
@@ -90,7 +103,20 @@ static hn_status start_stage(hn_app_job *job, hn_error *err) {
     return st;
 }
 
-hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_app_job **out, hn_error *err) {
+hn_status hn_app_job_release(hn_app_job *job, hn_error *err) {
+    hn_error local = {0};
+    job->held = false;
+    if (job->finished) return HN_OK;
+    hn_status st = start_stage(job, &local);
+    if (st == HN_OK) return HN_OK;
+    hn_app_job_fail(job, st, &local);
+    if (hn_app_is_case_error(st)) return HN_OK;
+    if (err) *err = local;
+    return st;
+}
+
+hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, double *prior_row, hn_app_job **out,
+                           hn_error *err) {
     hn_error local = {0};
     *out = NULL;
     hn_app_job *job = hn_calloc(1, sizeof *job);
@@ -99,9 +125,12 @@ hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, hn_ap
     job->c = c;
     job->deadline = deadline;
     job->from_cache = true;
+    job->prior_row = prior_row;
+    job->held = !prior_row && app->prior_state == HN_PRIOR_RUNNING &&
+                app->parts.prompt->probabilities != HN_PROBABILITIES_EXACT;
     job->stage = app->parts.prompt->reasoning_max_tokens > 0 ? HN_STAGE_REASONING : HN_STAGE_ANSWER;
     hn_status st = hn_app_request_make(app, c, &job->request, &local);
-    if (st == HN_OK) st = start_stage(job, &local);
+    if (st == HN_OK && !job->held) st = start_stage(job, &local);
     if (st != HN_OK && !hn_app_is_case_error(st)) {
         hn_app_job_free(job);
         if (err) *err = local;

@@ -19,6 +19,12 @@
 
 typedef enum hn_pick { HN_PICK_NONE, HN_PICK_FIXED, HN_PICK_RANDOM, HN_PICK_BALANCED, HN_PICK_NEAREST } hn_pick;
 typedef enum hn_answer_by { HN_ANSWER_LIKELIHOOD, HN_ANSWER_GENERATE } hn_answer_by;
+/* How exact the labels' probabilities are; the less, the fewer tokens of labels are computed. */
+typedef enum hn_probabilities {
+    HN_PROBABILITIES_EXACT,
+    HN_PROBABILITIES_BOUNDED, /* within 1e-4; labels that cannot reach that are left out and count as 0 */
+    HN_PROBABILITIES_BEST,    /* none: only which label is the most likely is known, the same as with the others */
+} hn_probabilities;
 typedef enum hn_calibrate { HN_CALIBRATE_NONE, HN_CALIBRATE_PRIOR } hn_calibrate;
 
 typedef struct hn_prompt {
@@ -45,6 +51,7 @@ typedef struct hn_prompt {
     char **stop;
     size_t n_stop;
     hn_calibrate calibrate;
+    hn_probabilities probabilities;
     /* inner: */
     char **labels; /* CHOICE: (n_labels) names, beside wordings */
     bool uses_examples;

@@ -309,6 +309,18 @@ static hn_status load_calibrate(const loader *l) {
                         "prior correction works on the labels' likelihoods, which `answer: generate` does not have");
 }
 
+static hn_status load_probabilities(const loader *l) {
+    static const char *const kinds[] = {"exact", "bounded", "best"};
+    hn_prompt *p = l->prompt;
+    const hn_yaml_node *node = hn_yaml_find(l->root, "probabilities");
+    int kind = HN_PROBABILITIES_EXACT;
+    if (node) HN_TRY(hn_yaml_get_choice(node, kinds, 3, &kind, l->err));
+    p->probabilities = (hn_probabilities)kind;
+    if (kind == HN_PROBABILITIES_EXACT || p->answer == HN_ANSWER_LIKELIHOOD) return HN_OK;
+    return hn_yaml_fail(node, HN_ERR_INPUT, "use `answer: likelihood`, or take `probabilities` out", l->err,
+                        "`answer: generate` has no labels' probabilities");
+}
+
 static const char *const parameter_keys[] = {"temperature",        "top_k", "top_p",      "min_p",
                                              "repetition_penalty", "seed",  "max_tokens", "stop"};
 enum { N_PARAMETERS = sizeof parameter_keys / sizeof *parameter_keys };
@@ -340,8 +352,8 @@ static hn_status load_parameters(const loader *l) {
 /* ---- the whole file ---- */
 
 static hn_status check_keys(const loader *l) {
-    static const char *const keys[] = {"messages",   "examples",  "labels",   "answer",   "reasoning",
-                                       "parameters", "calibrate", "template", "constrain"};
+    static const char *const keys[] = {"messages",   "examples",  "labels",        "answer",   "reasoning",
+                                       "parameters", "calibrate", "probabilities", "template", "constrain"};
     for (size_t i = 0; i < N_PARAMETERS; i++) {
         const hn_yaml_node *node = hn_yaml_find(l->root, parameter_keys[i]);
         if (!node) continue;
@@ -378,6 +390,7 @@ static hn_status make_hash(const loader *l) {
     hash_texts(h, p->labels, p->n_labels);
     hash_texts(h, p->wordings, p->n_labels);
     hash_texts(h, p->stop, p->n_stop);
+    if (p->probabilities != HN_PROBABILITIES_EXACT) hn_sha256_field_i64(h, p->probabilities);
     hn_sha256_field_str(h, p->raw ? p->raw_stop : NULL);
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) hn_sha256_field_i64(h, integers[i]);
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) hn_sha256_field_f64(h, reals[i]);
@@ -427,6 +440,7 @@ static hn_status load_all(loader *l, const char *path) {
     HN_TRY(load_examples(l));
     HN_TRY(load_answer(l));
     HN_TRY(load_calibrate(l));
+    HN_TRY(load_probabilities(l));
     HN_TRY(load_parameters(l));
     HN_TRY(make_hash(l));
     HN_TRY(hn_prompt_texts_compile(p, l->scope, l->dataset, l->err));

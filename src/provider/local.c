@@ -46,6 +46,19 @@ static hn_status check_length(const hn_local *p, const hn_local_request *r, hn_e
         "the prompt has %zu tokens and the context window holds %d, with the answer", r->prompt.n, context);
 }
 
+/* What a search of the labels needs beyond scoring them all. */
+static hn_status fill_search(hn_local_request *r, const hn_request *request, hn_error *err) {
+    size_t n = (size_t)r->labels->n_labels;
+    r->label_mode = request->label_mode;
+    if (r->label_mode == HN_LABELS_ALL) return HN_OK;
+    r->label_is_bound = hn_calloc(n, sizeof *r->label_is_bound);
+    if (request->label_log_priors) r->label_log_priors = hn_alloc(n * sizeof *r->label_log_priors);
+    if (!r->label_is_bound || (request->label_log_priors && !r->label_log_priors))
+        return hn_fail_memory(err, n * sizeof *r->label_log_priors);
+    if (r->label_log_priors) memcpy(r->label_log_priors, request->label_log_priors, n * sizeof *r->label_log_priors);
+    return HN_OK;
+}
+
 static hn_status fill_request(hn_local *p, hn_local_request *r, const hn_request *request, hn_error *err) {
     int32_t n_vocab = hn_model_shape(p->model)->n_vocab;
     HN_TRY(hn_local_prompt_ids(p, request, &r->prompt, err));
@@ -58,6 +71,7 @@ static hn_status fill_request(hn_local *p, hn_local_request *r, const hn_request
         HN_TRY(hn_local_labels(p, request, &r->prompt, &r->labels, err));
         r->label_logprobs = hn_calloc((size_t)r->labels->n_labels, sizeof *r->label_logprobs);
         if (!r->label_logprobs) return hn_fail_memory(err, (size_t)r->labels->n_labels * sizeof *r->label_logprobs);
+        HN_TRY(fill_search(r, request, err));
     }
     HN_TRY(check_length(p, r, err));
     return r->kind == HN_REQUEST_GENERATE ? hn_local_answer_prepare(p, r, request, err) : HN_OK;
@@ -201,6 +215,13 @@ static void admit_waiting(hn_local *p) {
 
 /* ---- one engine step ---- */
 
+/* Rows that an item takes, for sharing out steps and their time; of a search, what is usual. */
+static size_t rows_of(const hn_step_item *item) {
+    static const size_t most[] = {SIZE_MAX, HN_LOCAL_NODES_BOUNDED, HN_LOCAL_NODES_BEST};
+    size_t nodes = item->want == HN_WANT_LABELS ? (size_t)item->labels->n_nodes : 0;
+    return (size_t)item->n_tokens + (nodes < most[item->label_mode] ? nodes : most[item->label_mode]);
+}
+
 static hn_status add_item(hn_local *p, hn_local_request *r, hn_step_item item) {
     if (!hn_grow((void **)&p->items, &p->items_capacity, p->n_items + 1, sizeof *p->items) ||
         !hn_grow((void **)&p->item_requests, &p->item_requests_capacity, p->n_items + 1, sizeof(hn_local_request *)))
@@ -222,8 +243,7 @@ static hn_status add_decoding(hn_local *p, hn_local_request *r) {
 /* The part of the prompt that fits `budget`. Labels and logits come with the prompt's last token; an echo's log-probabilities with all
  * before it. */
 static hn_status add_prefill(hn_local *p, hn_local_request *r, size_t budget, size_t *used) {
-    size_t done = (size_t)hn_sequence_length(r->sequence), left = r->prompt.n - done,
-           nodes = r->labels ? (size_t)r->labels->n_nodes : 0;
+    size_t done = (size_t)hn_sequence_length(r->sequence), left = r->prompt.n - done;
     hn_step_item item = {.sequence = r->sequence, .tokens = r->prompt.ids + done};
     if (r->echo_logprobs && left > 1) {
         left--;
@@ -240,11 +260,14 @@ static hn_status add_prefill(hn_local *p, hn_local_request *r, size_t budget, si
         item.logits = r->logits;
         item.labels = r->labels;
         item.label_logprobs = r->label_logprobs;
+        item.label_mode = r->label_mode;
+        item.label_log_priors = r->label_log_priors;
+        item.label_is_bound = r->label_is_bound;
     } else {
         item.n_tokens = (int)budget;
         item.want = HN_WANT_NOTHING;
     }
-    *used = (size_t)item.n_tokens + (item.want == HN_WANT_LABELS ? nodes : 0);
+    *used = rows_of(&item);
     return add_item(p, r, item);
 }
 
@@ -273,9 +296,10 @@ static void take_output(hn_local *p, hn_local_request *r, const hn_step_item *it
     if (r->state == HN_LOCAL_DONE) return; /* cancelled by another's callback */
     bool whole_echo =
         r->echo_logprobs && r->max_tokens == 0 && (size_t)hn_sequence_length(r->sequence) + 1 == r->prompt.n;
-    if (item->want == HN_WANT_LABELS)
+    if (item->want == HN_WANT_LABELS) {
+        r->label_open_share = item->label_open_share;
         done = true;
-    else if (whole_echo) {
+    } else if (whole_echo) {
         st = hn_local_answer_echo(p, r, &err);
         done = true;
     } else if (item->want == HN_WANT_LOGITS) {
@@ -302,10 +326,6 @@ static void run_alone(hn_local *p) {
         else
             hn_local_finish(p, p->item_requests[i], st, &err);
     }
-}
-
-static size_t rows_of(const hn_step_item *item) {
-    return (size_t)item->n_tokens + (item->want == HN_WANT_LABELS ? (size_t)item->labels->n_nodes : 0);
 }
 
 /* Each request's part of a step's time. Reading prompts costs by the token, so that is shared out; a token that is written takes as long as

@@ -21,11 +21,13 @@
 #include "provider/stop_text.h"
 
 enum {
-    HN_LOCAL_PREFIXES = 48,       /* finished prompts that are kept */
-    HN_LOCAL_SHARE_MIN = 32,      /* a common beginning of fewer tokens is not worth waiting for */
-    HN_LOCAL_CONSTRAINTS = 32,    /* compiled constraints that are kept, beyond those in use */
-    HN_LOCAL_BATCH = 64,          /* sequences in flight, where not told otherwise */
-    HN_LOCAL_ROWS = 1024,         /* prompt tokens and label nodes in one engine step */
+    HN_LOCAL_PREFIXES = 48,    /* finished prompts that are kept */
+    HN_LOCAL_SHARE_MIN = 32,   /* a common beginning of fewer tokens is not worth waiting for */
+    HN_LOCAL_CONSTRAINTS = 32, /* compiled constraints that are kept, beyond those in use */
+    HN_LOCAL_BATCH = 64,       /* sequences in flight, where not told otherwise */
+    HN_LOCAL_ROWS = 2048,      /* prompt tokens and label nodes in one engine step */
+    HN_LOCAL_NODES_BEST = 8,   /* label nodes of a case that a search counts for: few cases leave products small */
+    HN_LOCAL_NODES_BOUNDED = 32,
     HN_LOCAL_ROWS_DECODING = 256, /* the same while answers are being generated: they wait for it */
 };
 
@@ -69,6 +71,10 @@ typedef struct hn_local_request {
     /* LABELS */
     hn_label_trie *labels;
     double *label_logprobs; /* (n_labels) */
+    hn_label_mode label_mode;
+    double *label_log_priors; /* (n_labels), or NULL */
+    bool *label_is_bound;     /* (n_labels); NULL for ALL */
+    double label_open_share;
     /* GENERATE */
     hn_sampler *sampler;
     int max_tokens, n_top, n_echo; /* n_echo: prompt tokens that come first in `tokens` */

@@ -233,11 +233,14 @@ static void hash_sampling(hn_sha256 *h, const hn_request *r) {
     hn_sha256_field_i64(h, r->n_top);
 }
 
-static void hash_trie(hn_sha256 *h, const hn_label_trie *t) {
+static void hash_trie(hn_sha256 *h, const hn_request *r, const hn_label_trie *t) {
     hn_sha256_field_i64(h, t->n_labels);
     hn_sha256_field(h, t->token, (size_t)t->n_nodes * sizeof *t->token);
     hn_sha256_field(h, t->parent, (size_t)t->n_nodes * sizeof *t->parent);
     hn_sha256_field(h, t->end_node, (size_t)t->n_labels * sizeof *t->end_node);
+    if (r->label_mode == HN_LABELS_ALL) return;
+    hn_sha256_field_i64(h, r->label_mode); /* what is left out depends on both */
+    for (int i = 0; r->label_log_priors && i < t->n_labels; i++) hn_sha256_field_f64(h, r->label_log_priors[i]);
 }
 
 hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char hex[65], hn_error *err) {
@@ -263,7 +266,7 @@ hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char 
         hn_sha256_field_i64(h, hn_engine_context(p->engine));
         hn_sha256_field(h, ids.ids, ids.n * sizeof *ids.ids);
         if (trie)
-            hash_trie(h, trie);
+            hash_trie(h, request, trie);
         else
             hash_sampling(h, request);
         if (constraint) hn_local_constraint_hash(h, constraint);

@@ -31,6 +31,8 @@ static hn_status check_request(const hn_request *r, hn_error *err) {
                        "it has %d inputs instead of one", n_inputs);
     if (r->kind == HN_REQUEST_LABELS && (r->n_labels == 0 || !r->labels))
         return hn_fail(err, HN_ERR_USAGE, "request: labels", "give at least one label", "there is no label to score");
+    if (r->label_mode > HN_LABELS_BEST)
+        return hn_fail(err, HN_ERR_USAGE, "request: labels", NULL, "label mode %d is not known", (int)r->label_mode);
     if (r->kind == HN_REQUEST_GENERATE && (r->max_tokens < 0 || r->n_top < 0 || r->n_top > 20))
         return hn_fail(err, HN_ERR_USAGE, "request", "max_tokens is 0 or more, top 0 to 20",
                        "max_tokens is %d, top is %d", r->max_tokens, r->n_top);

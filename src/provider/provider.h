@@ -85,7 +85,9 @@ typedef struct hn_request {
     int n_top;                      /* and the K most likely, up to 20 */
     const hn_request_label *labels; /* LABELS */
     size_t n_labels;
-    const char *label_stop; /* LABELS in raw form: the stop text that ends a label, such as "\n" */
+    const char *label_stop;   /* LABELS in raw form: the stop text that ends a label, such as "\n" */
+    hn_label_mode label_mode; /* LABELS: all exact, probabilities within 1e-4, or only the best label; see engine.h */
+    const double *label_log_priors; /* LABELS, not ALL: (n_labels) taken off before labels are compared; may be NULL */
     /* Streaming: called for each generated token in order; false ends the answer (HN_FINISH_CANCELLED). Here `text` is what the token adds to
      * the text given out so far: whole characters, without what may yet become a stop text. What was held back at the end comes with id -1. */
     bool (*on_token)(void *user, const hn_output_token *token);
@@ -114,6 +116,8 @@ typedef struct hn_completion {
     size_t content_bytes;         /* of `text`, what stands before the calls; all of it where there are none */
     const double *label_logprobs; /* LABELS: (n_labels) natural logs of each label's total */
     size_t n_labels;
+    const bool *label_is_bound; /* LABELS, not ALL: (n_labels) where label_logprobs is only an upper bound; else NULL */
+    double label_open_share;    /* what those labels have of all labels' probability, together, at most */
     hn_finish finish;
     hn_usage usage;
     hn_timing timing;

@@ -52,3 +52,31 @@ expect_json "'fortable' in r['error']['message'] and 'space' in r['error']['hint
 expect_json_error bad_input 2 score -m "$MODEL" --raw "The capital of France is " --label "Paris" --stop "."
 expect_json_error bad_input 2 score -m "$MODEL" --user "Yes or no?" --label "  yes"
 expect_json "'white space' in r['error']['hint']"
+
+# searches: the best label and the probabilities of the whole set, with and without priors, many prompts together
+echo '[" Paris", " Rome", " a city", " Paris of course", " the", " Lyon", " not known"]' >"$tmp/l.json"
+echo '[-2, 0.5, -9, 1, 3, -4, 0]' >"$tmp/p.json"
+printf '%s\n' '{"raw": "The capital of France is"}' '{"raw": "The capital of Italy is"}' '{"raw": "My favourite place is"}' '{"ids": [504, 3575, 282, 4649, 314]}' >"$tmp/c.jsonl"
+for priors in "" "--priors $tmp/p.json"; do
+    for how in exact bounded best; do
+        expect_status 0 score -m "$MODEL" --cases "$tmp/c.jsonl" --labels "$tmp/l.json" --stop . --probabilities $how $priors --json
+        cp "$out" "$tmp/$how.json"
+    done
+    python3 - "$tmp" <<'PY' || fail "searches of labels differ"
+import json, sys
+exact, bounded, best = (json.load(open(f"{sys.argv[1]}/{how}.json"))["cases"] for how in ("exact", "bounded", "best"))
+for e, o, b in zip(exact, bounded, best):
+    assert e["best"] == o["best"] == b["best"], (e, o, b)
+    assert o["probabilities"] == "bounded" and b["probabilities"] == "best"
+    for x, y, z in zip(e["labels"], o["labels"], b["labels"]):
+        assert abs(x["probability"] - y["probability"]) <= 1e-4 and "probability" not in z
+        for other in (y, z):
+            assert other["logprob"] == x["logprob"] if "logprob" in other else other["logprob_at_most"] >= x["logprob"]
+assert any("logprob_at_most" in l for b in best for l in b["labels"])
+PY
+done
+expect_status 0 score -m "$MODEL" --cases "$tmp/c.jsonl" --labels "$tmp/l.json" --stop .
+expect_in_out "Paris"
+echo '{"text": "x"}' >"$tmp/bad.jsonl"
+expect_json_error bad_input 2 score -m "$MODEL" --cases "$tmp/bad.jsonl" --label x
+expect_json_error bad_input 2 score -m "$MODEL" --raw a --label x --label y --priors "$tmp/l.json"

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "provider/provider_table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ typedef struct fake_job {
     char *prompt;
     bool labels;
     double *scores;
+    bool *is_bound; /* NULL: all exact */
     size_t n_labels;
     char text[256];
     bool cut; /* max_tokens is small */
@@ -54,7 +56,26 @@ static double score_of(const hn_fake_script *s, const char *prompt, const char *
 static void free_job(fake_job *job) {
     hn_free(job->prompt);
     hn_free(job->scores);
+    hn_free(job->is_bound);
     hn_free(job);
+}
+
+/* As a search may answer: every label but the best is left out, with a bound above its value; for BOUNDED only hopeless ones. */
+static hn_status search(fake_job *job, const hn_request *r, hn_error *err) {
+    double best = -(double)INFINITY;
+    if (r->label_mode == HN_LABELS_ALL) return HN_OK;
+    job->is_bound = hn_calloc(r->n_labels, sizeof *job->is_bound);
+    if (!job->is_bound) return hn_fail_memory(err, r->n_labels);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < r->n_labels; i++) {
+            double score = job->scores[i] - (r->label_log_priors ? r->label_log_priors[i] : 0);
+            if (round == 0) best = fmax(best, score);
+            if (round == 0 || score > best - (r->label_mode == HN_LABELS_BEST ? 0.001 : 12)) continue;
+            job->is_bound[i] = true;
+            job->scores[i] += 0.0005;
+        }
+    }
+    return HN_OK;
 }
 
 static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn_on_completion *on_done, void *user,
@@ -73,6 +94,11 @@ static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn
     }
     for (size_t i = 0; job->labels && i < r->n_labels; i++)
         job->scores[i] = score_of(f->script, job->prompt, r->labels[i].text);
+    hn_status st = job->labels ? search(job, r, err) : HN_OK;
+    if (st != HN_OK) {
+        free_job(job);
+        return st;
+    }
     if (!job->labels && f->script->write) f->script->write(job->prompt, r, job->text);
     job->on_done = on_done;
     job->user = user;
@@ -95,6 +121,8 @@ static void complete(fake *f, fake_job *job) {
     } else if (job->labels) {
         c.label_logprobs = job->scores;
         c.n_labels = job->n_labels;
+        c.label_is_bound = job->is_bound;
+        c.label_open_share = job->is_bound ? 1e-5 : 0;
     } else {
         c.text = job->text;
         c.text_bytes = strlen(job->text);
@@ -159,6 +187,8 @@ static hn_status cache_key(hn_provider *p, const hn_request *r, char hex[65], hn
     hn_sha256_field_i64(h, r->kind);
     hn_sha256_field_i64(h, r->max_tokens);
     for (size_t i = 0; i < r->n_labels; i++) hn_sha256_field_str(h, r->labels[i].text);
+    hn_sha256_field_i64(h, r->label_mode);
+    for (size_t i = 0; r->label_log_priors && i < r->n_labels; i++) hn_sha256_field_f64(h, r->label_log_priors[i]);
     hn_sha256_finish(h, hex);
     hn_free(text);
     return HN_OK;

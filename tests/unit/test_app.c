@@ -175,7 +175,7 @@ typedef struct seen {
     char value[32], text[64], reasoning[64];
     double probabilities[3], raw[3];
     size_t n_examples;
-    bool from_cache, example_is_self_or_group;
+    bool from_cache, example_is_self_or_group, has_probabilities;
 } seen;
 
 static void note(void *user, uint64_t ticket, const hn_answer *a) {
@@ -189,6 +189,7 @@ static void note(void *user, uint64_t ticket, const hn_answer *a) {
     for (size_t i = 0; a->probabilities && i < 3; i++)
         s->probabilities[i] = a->probabilities[i], s->raw[i] = a->raw_logprobs[i];
     s->n_examples = a->n_examples;
+    s->has_probabilities = a->probabilities && a->raw_logprobs;
     s->from_cache = a->from_cache;
 }
 
@@ -285,6 +286,44 @@ static void the_cache_gives_the_same_bits_for_nothing(void **state) {
     hn_free(train);
     hn_prompt_free(prompt);
     hn_prompt_free(calibrated);
+}
+
+/* A search that leaves labels out gives the same values, with the prior inside it, and says what it does not know. */
+static void searched_labels_give_the_same_values(void **state) {
+    (void)state;
+    static const char *const ways[] = {"exact", "bounded", "best"}, *const calibrations[] = {"none", "prior"};
+    hn_prompt *prompt;
+    hn_error err;
+    for (int c = 0; c < 2; c++) {
+        seen out[3][20] = {{{0}}};
+        for (int w = 0; w < 3; w++) {
+            char name[16], yaml[160];
+            snprintf(name, sizeof name, "s%d%d", c, w);
+            snprintf(
+                yaml, sizeof yaml,
+                "messages: [{user: \"sought {{ text }}\"}]\nanswer: likelihood\ncalibrate: %s\nprobabilities: %s\n",
+                calibrations[c], ways[w]);
+            load(name, yaml, &prompt);
+            hn_fake_script script = {.per_step = 5}, again = {.per_step = 3};
+            hn_test_ok(answer(prompt, &script, project.store, out[w], 20, &err), &err);
+            seen cached[20] = {{0}};
+            hn_test_ok(answer(prompt, &again, project.store, cached, 20, &err), &err);
+            assert_int_equal(again.n_submitted, 0);
+            for (int i = 0; i < 20; i++) {
+                assert_true(cached[i].from_cache);
+                assert_int_equal(out[w][i].n, 1);
+                assert_string_equal(cached[i].value, out[w][i].value);
+                assert_memory_equal(cached[i].probabilities, out[w][i].probabilities, sizeof cached[i].probabilities);
+                assert_string_equal(out[w][i].value, out[0][i].value);
+                for (int l = 0; l < 3 && w == 1; l++) {
+                    assert_true(fabs(out[1][i].probabilities[l] - out[0][i].probabilities[l]) < 1e-4);
+                    assert_true(isnan(out[1][i].raw[l]) || out[1][i].raw[l] == out[0][i].raw[l]);
+                }
+                assert_int_equal(out[w][i].has_probabilities, w != 2);
+            }
+            hn_prompt_free(prompt);
+        }
+    }
 }
 
 static void write_apple(const char *prompt, const hn_request *r, char out[256]) {
@@ -447,6 +486,7 @@ int main(void) {
         cmocka_unit_test(the_prior_is_the_mean_taken_away),
         cmocka_unit_test(answers_do_not_depend_on_order_or_batch),
         cmocka_unit_test(the_cache_gives_the_same_bits_for_nothing),
+        cmocka_unit_test(searched_labels_give_the_same_values),
         cmocka_unit_test(reasoning_stands_in_front_of_the_answer),
         cmocka_unit_test(examples_come_from_the_training_cases),
         cmocka_unit_test(one_bad_case_does_not_stop_the_others),

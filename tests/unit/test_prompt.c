@@ -78,6 +78,7 @@ static void defaults(void **state) {
     assert_int_equal(p->reasoning_max_tokens, 0);
     renders(p, 0, NULL, 0,
             "[{\"role\":\"user\",\"content\":\"{{ subject }} <|im_end|>\"}]"); /* data is never a template */
+    assert_int_equal(p->probabilities, HN_PROBABILITIES_EXACT);
     hn_prompt_free(p);
 }
 
@@ -224,6 +225,8 @@ static void mistakes(void **state) {
     refuses(HEAD "calibrate: isotonic\n", later, "p.yaml:3:12", "`calibrate: isotonic` belongs to a later version",
             "prior");
     refuses(HEAD "calibrate: temperature\n", later, "p.yaml:3:12", "later version", "prior");
+    refuses(HEAD "answer: generate\nprobabilities: best\n", bad, "p.yaml:4:16", "no labels' probabilities",
+            "likelihood");
     refuses(HEAD "answer: generate\ncalibrate: prior\n", bad, "p.yaml:4:12",
             "prior correction works on the labels' likelihoods", "likelihood");
     refuses(HEAD "parameters: {temperatur: 1}\n", bad, "p.yaml:3:14", "unknown key `temperatur`",

@@ -206,6 +206,35 @@ static void rows_match_f64_and_do_not_depend_on_chunks(void **state) {
     }
 }
 
+/* Rows before `from` have the same bits when keys and values from there on are infinite or not numbers at all. */
+static void check_later_positions(const hn_kernels *k, const hn_attention_shape *s, int from) {
+    sequence q = sequence_create(k, s, POSITIONS);
+    size_t n = POSITIONS * q_row(s), before = (size_t)from * q_row(s);
+    guarded clean = guarded_create(n), spoilt = guarded_create(n);
+    hn_attention_run run = run_of(&q, clean.data, 0, POSITIONS);
+    attend(k, NULL, &run, 1, s);
+    for (int p = from; p < POSITIONS; p++) {
+        for (size_t i = 0; i < kv_row(s); i++)
+            q.k[(size_t)p * kv_row(s) + i] = q.v[(size_t)p * kv_row(s) + i] = p % 2 ? INFINITY : NAN;
+        k->kv_store(q.k_blocks[p / HN_KV_BLOCK], q.v_blocks[p / HN_KV_BLOCK], q.k + (size_t)p * kv_row(s),
+                    q.v + (size_t)p * kv_row(s), p % HN_KV_BLOCK, s->n_kv_heads, s->head_size, s->kv_type);
+    }
+    run.out = spoilt.data;
+    attend(k, NULL, &run, 1, s);
+    assert_true(bits_equal(clean.data, spoilt.data, before));
+    guarded_free(&clean), guarded_free(&spoilt);
+    sequence_free(&q);
+}
+
+static void what_stands_later_changes_nothing(void **state) {
+    (void)state;
+    const hn_kernels *k;
+    for (int t = 0; (k = hn_kernels_available(t)); t++)
+        for (int i = 0; i < N_SHAPES; i++)
+            if (shapes[i].kv_type != HN_KV_Q8_0) /* its scales are for numbers */
+                for (int from = 61; from < POSITIONS; from += 67) check_later_positions(k, &shapes[i], from);
+}
+
 static void several_runs_in_one_call_with_strides(void **state) {
     const hn_attention_shape *s = &shapes[0];
     enum { STRIDE_GAP = 7 };
@@ -304,6 +333,7 @@ static void stores_are_exact_and_stay_in_their_slot(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_match_f64_and_do_not_depend_on_chunks),
+        cmocka_unit_test(what_stands_later_changes_nothing),
         cmocka_unit_test(several_runs_in_one_call_with_strides),
         cmocka_unit_test(a_tree_has_the_bits_of_its_chains),
         cmocka_unit_test(stores_are_exact_and_stay_in_their_slot),

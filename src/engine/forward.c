@@ -34,19 +34,21 @@ typedef struct norm_job {
 } norm_job;
 
 /* x (T,C) += h where asked; h = norm of x. */
-static void norm_rows(void *arg, int thread, int n_threads) {
+static void norm_rows(void *arg, int64_t from, int64_t to) {
     norm_job *job = arg;
     hn_engine *e = job->e;
-    size_t from, to, C = (size_t)e->shape->n_embd;
-    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
-    if (from == to) return;
-    float *x = e->scratch.x + from * C, *h = e->scratch.h + from * C;
-    if (job->add_first) e->kernels->add(x, h, (to - from) * C);
-    if (job->weight) e->kernels->rmsnorm(h, x, job->weight, (int)(to - from), e->shape->n_embd, e->shape->norm_eps);
+    size_t C = (size_t)e->shape->n_embd, n = (size_t)(to - from);
+    float *x = e->scratch.x + (size_t)from * C, *h = e->scratch.h + (size_t)from * C;
+    if (job->add_first) e->kernels->add(x, h, n * C);
+    if (job->weight) e->kernels->rmsnorm(h, x, job->weight, (int)n, e->shape->n_embd, e->shape->norm_eps);
 }
 
-static void norm(hn_engine *e, const float *weight, bool add_first) {
-    hn_engine_run(e, norm_rows, &(norm_job){e, weight, add_first}, e->chunk.n_rows);
+/* x += h, all rows. */
+static void add_rows(void *arg, int thread, int n_threads) {
+    hn_engine *e = arg;
+    size_t from, to;
+    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
+    if (from < to) norm_rows(&(norm_job){.e = e, .add_first = true}, (int64_t)from, (int64_t)to);
 }
 
 typedef struct store_job {
@@ -148,23 +150,31 @@ static void multiply(hn_engine *e, float *y, const float *x, const hn_matrix *w,
     hn_matmul_parts(e->kernels, e->pool, &(hn_matmul_part){y, w}, 1, x, e->chunk.n_rows, next, e->scratch.matmul);
 }
 
-static void multiply_qkv(hn_engine *e, const hn_layer *layer) {
+/* q, k and v of the normalised rows, after x got the layer before's feed-forward. */
+static void multiply_qkv(hn_engine *e, const hn_layer *layer, bool add_first) {
     const hn_matmul_part parts[] = {{e->scratch.q, &layer->q}, {e->scratch.k, &layer->k}, {e->scratch.v, &layer->v}};
-    hn_matmul_parts(e->kernels, e->pool, parts, 3, e->scratch.h, e->chunk.n_rows, &layer->o, e->scratch.matmul);
+    norm_job job = {e, layer->attention_norm, add_first};
+    hn_matmul_made(e->kernels, e->pool, parts, 3, e->scratch.h, e->chunk.n_rows, norm_rows, &job, &layer->o,
+                   e->scratch.matmul);
 }
 
 static void multiply_gate_up(hn_engine *e, const hn_layer *layer) {
     const hn_matmul_part parts[] = {{e->scratch.gate, &layer->gate}, {e->scratch.up, &layer->up}};
-    hn_matmul_parts(e->kernels, e->pool, parts, 2, e->scratch.h, e->chunk.n_rows, &layer->down, e->scratch.matmul);
+    norm_job job = {e, layer->ffn_norm, true};
+    hn_matmul_made(e->kernels, e->pool, parts, 2, e->scratch.h, e->chunk.n_rows, norm_rows, &job, &layer->down,
+                   e->scratch.matmul);
 }
 
-static void swiglu_rows(void *arg, int thread, int n_threads) {
+static void swiglu_rows(void *arg, int64_t from, int64_t to) {
     hn_engine *e = arg;
-    size_t from, to, F = (size_t)e->shape->n_ff;
-    hn_share((size_t)e->chunk.n_rows, 1, thread, n_threads, &from, &to);
-    if (from < to)
-        e->kernels->swiglu(e->scratch.act + from * F, e->scratch.gate + from * F, e->scratch.up + from * F,
-                           (int)(to - from), (int)F, (int)F);
+    size_t F = (size_t)e->shape->n_ff, at = (size_t)from * F;
+    e->kernels->swiglu(e->scratch.act + at, e->scratch.gate + at, e->scratch.up + at, (int)(to - from), (int)F, (int)F);
+}
+
+static void multiply_down(hn_engine *e, const hn_layer *layer, const hn_matrix *next) {
+    const hn_matmul_part part = {e->scratch.h, &layer->down};
+    hn_matmul_made(e->kernels, e->pool, &part, 1, e->scratch.act, e->chunk.n_rows, swiglu_rows, e, next,
+                   e->scratch.matmul);
 }
 
 /* In the last layer, rows whose final states nobody wants are done once their keys and values are stored: the others
@@ -196,17 +206,14 @@ void hn_forward(hn_engine *e) {
     hn_engine_run(e, embed_rows, e, e->chunk.n_rows);
     for (int l = 0; l < e->shape->n_layers; l++) {
         const hn_layer *layer = &e->weights.layers[l];
-        norm(e, layer->attention_norm, l > 0); /* adds the layer before's feed-forward */
-        multiply_qkv(e, layer);
+        multiply_qkv(e, layer, l > 0);
         hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, e->chunk.n_rows);
         if (l + 1 == e->shape->n_layers && !e->chunk.is_tree) drop_unwanted_rows(e);
         if (e->chunk.n_rows == 0) return;
         attend(e, l);
         multiply(e, m->h, m->attention, &layer->o, &layer->gate);
-        norm(e, layer->ffn_norm, true);
         multiply_gate_up(e, layer);
-        hn_engine_run(e, swiglu_rows, e, e->chunk.n_rows);
-        multiply(e, m->h, m->act, &layer->down, l + 1 < e->shape->n_layers ? &layer[1].q : &e->weights.output);
+        multiply_down(e, layer, l + 1 < e->shape->n_layers ? &layer[1].q : &e->weights.output);
     }
-    norm(e, NULL, true);
+    hn_engine_run(e, add_rows, e, e->chunk.n_rows);
 }

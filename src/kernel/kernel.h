@@ -131,6 +131,11 @@ typedef struct hn_matmul_part {
 } hn_matmul_part;
 void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
                      int64_t M, const hn_matrix *next, void *scratch);
+/* The same where x is made on the way: make(arg, from, to) writes rows from .. to-1 of x. Each row is made once, on some
+ * thread and in any cut, just before it is converted, so that it comes from a cache. */
+typedef void hn_rows_fn(void *arg, int64_t from, int64_t to);
+void hn_matmul_made(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
+                    int64_t M, hn_rows_fn *make, void *arg, const hn_matrix *next, void *scratch);
 size_t hn_matmul_scratch_bytes(const hn_kernels *k, const hn_matrix *w, int64_t max_M, int n_threads);
 size_t hn_attention_scratch_bytes(const hn_kernels *k, const hn_attention_shape *shape, int n_threads);
 /* Runs k->attention on the pool. */

@@ -11,6 +11,8 @@
 enum {
     ALIGN = 64,
     ROWS_CONVERTED_ALONE = 8,
+    ROWS_MADE_AT_ONCE = 4,  /* they stay in the nearest caches until they are converted */
+    ROWS_SHARED = 4,        /* fewer rows are made on one thread */
     AHEAD_BYTES = 16 << 10, /* of the next matrix, for each thread */
     SHORT_SHARE = 64,       /* a short pack is kept where at most one block in so many does not suit it */
 };
@@ -138,17 +140,26 @@ typedef struct product_job {
     int n_parts;
     const hn_matrix *next;
     hn_product product; /* of the first part */
+    hn_rows_fn *make;   /* makes rows of x before they are read; NULL: they are there */
+    void *make_arg;
     scratch_layout layout;
     char *threads_scratch;
     void *shared_input;
 } product_job;
 
+/* Makes rows where that is asked for, and converts them while they are in the cache. */
 static void convert_share(void *arg, int thread, int n_threads) {
     product_job *job = arg;
     const hn_product *p = &job->product;
-    size_t from, to;
+    size_t from, to, n = job->make ? ROWS_MADE_AT_ONCE : (size_t)p->M;
     hn_share((size_t)p->M, 1, thread, n_threads, &from, &to);
-    job->ops->convert(job->shared_input, p->x, p->x_stride, p->w->dtype, p->w->n_in, (int64_t)from, (int64_t)to);
+    for (size_t next; from < to; from = next) {
+        next = to - from < n ? to : from + n;
+        if (job->make) job->make(job->make_arg, (int64_t)from, (int64_t)next);
+        if (job->shared_input)
+            job->ops->convert(job->shared_input, p->x, p->x_stride, p->w->dtype, p->w->n_in, (int64_t)from,
+                              (int64_t)next);
+    }
 }
 
 /* Asks for the first bytes that this thread will read of the next matrix: they arrive while the threads meet and small
@@ -190,15 +201,13 @@ static void multiply_share(void *arg, int thread, int n_threads) {
 static void run_product(hn_pool *pool, product_job *job, void *scratch) {
     char *memory = line_of(scratch);
     job->threads_scratch = memory + job->layout.shared;
-    if (job->layout.shared) {
-        job->shared_input = memory;
-        run(pool, convert_share, job);
-    }
+    if (job->layout.shared) job->shared_input = memory;
+    if (job->shared_input || job->make) run(job->product.M < ROWS_SHARED ? NULL : pool, convert_share, job);
     run(pool, multiply_share, job);
 }
 
-void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
-                     int64_t M, const hn_matrix *next, void *scratch) {
+void hn_matmul_made(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
+                    int64_t M, hn_rows_fn *make, void *arg, const hn_matrix *next, void *scratch) {
     if (M <= 0) return;
     for (int i = 0, n; i < n_parts; i += n) { /* those of one format and mode go together: they read rows in one form */
         const hn_matrix *w = parts[i].w;
@@ -209,10 +218,17 @@ void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *p
             .n_parts = n,
             .next = i + n < n_parts ? parts[i + n].w : next,
             .product = {.y = parts[i].y, .x = x, .y_stride = w->n_out, .x_stride = w->n_in, .M = M, .w = w},
+            .make = i == 0 ? make : NULL,
+            .make_arg = arg,
             .layout = layout_of(k, w, M),
         };
         run_product(pool, &job, scratch);
     }
+}
+
+void hn_matmul_parts(const hn_kernels *k, hn_pool *pool, const hn_matmul_part *parts, int n_parts, const float *x,
+                     int64_t M, const hn_matrix *next, void *scratch) {
+    hn_matmul_made(k, pool, parts, n_parts, x, M, NULL, NULL, next, scratch);
 }
 
 void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride,

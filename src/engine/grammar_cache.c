@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    AUTOMATA_MAX = 16, /* that no match uses */
+    AUTOMATA_MAX = 16,            /* that no match uses */
+    UNUSED_BYTES_MAX = 128 << 20, /* all of those together */
     LOCAL_BYTES_MAX = 96 << 20,
     CONFIG_BYTES_MAX = 32 << 20,
     TIDY_FRAMES = 1 << 20
@@ -192,13 +193,25 @@ hn_status hn_automaton_take(hn_grammar_vocab *v, const hn_grammar *g, hn_automat
     return HN_OK;
 }
 
+/* The least recently used automaton without matches; *size_bytes: of all of those. */
+static hn_automaton **oldest_unused(hn_grammar_vocab *v, size_t *size_bytes) {
+    hn_automaton **oldest = NULL;
+    *size_bytes = 0;
+    for (hn_automaton **at = &v->automata; *at; at = &(*at)->next) {
+        if ((*at)->n_matches > 0) continue;
+        oldest = at;
+        *size_bytes += sizeof **at + (*at)->local_bytes + (*at)->config_bytes +
+                       (*at)->frames.capacity * sizeof *(*at)->frames.items;
+    }
+    return oldest;
+}
+
 void hn_automaton_give_back(hn_grammar_vocab *v, hn_automaton *a) {
+    size_t size_bytes;
     a->n_matches--;
-    while (v->n_automata > AUTOMATA_MAX) {
-        hn_automaton **oldest = NULL;
-        for (hn_automaton **at = &v->automata; *at; at = &(*at)->next)
-            if ((*at)->n_matches == 0) oldest = at;
-        if (!oldest) return;
+    for (hn_automaton **oldest = oldest_unused(v, &size_bytes);
+         oldest && (v->n_automata > AUTOMATA_MAX || size_bytes > UNUSED_BYTES_MAX);
+         oldest = oldest_unused(v, &size_bytes)) {
         hn_automaton *gone = *oldest;
         *oldest = gone->next;
         automaton_free(gone);

@@ -23,6 +23,7 @@ unsigned hn_cpu_features(void) {
     bool avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
     if (avx2 && bmi2 && fma && f16c) features |= HN_CPU_AVX2;
     if (features && avx512 && (xcr0() & 0xE6) == 0xE6) features |= HN_CPU_AVX512;
+    if ((features & HN_CPU_AVX512) && has(c, 11)) features |= HN_CPU_AVX512VNNI;
     if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return features;
     if ((features & HN_CPU_AVX512) && has(a, 5)) features |= HN_CPU_AVX512BF16;
     return features;

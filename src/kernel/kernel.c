@@ -17,6 +17,8 @@ static const struct {
     {&hn_kernels_ref, 0, "ref"},
 #if defined(__x86_64__)
     {&hn_kernels_avx2, HN_CPU_AVX2, "avx2"},
+    {&hn_kernels_avx512vnni, HN_CPU_AVX512VNNI,
+     "avx512vnni"}, /* never the default: avx512 serves other formats faster */
     {&hn_kernels_avx512, HN_CPU_AVX512, "avx512"},
     {&hn_kernels_avx512bf16, HN_CPU_AVX512BF16, "avx512"},
 #elif defined(__aarch64__)

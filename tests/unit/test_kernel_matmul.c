@@ -49,7 +49,7 @@ static bool has_bf16_products(const hn_kernels *k) { return strcmp(k->name, "avx
 static bool has_integer_products(const hn_kernels *k, hn_dtype dtype) {
     bool quantised = dtype == HN_DTYPE_Q4_0 || dtype == HN_DTYPE_Q4_1 || dtype == HN_DTYPE_Q5_0 ||
                      dtype == HN_DTYPE_Q5_1 || dtype == HN_DTYPE_Q8_0;
-    return strcmp(k->name, "avx2") == 0 && quantised;
+    return (strcmp(k->name, "avx2") == 0 || strcmp(k->name, "avx512vnni") == 0) && quantised;
 }
 
 /* x (n) as 16-bit integers with a scale for each 32. */

@@ -16,6 +16,17 @@ const hn_kernels hn_kernels_avx512 = {
     .matmul = &hn_avx512_matmul_f32,
 };
 
+extern const struct hn_matmul_ops hn_avx512_matmul_vnni; /* quant_int16_vnni.c */
+
+const hn_kernels hn_kernels_avx512vnni = {
+    .name = "avx512vnni",
+    .arithmetic = "16-bit integer products on quantised weights, f32 products on others, f32 sums",
+    ROW_KERNELS,
+    .attention = hn_avx512_attention,
+    .attention_thread_bytes = hn_avx512_attention_thread_bytes,
+    .matmul = &hn_avx512_matmul_vnni,
+};
+
 const hn_kernels hn_kernels_avx512bf16 = {
     .name = "avx512bf16",
     .arithmetic = "bf16 products, f32 sums (F32 weights: f32 products)",

@@ -285,6 +285,34 @@ static bool add_property(object *o, const json_t *base, const char *name, const 
     return !hn_gschema_failed(c);
 }
 
+/* The names that propertyNames lists, where it lists them: new, empty where it does not; NULL on error. */
+static json_t *listed_names(hn_gschema *c, const json_t *base, const char *path) {
+    const json_t *names = json_object_get(base, "propertyNames");
+    hn_gschema_flat flat = {0};
+    json_t *list = NULL;
+    if (!names || json_object_get(base, HN_GSCHEMA_CLOSED) ||
+        json_is_false(json_object_get(base, "additionalProperties")))
+        list = json_array();
+    else if (hn_gschema_collect(c, names, path, &flat))
+        list = json_object_get(flat.base, "enum") ? json_incref(json_object_get(flat.base, "enum")) : json_array();
+    hn_gschema_flat_free(&flat);
+    if (!list) (void)hn_gschema_no_memory(c);
+    return list;
+}
+
+/* Listed names are as good as declared ones: optional properties, so that none comes twice. */
+static bool add_listed(object *o, const json_t *base, const json_t *listed, const char *path) {
+    char below[HN_GSCHEMA_PATH_MAX];
+    hn_gschema_path(below, path, "additionalProperties", NULL);
+    for (size_t i = 0; i < json_array_size(listed); i++) {
+        const char *name = json_string_value(json_array_get(listed, i));
+        bool there = !name || strlen(name) != json_string_length(json_array_get(listed, i));
+        for (size_t k = 0; k < o->n && !there; k++) there = strcmp(o->at[k].name, name) == 0;
+        if (!there && !add_property(o, base, name, NULL, below)) return false;
+    }
+    return true;
+}
+
 static bool add_properties(object *o, const json_t *base, const char *path) {
     json_t *declared = json_object_get(base, "properties");
     const json_t *names = json_object_get(base, "required");
@@ -324,12 +352,17 @@ hn_grammar_node hn_gschema_object(hn_gschema *c, const json_t *base, const char 
     if (most > PROPERTIES_MAX)
         return hn_gschema_bad(c, HN_ERR_LIMIT, path, "properties", "split the object", "more than %d properties",
                               PROPERTIES_MAX);
-    o.at = hn_calloc(most + 1, sizeof *o.at);
-    if (!o.at) return hn_gschema_no_memory(c);
+    json_t *listed = listed_names(c, base, path);
+    if (!listed) return HN_GRAMMAR_BAD;
+    o.at = hn_calloc(most + json_array_size(listed) + 1, sizeof *o.at);
+    if (!o.at) {
+        json_decref(listed);
+        return hn_gschema_no_memory(c);
+    }
     hn_grammar_node all = HN_GRAMMAR_BAD;
     o.min = hn_gschema_count(base, "minProperties", 0);
     o.max = hn_gschema_count(base, "maxProperties", -1);
-    if (add_properties(&o, base, path)) {
+    if (add_properties(&o, base, path) && add_listed(&o, base, listed, path)) {
         o.extra = extra_pair(&o, base, path);
         o.counting = counting_needed(&o);
         if (o.counting && o.n > COUNTED_MAX)
@@ -342,6 +375,7 @@ hn_grammar_node hn_gschema_object(hn_gschema *c, const json_t *base, const char 
         all = filled;
     }
     hn_free(o.at);
+    json_decref(listed);
     return all;
 }
 

@@ -93,8 +93,8 @@ hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_
     bool complete = false;
     *done = true;
     if (r->constraint) HN_TRY(hn_local_constraint_mask(p, r, &allowed, err));
-    int32_t id = hn_sampler_pick_allowed(r->sampler, r->logits, allowed, hn_sequence_tokens(r->sequence),
-                                         (size_t)hn_sequence_length(r->sequence));
+    int32_t id;
+    HN_TRY(hn_local_constraint_pick(p, r, allowed, &id, err));
     if (id < 0) return hn_local_constraint_fail(r, err);
     if (r->constraint) HN_TRY(hn_local_constraint_accept(p, r, id, &complete, err));
     double lse = r->want_logprobs ? log_sum_exp(r->logits, n_vocab) : 0;

@@ -102,6 +102,7 @@ static hn_status make_constraint(hn_local *p, const hn_request *r, hn_local_cons
         st = hn_local_demands_call(r) ? hn_local_frames_make(p, r, c, err)
                                       : compile_constraint(&r->constraint, &c->grammar, err);
     if (st == HN_OK) {
+        c->json = c->n_frames || r->constraint.kind == HN_CONSTRAIN_JSON || r->constraint.kind == HN_CONSTRAIN_SCHEMA;
         find_ends(t, r, c);
         *out = c;
     } else if (c) {
@@ -164,13 +165,16 @@ hn_status hn_local_constraint_start(hn_local *p, hn_local_request *r, const hn_r
     if (c->grammar) HN_TRY(hn_grammar_match_create(c->grammar, p->vocab, &r->match, err));
     r->constraint = c;
     c->n_users++;
+    if (c->json && !(r->names = hn_json_names_create())) return hn_fail_memory(err, sizeof *c);
     return HN_OK;
 }
 
 void hn_local_constraint_end(hn_local_request *r) {
     hn_grammar_match_free(r->match);
+    hn_json_names_free(r->names);
     if (r->constraint) r->constraint->n_users--;
     r->match = NULL;
+    r->names = NULL;
     r->constraint = NULL;
 }
 
@@ -187,6 +191,20 @@ hn_status hn_local_constraint_mask(hn_local *p, hn_local_request *r, const uint6
     for (size_t i = 0; i < p->mask_words; i++) {
         uint64_t ends = r->constraint->ends[i];
         p->mask[i] = ((i < n_own ? grammar[i] : 0) & ~ends & ~r->constraint->never[i]) | (ends & may_end);
+    }
+    return HN_OK;
+}
+
+hn_status hn_local_constraint_pick(hn_local *p, hn_local_request *r, const uint64_t *mask, int32_t *id, hn_error *err) {
+    const hn_tokenizer *t = hn_model_tokenizer(p->model);
+    for (bool repeated = true; repeated;) {
+        repeated = false;
+        *id = hn_sampler_pick_allowed(r->sampler, r->logits, mask, hn_sequence_tokens(r->sequence),
+                                      (size_t)hn_sequence_length(r->sequence));
+        if (*id < 0 || !mask || !r->names || !r->match || r->constraint->ends[*id / 64] >> (*id % 64) & 1) break;
+        hn_str piece = hn_tokenizer_piece(t, *id);
+        HN_TRY(hn_json_names_accept(r->names, piece.data, piece.len, &repeated, err));
+        if (repeated) p->mask[*id / 64] &= ~((uint64_t)1 << (*id % 64));
     }
     return HN_OK;
 }

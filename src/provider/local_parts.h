@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "engine/engine.h"
 #include "engine/grammar_match.h"
+#include "format/json_names.h"
 #include "model/tool_calls.h"
 #include "provider/provider_table.h"
 #include "provider/stop_text.h"
@@ -53,6 +54,7 @@ typedef struct hn_local_constraint {
     size_t n_frames;
     uint64_t *ends;  /* (mask_words) tokens that end an answer, where it may end */
     uint64_t *never; /* (mask_words) tokens with a stop text inside */
+    bool json;       /* what it writes is JSON: names of objects must not repeat */
     size_t n_users;  /* requests that match against it */
     uint64_t used;   /* the provider's clock of uses */
 } hn_local_constraint;
@@ -84,6 +86,7 @@ typedef struct hn_local_request {
     hn_stop_text text;
     hn_local_constraint *constraint; /* NULL: none */
     hn_grammar_match *match;         /* NULL: no constraint, or around a tool call's arguments */
+    hn_json_names *names;            /* of a constraint that writes JSON */
     const hn_local_frame *frame;     /* of a tool call, once it is known which */
     size_t n_after;                  /* tokens of its `after` that are there */
     bool reads_calls;                /* with tools: control tokens are part of the text, calls are looked for */
@@ -151,6 +154,10 @@ hn_status hn_local_constraint_start(hn_local *p, hn_local_request *r, const hn_r
 void hn_local_constraint_end(hn_local_request *r);
 /* The tokens that may come next; valid until the next call. */
 hn_status hn_local_constraint_mask(hn_local *p, hn_local_request *r, const uint64_t **mask,
+                                   hn_error *err) HN_MUST_CHECK;
+/* The sampler's token of those in the mask (NULL: of all); -1: none is possible. A token that would repeat a name of a JSON object is
+ * passed over. */
+hn_status hn_local_constraint_pick(hn_local *p, hn_local_request *r, const uint64_t *mask, int32_t *id,
                                    hn_error *err) HN_MUST_CHECK;
 /* Takes a token of the mask. *complete: the answer ends here, nothing may follow. */
 hn_status hn_local_constraint_accept(hn_local *p, hn_local_request *r, int32_t id, bool *complete,

@@ -234,6 +234,30 @@ static void echo_and_no_tokens(void **state) {
     hn_provider_close(p);
 }
 
+/* The prompt asks for the same name three times; the grammar cannot know that names must differ, the names' keeper does. */
+static void names_of_an_object_never_repeat(void **state) {
+    (void)state;
+    static const char text[] = "{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\"},"
+                               "\"additionalProperties\":{\"const\":1},\"minProperties\":3,\"maxProperties\":3}";
+    json_t *schema;
+    hn_error err = {0};
+    hn_test_ok(hn_json_parse(text, sizeof text - 1, "t", 0, &schema, &err), &err);
+    hn_provider *p = open_provider(1);
+    hn_request r = request_of("Copy: {\"x\":1,\"x\":1,\"x\":1}\nCopy: {\"x\":1,\"x\":1,\"x\":1}\nCopy: ",
+                              (hn_constraint){.kind = HN_CONSTRAIN_SCHEMA, .schema = schema});
+    answer *a = hn_alloc(sizeof *a);
+    ask(p, &r, a);
+    assert_int_equal(a->status, HN_OK);
+    assert_int_equal(a->finish, HN_FINISH_STOP);
+    json_t *value;
+    hn_test_ok(hn_json_parse(a->text, a->n_text, "answer", 0, &value, &err), &err);
+    assert_int_equal(json_object_size(value), 3);
+    json_decref(value);
+    json_decref(schema);
+    hn_free(a);
+    hn_provider_close(p);
+}
+
 static void keys_tell_constraints_apart(void **state) {
     (void)state;
     hn_provider *p = open_provider(1);
@@ -313,6 +337,7 @@ int main(void) {
         cmocka_unit_test(log_probabilities_stay_the_models_own),
         cmocka_unit_test(limits_stops_biases_and_streams),
         cmocka_unit_test(echo_and_no_tokens),
+        cmocka_unit_test(names_of_an_object_never_repeat),
         cmocka_unit_test(keys_tell_constraints_apart),
         cmocka_unit_test(wrong_sources_are_named),
         cmocka_unit_test(memory_that_runs_out_is_a_status),

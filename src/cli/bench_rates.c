@@ -81,7 +81,10 @@ static void print_row(hn_table *table, const hn_rate *r) {
     hn_table_cell(table, r->first ? "%d after %d" : "%d", r->rows, r->first);
     hn_table_cell(table, r->n_in ? "%d x %d" : "%d", r->n_out, r->n_in);
     hn_table_cell(table, "%.1f", r->seconds * 1e6);
-    hn_table_cell(table, r->flops > 0 ? "%.0f" : "", r->flops / r->seconds * 1e-9);
+    if (r->flops > 0)
+        hn_table_cell(table, "%.0f", r->flops / r->seconds * 1e-9);
+    else
+        hn_table_cell(table, "%s", "");
     hn_table_cell(table, "%.1f", r->bytes / r->seconds * 1e-9);
     hn_table_cell(table, "%.0f %%", 100 * r->limit_share);
 }

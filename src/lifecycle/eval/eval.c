@@ -198,6 +198,14 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
     return HN_OK;
 }
 
+/* Puts the prompt's file and the case in front of where an error is. */
+static void name_place(const evaluation *e, size_t position, hn_error *err) {
+    char where[384];
+    snprintf(where, sizeof where, "%.250s, case %.100s", e->prompt->path,
+             e->setup->dataset->cases[e->cases[position]].id);
+    hn_error_prefix(err, where);
+}
+
 /* An error of one case is that case's (wrong) answer; any other ends the run. */
 static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
     slot *s = user;
@@ -210,10 +218,7 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
     if (!own) {
         e->failed = a->status;
         e->failure = a->error;
-        char where[384];
-        snprintf(where, sizeof where, "%.250s, case %.100s", e->prompt->path,
-                 e->setup->dataset->cases[e->cases[position]].id);
-        hn_error_prefix(&e->failure, where);
+        name_place(e, position, &e->failure);
         return;
     }
     e->failed = add_row(e, position, a, &e->failure);
@@ -248,7 +253,11 @@ static hn_status submit_next(evaluation *e, size_t *next, size_t *in_flight, hn_
     if (*next == e->n_cases) return HN_OK;
     const hn_case *c = &e->setup->dataset->cases[e->cases[*next]];
     e->slots[*next] = (slot){e, *next};
-    HN_TRY(hn_app_submit(e->app, c, 0, on_answer, &e->slots[*next], NULL, err));
+    hn_status st = hn_app_submit(e->app, c, 0, on_answer, &e->slots[*next], NULL, err);
+    if (st != HN_OK) {
+        name_place(e, *next, err);
+        return st;
+    }
     ++*next;
     ++*in_flight;
     return HN_OK;

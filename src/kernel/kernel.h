@@ -108,7 +108,7 @@ typedef struct hn_kernels {
 } hn_kernels;
 
 /* `isa`: NULL (HONE_ISA, else the best), "ref", "avx2", "avx512", "neon"; "avx512" takes bf16 products where the CPU
- * has them, "avx512f32" never does. HN_ERR_UNSUPPORTED where the CPU cannot run it, naming what it has. */
+ * has them, "avx512f32" never does; "avx512vnni" multiplies quantised weights as AVX2 does, and has to be named. HN_ERR_UNSUPPORTED where the CPU cannot run it, naming what it has. */
 hn_status hn_kernels_choose(const char *isa, const hn_kernels **kernels, hn_error *err) HN_MUST_CHECK;
 /* The i-th table that this CPU can run (0 is "ref"); NULL past the last. For tests. */
 const hn_kernels *hn_kernels_available(int i);

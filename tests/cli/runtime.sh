@@ -16,13 +16,13 @@ expect_json "r['name'] == 'hone'"
 small=$SHARED/models/llama-2-tiny-random.gguf
 [ -f "$small" ] && MODEL=$small
 need_model
-mkdir "$tmp/root"
-cp "$runtime" "$tmp/root/hone"
-cp "$MODEL" "$tmp/root/model.gguf"
+mkdir "$tmp/empty"
+cp "$runtime" "$tmp/empty/hone"
+cp "$MODEL" "$tmp/empty/model.gguf"
 inside=()
 [ "$(id -u)" = 0 ] || inside=(unshare --user --map-root-user)
-"${inside[@]}" chroot "$tmp/root" /hone version >/dev/null 2>&1 || skip "no rights to chroot here; that it is static was checked"
-"${inside[@]}" chroot "$tmp/root" /hone complete -m /model.gguf --raw "The capital of France is" --max-tokens 8 --json >"$tmp/inside" || fail "no answer in an empty root"
+"${inside[@]}" chroot "$tmp/empty" /hone version >/dev/null 2>&1 || skip "no rights to chroot here; that it is static was checked"
+"${inside[@]}" chroot "$tmp/empty" /hone complete -m /model.gguf --raw "The capital of France is" --max-tokens 8 --json >"$tmp/inside" || fail "no answer in an empty root"
 "$HONE" complete -m "$MODEL" --raw "The capital of France is" --max-tokens 8 --json >"$tmp/outside" || fail "hone complete"
 python3 - "$tmp/inside" "$tmp/outside" <<'PY' || fail "the two programs' tokens differ"
 import json, sys

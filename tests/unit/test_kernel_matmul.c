@@ -162,6 +162,34 @@ static void every_shape_on_every_table(void **state) {
         for (int s = 0; s < N_SHAPES; s++) check_shape_on_table(k, &shapes[s], *state);
 }
 
+/* VNNI adds the same exact integers as AVX2, so the outputs are the same bits. */
+static void vnni_has_the_bits_of_avx2(void **state) {
+    static const hn_dtype dtypes[] = {HN_DTYPE_Q4_0, HN_DTYPE_Q4_1, HN_DTYPE_Q8_0};
+    const hn_kernels *avx2, *vnni;
+    hn_error err = {0};
+    if (hn_kernels_choose("avx2", &avx2, &err) != HN_OK || hn_kernels_choose("avx512vnni", &vnni, &err) != HN_OK)
+        skip();
+    for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+        const shape s = {dtypes[d], 50, 96};
+        enum { M = 21 };
+        unsigned char *data = random_weights(s.dtype, (size_t)s.N, (size_t)s.K, 3);
+        hn_matrix a = matrix_of(&s, data), b = a;
+        hn_test_ok(hn_matrix_prepare(&a, avx2, HN_PACK_KEEP, *state, &err), &err);
+        hn_test_ok(hn_matrix_prepare(&b, vnni, HN_PACK_KEEP, *state, &err), &err);
+        guarded x = guarded_create(M * 96);
+        random_fill(x.data, x.n, 9);
+        for (int rows = 1; rows <= M; rows += 4) {
+            guarded one = multiply(avx2, *state, &a, x.data, rows), other = multiply(vnni, *state, &b, x.data, rows);
+            assert_true(bits_equal(one.data, other.data, one.n));
+            guarded_free(&one), guarded_free(&other);
+        }
+        guarded_free(&x);
+        hn_matrix_release(&a);
+        hn_matrix_release(&b);
+        hn_free(data);
+    }
+}
+
 /* Rows further apart than they are long: what lies between is neither read (NaN) nor written. */
 static void strides_leave_the_gaps_alone(void **state) {
     const shape s = {HN_DTYPE_Q8_0, 50, 96};
@@ -329,10 +357,11 @@ static void parts_are_as_single_products(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_shape_on_every_table),           cmocka_unit_test(strides_leave_the_gaps_alone),
-        cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows), cmocka_unit_test(rows_are_looked_up_exactly),
-        cmocka_unit_test(impossible_matrices_are_errors),       cmocka_unit_test(the_environment_chooses_a_table),
-        cmocka_unit_test(rows_that_are_hard_to_scale),          cmocka_unit_test(parts_are_as_single_products),
+        cmocka_unit_test(every_shape_on_every_table),      cmocka_unit_test(vnni_has_the_bits_of_avx2),
+        cmocka_unit_test(strides_leave_the_gaps_alone),    cmocka_unit_test(a_vocabulary_of_outputs_and_512_rows),
+        cmocka_unit_test(rows_are_looked_up_exactly),      cmocka_unit_test(impossible_matrices_are_errors),
+        cmocka_unit_test(the_environment_chooses_a_table), cmocka_unit_test(rows_that_are_hard_to_scale),
+        cmocka_unit_test(parts_are_as_single_products),
     };
     return cmocka_run_group_tests(tests, start_pool, stop_pool);
 }

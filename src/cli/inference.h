@@ -23,13 +23,17 @@
      .kind = HN_OPTION_STRING,                                                                                         \
      .value = "MODEL",                                                                                                 \
      .help = "catalogue name or path of a model (default: the project's, else smollm2)"},                              \
-        {.name = "threads",                                                                                            \
-         .letter = 't',                                                                                                \
-         .kind = HN_OPTION_INT,                                                                                        \
-         .value = "N",                                                                                                 \
-         .low = 1,                                                                                                     \
-         .high = 1024,                                                                                                 \
-         .help = "threads (default: one per CPU)"},                                                                    \
+        HN_ENGINE_OPTIONS
+
+/* The same without the name. */
+#define HN_ENGINE_OPTIONS                                                                                              \
+    {.name = "threads",                                                                                                \
+     .letter = 't',                                                                                                    \
+     .kind = HN_OPTION_INT,                                                                                            \
+     .value = "N",                                                                                                     \
+     .low = 1,                                                                                                         \
+     .high = 1024,                                                                                                     \
+     .help = "threads (default: one per CPU)"},                                                                        \
         {.name = "memory",                                                                                             \
          .kind = HN_OPTION_CHOICE,                                                                                     \
          .value = "full|low",                                                                                          \

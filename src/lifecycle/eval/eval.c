@@ -1,4 +1,4 @@
-/* Evaluation; see eval.h. The loop keeps a window of cases in the App's queue; answers gather in a batch that is added to the store in one
+/* Evaluation; see eval.h. Each step keeps a window of cases in the App's queue; answers gather in a batch that is added to the store in one
  * short transaction. */
 #include "lifecycle/eval/eval.h"
 
@@ -16,7 +16,7 @@
 enum { WINDOW = 128, BATCH_MAX = 256, STEP_MS = 100 };
 static const double BATCH_SECONDS = 0.5;
 
-typedef struct evaluation evaluation;
+typedef struct hn_evaluation evaluation;
 
 /* What the queue hands back with an answer. */
 typedef struct slot {
@@ -24,14 +24,23 @@ typedef struct slot {
     size_t position;
 } slot;
 
-struct evaluation {
-    const hn_eval_setup *setup;
+/* What is known of a case's answer in the store. */
+enum { NOT_SAVED, SAVED_WRONG, SAVED_RIGHT };
+
+struct hn_evaluation {
+    hn_eval_setup setup;
     const hn_prompt *prompt;
     hn_app *app;
-    const uint32_t *cases; /* (n_cases) in the run's order */
+    uint32_t *cases; /* (n_cases) in the run's order */
     size_t n_cases;
-    unsigned char *saved; /* (n_cases) whether the store has the answer */
+    unsigned char *saved; /* (n_cases) NOT_SAVED, SAVED_WRONG, SAVED_RIGHT */
     slot *slots;          /* (n_cases) */
+    size_t next, in_flight;
+    hn_run *run;
+    hn_run_start start;
+    size_t n_resumed;
+    double started;
+    bool over;
     hn_prediction batch[BATCH_MAX];
     size_t n_batch;
     hn_arena *batch_arena;
@@ -83,7 +92,7 @@ static hn_status put_file(hn_store *store, const char *path, char hash[65], hn_e
 }
 
 static hn_status begin_run(evaluation *e, const char *parameters, hn_run **run, hn_run_start *start, hn_error *err) {
-    const hn_eval_setup *s = e->setup;
+    const hn_eval_setup *s = &e->setup;
     const hn_scope *scope = hn_project_scope(s->project);
     char prompt_object[65], scope_object[65], set_hash[65];
     hn_provider_info info;
@@ -116,6 +125,14 @@ static hn_status begin(evaluation *e, hn_run **run, hn_run_start *start, hn_erro
     hn_buf text;
     hn_buf_init(&text, 0);
     HN_TRY(hn_app_parameters(e->app, &parameters, err));
+    bool fine = true;
+    if (json_object_size(e->setup.set)) fine = json_object_set(parameters, "set", e->setup.set) == 0;
+    if (fine && e->setup.repeat > 1)
+        fine = json_object_set_new(parameters, "repeat", json_integer(e->setup.repeat)) == 0;
+    if (!fine) {
+        json_decref(parameters);
+        return hn_fail_memory(err, 0);
+    }
     hn_json_write(parameters, &(hn_json_style){.sort_keys = true}, &text);
     json_decref(parameters);
     hn_status st = hn_buf_check(&text, "the run's parameters", err);
@@ -160,8 +177,8 @@ static const double *copy_doubles(hn_arena *arena, const double *values, size_t 
 }
 
 static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_error *err) {
-    const hn_case *c = &e->setup->dataset->cases[e->cases[position]];
-    const hn_contract *contract = &hn_project_scope(e->setup->project)->contract;
+    const hn_case *c = &e->setup.dataset->cases[e->cases[position]];
+    const hn_contract *contract = &hn_project_scope(e->setup.project)->contract;
     hn_arena *arena = e->batch_arena;
     hn_buf details;
     hn_buf_init(&details, 0);
@@ -202,7 +219,7 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
 static void name_place(const evaluation *e, size_t position, hn_error *err) {
     char where[384];
     snprintf(where, sizeof where, "%.250s, case %.100s", e->prompt->path,
-             e->setup->dataset->cases[e->cases[position]].id);
+             e->setup.dataset->cases[e->cases[position]].id);
     hn_error_prefix(err, where);
 }
 
@@ -231,9 +248,9 @@ static void report(evaluation *e) {
 
 static hn_status save_batch(evaluation *e, hn_error *err) {
     if (e->n_batch == 0) return HN_OK;
-    HN_TRY(hn_prediction_add(e->setup->store, e->progress.run_id, e->batch, e->n_batch, err));
+    HN_TRY(hn_prediction_add(e->setup.store, e->progress.run_id, e->batch, e->n_batch, err));
     for (size_t i = 0; i < e->n_batch; i++) {
-        e->saved[e->batch[i].position] = 1;
+        e->saved[e->batch[i].position] = e->batch[i].correct ? SAVED_RIGHT : SAVED_WRONG;
         e->progress.n_correct += e->batch[i].correct;
     }
     e->progress.n_saved += e->n_batch;
@@ -248,53 +265,52 @@ static hn_status save_batch(evaluation *e, hn_error *err) {
 /* ---- the loop ---- */
 
 /* Queues the next case that has no answer yet, where one is left. */
-static hn_status submit_next(evaluation *e, size_t *next, size_t *in_flight, hn_error *err) {
-    while (*next < e->n_cases && e->saved[*next]) ++*next;
-    if (*next == e->n_cases) return HN_OK;
-    const hn_case *c = &e->setup->dataset->cases[e->cases[*next]];
-    e->slots[*next] = (slot){e, *next};
-    hn_status st = hn_app_submit(e->app, c, 0, on_answer, &e->slots[*next], NULL, err);
+static hn_status submit_next(evaluation *e, hn_error *err) {
+    while (e->next < e->n_cases && e->saved[e->next]) e->next++;
+    if (e->next == e->n_cases) return HN_OK;
+    const hn_case *c = &e->setup.dataset->cases[e->cases[e->next]];
+    e->slots[e->next] = (slot){e, e->next};
+    hn_status st = hn_app_submit(e->app, c, 0, on_answer, &e->slots[e->next], NULL, err);
     if (st != HN_OK) {
-        name_place(e, *next, err);
+        name_place(e, e->next, err);
         return st;
     }
-    ++*next;
-    ++*in_flight;
+    e->next++;
+    e->in_flight++;
     return HN_OK;
 }
 
-static hn_status answer_all(evaluation *e, hn_error *err) {
-    size_t next = 0, in_flight = 0;
-    report(e);
-    for (;;) {
-        while (next < e->n_cases && in_flight < WINDOW) {
-            HN_TRY(hn_interrupt_check(err));
-            HN_TRY(submit_next(e, &next, &in_flight, err));
-        }
+hn_status hn_evaluation_step(hn_evaluation *e, int timeout_ms, bool *over, hn_error *err) {
+    *over = e->over;
+    if (e->over) return HN_OK;
+    while (e->next < e->n_cases && e->in_flight < WINDOW) {
         HN_TRY(hn_interrupt_check(err));
-        HN_TRY(hn_app_step(e->app, STEP_MS, &in_flight, err));
-        if (e->failed != HN_OK) {
-            if (err) *err = e->failure;
-            return e->failed;
-        }
-        bool over = in_flight == 0 && next == e->n_cases;
-        /* A whole window of answers must fit behind what is there. */
-        bool due =
-            e->n_batch > BATCH_MAX - WINDOW || (e->n_batch && hn_clock_seconds() - e->batch_started >= BATCH_SECONDS);
-        if (over || due)
-            HN_TRY(save_batch(e, err));
-        else
-            report(e);
-        if (over) return HN_OK;
+        HN_TRY(submit_next(e, err));
     }
+    HN_TRY(hn_interrupt_check(err));
+    HN_TRY(hn_app_step(e->app, timeout_ms, &e->in_flight, err));
+    if (e->failed != HN_OK) {
+        if (err) *err = e->failure;
+        return e->failed;
+    }
+    e->over = e->in_flight == 0 && e->next == e->n_cases;
+    /* A whole window of answers must fit behind what is there. */
+    bool due =
+        e->n_batch > BATCH_MAX - WINDOW || (e->n_batch && hn_clock_seconds() - e->batch_started >= BATCH_SECONDS);
+    if (e->over || due)
+        HN_TRY(save_batch(e, err));
+    else
+        report(e);
+    *over = e->over;
+    return HN_OK;
 }
 
 static hn_status load_saved(evaluation *e, hn_error *err) {
     hn_prediction_list list;
-    HN_TRY(hn_prediction_load(e->setup->store, e->progress.run_id, &list, err));
+    HN_TRY(hn_prediction_load(e->setup.store, e->progress.run_id, &list, err));
     for (size_t i = 0; i < list.n; i++) {
         if (list.rows[i].position < 0 || (size_t)list.rows[i].position >= e->n_cases) continue;
-        e->saved[list.rows[i].position] = 1;
+        e->saved[list.rows[i].position] = list.rows[i].correct ? SAVED_RIGHT : SAVED_WRONG;
         e->progress.n_saved++;
         e->progress.n_correct += list.rows[i].correct;
     }
@@ -303,9 +319,10 @@ static hn_status load_saved(evaluation *e, hn_error *err) {
 }
 
 /* What was computed is kept whatever the reason for stopping; a failure in doing so does not hide that reason. */
-static void stop_run(evaluation *e, hn_status why, hn_error *err) {
+void hn_evaluation_stop(hn_evaluation *e, hn_status why, hn_error *err) {
     hn_error unused;
-    hn_store *store = e->setup->store;
+    hn_store *store = e->setup.store;
+    if (e->start == HN_RUN_DONE) return;
     hn_status st = save_batch(e, &unused);
     if (st == HN_OK) st = hn_app_flush(e->app, &unused);
     if (st == HN_OK) st = hn_run_stop(store, e->progress.run_id, &unused);
@@ -328,7 +345,7 @@ static size_t one_case_bytes(const hn_provider_info *info, const hn_prediction_l
 
 static hn_status machine_json(evaluation *e, const hn_prediction_list *list, json_t **machine, hn_error *err) {
     hn_provider_info info;
-    HN_TRY(hn_provider_info_get(e->setup->provider, &info, err));
+    HN_TRY(hn_provider_info_get(e->setup.provider, &info, err));
     size_t one = one_case_bytes(&info, list);
     *machine = json_pack("{s:I, s:b, s:o}", "memory_bytes", (json_int_t)info.memory_bytes, "reproducible",
                          info.reproducible, "one_case_bytes", one ? json_integer((json_int_t)one) : json_null());
@@ -336,9 +353,9 @@ static hn_status machine_json(evaluation *e, const hn_prediction_list *list, jso
 }
 
 static hn_status build_report(evaluation *e, hn_eval_result *r, hn_error *err) {
-    const hn_contract *contract = &hn_project_scope(e->setup->project)->contract;
+    const hn_contract *contract = &hn_project_scope(e->setup.project)->contract;
     bool choice = contract->kind == HN_CONTRACT_CHOICE;
-    HN_TRY(hn_prediction_load(e->setup->store, r->run->id, &r->predictions, err));
+    HN_TRY(hn_prediction_load(e->setup.store, r->run->id, &r->predictions, err));
     return hn_report_build(&r->predictions, choice ? (const char *const *)contract->labels : NULL, contract->n_labels,
                            &r->report, err);
 }
@@ -350,7 +367,7 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
     HN_TRY(build_report(e, r, err));
     if (r->report.n_failed == r->report.n) {
         hn_error unused;
-        hn_status st = hn_run_fail(e->setup->store, r->run->id, r->predictions.rows[0].error, &unused);
+        hn_status st = hn_run_fail(e->setup.store, r->run->id, r->predictions.rows[0].error, &unused);
         (void)st; /* the reason for the failure is what the user must read, also where it cannot be kept */
         return hn_fail(err, HN_ERR_CONTEXT, e->prompt->path,
                        "shorten the prompt, show fewer examples, or take a model with a larger context",
@@ -365,64 +382,89 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
     hn_json_write(summary, NULL, &text);
     json_decref(summary);
     st = hn_buf_check(&text, "the run's summary", err);
-    if (st == HN_OK) st = hn_run_finish(e->setup->store, r->run->id, hn_buf_str(&text), err);
+    if (st == HN_OK) st = hn_run_finish(e->setup.store, r->run->id, hn_buf_str(&text), err);
     if (st == HN_OK && !(r->run->summary_json = hn_arena_strdup(r->run->arena, hn_buf_str(&text))))
         st = hn_fail_memory(err, text.len);
     hn_buf_free(&text);
     return st;
 }
 
-static hn_status run_cases(evaluation *e, hn_eval_result *r, hn_error *err) {
-    double started = hn_clock_seconds();
-    HN_TRY(begin(e, &r->run, &r->start, err));
-    e->progress.run_id = r->run->id;
-    e->progress.n_cases = e->n_cases;
+hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *r, hn_error *err) {
+    *r = (hn_eval_result){.run = e->run, .start = e->start, .n_resumed = e->n_resumed};
+    e->run = NULL;
+    hn_status st;
     if (r->start == HN_RUN_DONE) {
-        HN_TRY(build_report(e, r, err));
-        r->seconds = hn_clock_seconds() - started;
+        st = build_report(e, r, err);
+        r->seconds = hn_clock_seconds() - e->started;
         r->n_cached = r->report.n;
-        return hn_test_look_add(e->setup->store, r->run->id, err);
+        if (st == HN_OK) st = hn_test_look_add(e->setup.store, r->run->id, err);
+    } else {
+        r->seconds = hn_clock_seconds() - e->started;
+        st = finish_run(e, r, err);
+        r->n_cached = r->report.n_cached;
     }
+    if (st != HN_OK) hn_eval_result_free(r);
+    return st;
+}
+
+static hn_status open_run(evaluation *e, hn_error *err) {
+    hn_app_parts parts = {hn_project_scope(e->setup.project), e->setup.dataset, e->prompt, e->setup.provider,
+                          e->setup.no_cache || e->setup.repeat > 1 ? NULL : e->setup.store};
+    if (!(e->batch_arena = hn_arena_create(0))) return hn_fail_memory(err, 0);
+    HN_TRY(hn_eval_cases(&e->setup, &e->cases, &e->n_cases, err));
+    e->saved = hn_calloc(e->n_cases, 1);
+    e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
+    if (!e->saved || !e->slots) return hn_fail_memory(err, e->n_cases * sizeof *e->slots);
+    HN_TRY(hn_app_create(&parts, &e->app, err));
+    e->started = hn_clock_seconds();
+    HN_TRY(begin(e, &e->run, &e->start, err));
+    e->progress.run_id = e->run->id;
+    e->progress.n_cases = e->n_cases;
+    e->over = e->start == HN_RUN_DONE;
+    if (e->over) return HN_OK;
     HN_TRY(load_saved(e, err));
-    r->n_resumed = e->progress.n_saved;
-    hn_status st = answer_all(e, err);
-    if (st != HN_OK) {
-        stop_run(e, st, err);
-        return st;
-    }
-    r->seconds = hn_clock_seconds() - started;
-    HN_TRY(finish_run(e, r, err));
-    r->n_cached = r->report.n_cached;
+    e->n_resumed = e->progress.n_saved;
+    report(e);
     return HN_OK;
+}
+
+hn_status hn_evaluation_open(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress,
+                             void *user, hn_evaluation **out, hn_error *err) {
+    *out = NULL;
+    evaluation *e = hn_calloc(1, sizeof *e);
+    if (!e) return hn_fail_memory(err, sizeof *e);
+    *e = (evaluation){.setup = *setup, .prompt = prompt, .on_progress = on_progress, .user = user};
+    hn_status st = open_run(e, err);
+    if (st == HN_OK)
+        *out = e;
+    else
+        hn_evaluation_free(e);
+    return st;
+}
+
+void hn_evaluation_free(hn_evaluation *e) {
+    if (!e) return;
+    hn_app_free(e->app);
+    hn_arena_free(e->batch_arena);
+    hn_run_free(e->run);
+    hn_free(e->saved);
+    hn_free(e->slots);
+    hn_free(e->cases);
+    hn_free(e);
 }
 
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
                       hn_eval_result *result, hn_error *err) {
+    hn_evaluation *e;
     *result = (hn_eval_result){0};
-    hn_app_parts parts = {hn_project_scope(setup->project), setup->dataset, prompt, setup->provider,
-                          setup->no_cache ? NULL : setup->store};
-    uint32_t *cases = NULL;
-    evaluation *e = hn_calloc(1, sizeof *e);
-    if (!e) return hn_fail_memory(err, sizeof *e);
-    *e = (evaluation){
-        .setup = setup, .prompt = prompt, .on_progress = on_progress, .user = user, .batch_arena = hn_arena_create(0)};
-    hn_status st = e->batch_arena ? HN_OK : hn_fail_memory(err, 0);
-    if (st == HN_OK) st = hn_eval_cases(setup, &cases, &e->n_cases, err);
-    e->cases = cases;
-    if (st == HN_OK) {
-        e->saved = hn_calloc(e->n_cases, 1);
-        e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
-        if (!e->saved || !e->slots) st = hn_fail_memory(err, e->n_cases * sizeof *e->slots);
-    }
-    if (st == HN_OK) st = hn_app_create(&parts, &e->app, err);
-    if (st == HN_OK) st = run_cases(e, result, err);
-    hn_app_free(e->app);
-    hn_arena_free(e->batch_arena);
-    hn_free(e->saved);
-    hn_free(e->slots);
-    hn_free(cases);
-    hn_free(e);
-    if (st != HN_OK) hn_eval_result_free(result);
+    HN_TRY(hn_evaluation_open(setup, prompt, on_progress, user, &e, err));
+    hn_status st = HN_OK;
+    for (bool over = false; st == HN_OK && !over;) st = hn_evaluation_step(e, STEP_MS, &over, err);
+    if (st == HN_OK)
+        st = hn_evaluation_finish(e, result, err);
+    else
+        hn_evaluation_stop(e, st, err);
+    hn_evaluation_free(e);
     return st;
 }
 

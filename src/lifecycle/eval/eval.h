@@ -25,6 +25,9 @@ typedef struct hn_eval_setup {
     hn_split split;
     size_t limit;  /* the first cases of the split's fixed order only; 0: all */
     bool no_cache; /* compute every answer again, as a new run */
+    json_t *
+        set; /* parameters that the prompt was given from outside its file (hn_prompt_set): part of the run's identity; NULL: none */
+    int repeat; /* up to 1: the run itself; k: its k-th repetition, a run of its own that neither reads nor fills the cache */
 } hn_eval_setup;
 
 typedef struct hn_eval_progress {
@@ -48,6 +51,19 @@ typedef struct hn_eval_result {
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
                       hn_eval_result *result, hn_error *err) HN_MUST_CHECK;
 void hn_eval_result_free(hn_eval_result *result);
+
+/* The same in steps, so that several evaluations can share a thread: open, step until `over`, then finish; after an error of step, or to
+ * leave early, stop in place of finish (what was answered is kept, and the same setup goes on from there). Free in any case.
+ * The setup is copied; its parts and the prompt must outlive the evaluation. */
+typedef struct hn_evaluation hn_evaluation;
+hn_status hn_evaluation_open(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress,
+                             void *user, hn_evaluation **e, hn_error *err) HN_MUST_CHECK;
+/* Works for up to about `timeout_ms`. */
+hn_status hn_evaluation_step(hn_evaluation *e, int timeout_ms, bool *over, hn_error *err) HN_MUST_CHECK;
+hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *result, hn_error *err) HN_MUST_CHECK;
+/* HN_ERR_INTERRUPTED as `why`: `err` says how many answers are saved. */
+void hn_evaluation_stop(hn_evaluation *e, hn_status why, hn_error *err);
+void hn_evaluation_free(hn_evaluation *e);
 
 /* The cases that a run with this setup answers: indices of the split's labelled cases, `limit` applied. Free with hn_free. HN_ERR_INPUT where
  * there are none. */

@@ -163,6 +163,18 @@ void hn_app_calibration(const hn_app *app, size_t *n_done, size_t *n_all) {
 
 /* ---- answers ---- */
 
+/* What a person is to check is decided before the probabilities change; see correction.h. `a->label_set` has its room behind them. */
+static hn_status correct_answer(const hn_app *app, double *probabilities, hn_answer *a, hn_error *err) {
+    const hn_correction *c = app->parts.correction;
+    if (!c) return HN_OK;
+    bool *set = (bool *)(probabilities + a->n_labels);
+    a->abstained = hn_correction_abstains(c, probabilities, a->n_labels);
+    hn_correction_set(c, probabilities, a->n_labels, set);
+    if (!isnan(c->miss_limit)) a->label_set = set;
+    return hn_correction_apply(c, probabilities, a->n_labels, err);
+}
+
+/* probabilities: room for (n_labels) numbers and, behind them, as many flags. */
 static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities, hn_parsed *parsed, hn_answer *a,
                              hn_error *err) {
     const hn_scope *scope = app->parts.scope;
@@ -174,7 +186,7 @@ static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities
         a->probabilities = probabilities;
         a->raw_logprobs = job->raw_logprobs;
         a->n_labels = n;
-        return HN_OK;
+        return correct_answer(app, probabilities, a, err);
     }
     a->text = job->text;
     a->text_bytes = job->text_bytes;
@@ -206,7 +218,7 @@ static void deliver(hn_app *app, hn_app_job *job) {
                    .cache_key = *job->key ? job->key : NULL,
                    .numeric_path = app->numeric_path};
     double *probabilities =
-        job->status == HN_OK && job->raw_logprobs ? hn_calloc(n_labels, sizeof *probabilities) : NULL;
+        job->status == HN_OK && job->raw_logprobs ? hn_calloc(n_labels, sizeof *probabilities + sizeof(bool)) : NULL;
     remove_job(app, job);
     app->n_jobs--;
     if (job->status == HN_OK && job->raw_logprobs && !probabilities)
@@ -317,6 +329,12 @@ hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *er
     if (fine && (!hn_app_scores_labels(app) || p->reasoning_max_tokens > 0))
         fine = json_object_set_new(made, "temperature", json_real(p->temperature)) == 0 &&
                json_object_set_new(made, "seed", json_integer((json_int_t)p->seed)) == 0;
+    if (fine && p->recalibrate != HN_RECALIBRATE_NONE)
+        fine = json_object_set_new(made, "recalibrate", json_string(hn_recalibrate_name(p->recalibrate))) == 0;
+    json_t *correction = NULL;
+    if (fine && app->parts.correction)
+        fine = hn_correction_json(app->parts.correction, &correction, err) == HN_OK &&
+               json_object_set_new(made, "correction", correction) == 0;
     if (!fine) {
         json_decref(made);
         return hn_fail_memory(err, 0);

@@ -20,6 +20,7 @@
 #ifndef HN_APP_APP_H
 #define HN_APP_APP_H
 
+#include "app/correction.h"
 #include "project/prompt.h"
 #include "provider/provider.h"
 #include "store/store.h"
@@ -31,7 +32,8 @@ typedef struct hn_app_parts {
     const hn_dataset *dataset; /* examples and calibration inputs; may be NULL where the prompt needs neither */
     const hn_prompt *prompt;
     hn_provider *provider;
-    hn_store *store; /* cache of completions; NULL: none */
+    hn_store *store;                 /* cache of completions; NULL: none */
+    const hn_correction *correction; /* fitted on dev; NULL: probabilities as they are, nothing is left to a person */
 } hn_app_parts;
 
 typedef struct hn_answer {
@@ -39,10 +41,11 @@ typedef struct hn_answer {
     hn_error error;
     const char *text; /* generation: what the model wrote; else NULL */
     size_t text_bytes;
-    const char *value; /* the parsed answer: the label, the number as written, the text; NULL: no valid answer */
-    int label;         /* choice: index; -1: none */
-    double number;     /* number contract; else NaN */
-    bool abstained;    /* no guard does so yet: false */
+    const char *value;     /* the parsed answer: the label, the number as written, the text; NULL: no valid answer */
+    int label;             /* choice: index; -1: none */
+    double number;         /* number contract; else NaN */
+    bool abstained;        /* too unsure: the value is for a person to check, not to be acted upon */
+    const bool *label_set; /* (n_labels) which labels the case may have, by the correction's share; NULL: no sets */
     /* NULL by generation, and where the prompt wants only the best label. `probabilities: bounded`: within 1e-4, and labels
      * that were left out have probability 0 and log-likelihood NaN. */
     const double *probabilities; /* (n_labels) after calibration */

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/correction_cli.h"
 #include "cli/inference.h"
 #include "cli/project_cli.h"
 #include "lifecycle/eval/eval.h"
@@ -280,6 +281,10 @@ static hn_status print_results(evaluations *e, hn_error *err) {
     HN_TRY(print_table(e, best, err));
     hn_output_print(e->cli->out, "\n");
     print_troubles(e);
+    for (size_t i = 0; i < e->n_done; i++) {
+        const hn_eval_result *r = &e->results[i];
+        HN_TRY(hn_cli_print_correction(e->cli, e->p.scope, e->prompts[i], r->run, &r->predictions, &r->report, err));
+    }
     hn_goals goals;
     HN_TRY(goals_of(e, best, &goals, err));
     hn_cli_print_goals(e->cli, &goals);
@@ -305,7 +310,11 @@ static hn_status print_json(evaluations *e, hn_error *err) {
             if (st == HN_OK) st = hn_fail_memory(err, 0);
             break;
         }
-        if (st == HN_OK && json_array_append_new(runs, value) != 0) st = hn_fail_memory(err, 0);
+        json_t *correction = NULL;
+        st = hn_correction_report_json(e->p.scope, e->prompts[i], e->results[i].run, &e->results[i].predictions,
+                                       &e->results[i].report, &correction, err);
+        if (correction) json_object_set_new(value, "calibration", correction);
+        if (json_array_append_new(runs, value) != 0 && st == HN_OK) st = hn_fail_memory(err, 0);
     }
     json_decref(baselines);
     json_t *result = st == HN_OK ? json_pack("{s:O}", "runs", runs) : NULL;

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 
 extern const hn_command hn_cmd_bench;
+extern const hn_command hn_cmd_calibrate;
 extern const hn_command hn_cmd_chat;
 extern const hn_command hn_cmd_complete;
 extern const hn_command hn_cmd_compare;

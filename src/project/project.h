@@ -32,6 +32,13 @@ typedef struct hn_contract {
     hn_json_schema *validator; /* the same, compiled */
 } hn_contract;
 
+/* When an answer is left to a person; it needs probabilities of labels. */
+typedef struct hn_abstention {
+    double target_error; /* at most this share of the given answers may be wrong; NaN: every answer is given */
+    double confidence;   /* with which that is promised, over the choice of the dev cases; 0.95 where not given */
+    double set_share;    /* the share of cases whose set of labels holds the right one; NaN: no sets */
+} hn_abstention;
+
 typedef struct hn_scope {
     char *goal; /* "" where not given */
     /* data: one file with splits made here, or a file for each split */
@@ -47,9 +54,10 @@ typedef struct hn_scope {
     double target_value;                                           /* NaN: not given */
     double smallest_difference;                                    /* 0.02 where not given */
     double limit_latency_ms, limit_memory_mb, limit_cost_per_1000; /* NaN: not given */
-    char *model;                                                   /* default model name or path, or NULL */
-    char *baseline;                                                /* "majority", or a run such as "r7" */
-    char *config_path;                                             /* hone.yaml's path, for messages */
+    hn_abstention abstain;
+    char *model;       /* default model name or path, or NULL */
+    char *baseline;    /* "majority", or a run such as "r7" */
+    char *config_path; /* hone.yaml's path, for messages */
 } hn_scope;
 
 typedef struct hn_project hn_project;

@@ -26,6 +26,8 @@ typedef enum hn_probabilities {
     HN_PROBABILITIES_BEST,    /* none: only which label is the most likely is known, the same as with the others */
 } hn_probabilities;
 typedef enum hn_calibrate { HN_CALIBRATE_NONE, HN_CALIBRATE_PRIOR } hn_calibrate;
+/* What corrects the probabilities after that, fitted on the dev split's answers; which label is the most likely stays the same. */
+typedef enum hn_recalibrate { HN_RECALIBRATE_NONE, HN_RECALIBRATE_TEMPERATURE, HN_RECALIBRATE_ISOTONIC } hn_recalibrate;
 
 typedef struct hn_prompt {
     char *name; /* file name without .yaml */
@@ -51,6 +53,7 @@ typedef struct hn_prompt {
     char **stop;
     size_t n_stop;
     hn_calibrate calibrate;
+    hn_recalibrate recalibrate;
     hn_probabilities probabilities;
     /* inner: */
     char **labels; /* CHOICE: (n_labels) names, beside wordings */

@@ -294,19 +294,32 @@ static hn_status load_answer(const loader *l) {
     return get_int(l, reasoning, "max_tokens", 1, 32768, &p->reasoning_max_tokens);
 }
 
-static hn_status load_calibrate(const loader *l) {
+/* One of the kinds, or prior together with one of those that are fitted: `calibrate: [prior, temperature]`. */
+static hn_status add_calibration(const loader *l, const hn_yaml_node *node) {
     static const char *const kinds[] = {"none", "prior", "temperature", "isotonic"};
     hn_prompt *p = l->prompt;
+    int kind;
+    HN_TRY(hn_yaml_get_choice(node, kinds, 4, &kind, l->err));
+    if (kind == 1) p->calibrate = HN_CALIBRATE_PRIOR;
+    if (kind < 2) return HN_OK;
+    if (p->recalibrate != HN_RECALIBRATE_NONE)
+        return hn_yaml_fail(node, HN_ERR_INPUT, "keep one of the two", l->err,
+                            "temperature and isotonic both correct the same probabilities");
+    p->recalibrate = kind == 2 ? HN_RECALIBRATE_TEMPERATURE : HN_RECALIBRATE_ISOTONIC;
+    return HN_OK;
+}
+
+static hn_status load_calibrate(const loader *l) {
+    hn_prompt *p = l->prompt;
     const hn_yaml_node *node = hn_yaml_find(l->root, "calibrate");
-    int kind = 0;
-    if (node) HN_TRY(hn_yaml_get_choice(node, kinds, 4, &kind, l->err));
-    if (kind > HN_CALIBRATE_PRIOR)
-        return hn_yaml_fail(node, HN_ERR_UNSUPPORTED, "use prior, or none", l->err,
-                            "`calibrate: %s` belongs to a later version of hone", kinds[kind]);
-    p->calibrate = (hn_calibrate)kind;
-    if (kind == HN_CALIBRATE_NONE || p->answer == HN_ANSWER_LIKELIHOOD) return HN_OK;
+    if (!node) return HN_OK;
+    if (node->kind != HN_YAML_LIST) HN_TRY(add_calibration(l, node));
+    for (const hn_yaml_node *n = node->kind == HN_YAML_LIST ? node->first : NULL; n; n = n->next)
+        HN_TRY(add_calibration(l, n));
+    if (p->calibrate == HN_CALIBRATE_NONE && p->recalibrate == HN_RECALIBRATE_NONE) return HN_OK;
+    if (p->answer == HN_ANSWER_LIKELIHOOD) return HN_OK;
     return hn_yaml_fail(node, HN_ERR_INPUT, "use `answer: likelihood`, or take `calibrate` out", l->err,
-                        "prior correction works on the labels' likelihoods, which `answer: generate` does not have");
+                        "calibration works on the labels' likelihoods, which `answer: generate` does not have");
 }
 
 static hn_status load_probabilities(const loader *l) {
@@ -316,6 +329,10 @@ static hn_status load_probabilities(const loader *l) {
     int kind = HN_PROBABILITIES_EXACT;
     if (node) HN_TRY(hn_yaml_get_choice(node, kinds, 3, &kind, l->err));
     p->probabilities = (hn_probabilities)kind;
+    if (kind != HN_PROBABILITIES_EXACT && p->recalibrate != HN_RECALIBRATE_NONE)
+        return hn_yaml_fail(node, HN_ERR_INPUT, "use `probabilities: exact`", l->err,
+                            "`calibrate: %s` needs every label's exact probability",
+                            p->recalibrate == HN_RECALIBRATE_TEMPERATURE ? "temperature" : "isotonic");
     if (kind == HN_PROBABILITIES_EXACT || p->answer == HN_ANSWER_LIKELIHOOD) return HN_OK;
     return hn_yaml_fail(node, HN_ERR_INPUT, "use `answer: likelihood`, or take `probabilities` out", l->err,
                         "`answer: generate` has no labels' probabilities");
@@ -395,6 +412,7 @@ static hn_status make_hash(const loader *l) {
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) hn_sha256_field_i64(h, integers[i]);
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) hn_sha256_field_f64(h, reals[i]);
     if (p->constrain) hn_sha256_field_str(h, "constrain");
+    if (p->recalibrate != HN_RECALIBRATE_NONE) hn_sha256_field_i64(h, p->recalibrate);
     hn_sha256_finish(h, p->hash);
     return HN_OK;
 }

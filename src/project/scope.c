@@ -292,6 +292,29 @@ static hn_status parse_limits(const parser *p, const hn_yaml_node *root) {
     return HN_OK;
 }
 
+static hn_status parse_abstain(const parser *p, const hn_yaml_node *root) {
+    static const char *const keys[] = {"target_error", "confidence", "sets"};
+    hn_abstention *a = &p->scope->abstain;
+    double *const values[] = {&a->target_error, &a->confidence, &a->set_share};
+    const hn_yaml_node *map = hn_yaml_find(root, "abstain"), *node;
+    *a = (hn_abstention){NAN, 0.95, NAN};
+    if (!map) return HN_OK;
+    HN_TRY(hn_yaml_check_keys(map, keys, 3, p->err));
+    if (p->scope->contract.kind != HN_CONTRACT_CHOICE)
+        return hn_yaml_fail(map, HN_ERR_INPUT, "take `abstain` out", p->err,
+                            "it rests on probabilities of labels: it needs `output: {choice: [...]}`");
+    for (size_t i = 0; i < 3; i++) {
+        if (!(node = hn_yaml_find(map, keys[i]))) continue;
+        HN_TRY(hn_yaml_get_real(node, 0, 1, values[i], p->err));
+        if (*values[i] == 0 || *values[i] == 1)
+            return hn_yaml_fail(node, HN_ERR_INPUT, "such as abstain: {target_error: 0.05}", p->err,
+                                "`%s` lies between 0 and 1, both excluded", keys[i]);
+    }
+    if (!isnan(a->target_error) || !isnan(a->set_share)) return HN_OK;
+    return hn_yaml_fail(map, HN_ERR_INPUT, "such as abstain: {target_error: 0.05} or {sets: 0.9}", p->err,
+                        "`abstain` says neither `target_error` nor `sets`");
+}
+
 static hn_status parse_texts(const parser *p, const hn_yaml_node *root) {
     hn_scope *s = p->scope;
     const hn_yaml_node *node;
@@ -316,8 +339,8 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
-        "goal",   "data",  "split",   "output", "metric", "target_value", "smallest_difference",
-        "limits", "model", "baseline"};
+        "goal",   "data",  "split",    "output", "metric", "target_value", "smallest_difference",
+        "limits", "model", "baseline", "abstain"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};
@@ -333,6 +356,7 @@ hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *
     HN_TRY(parse_output(&p, root));
     HN_TRY(parse_split(&p, root));
     HN_TRY(parse_aims(&p, root));
+    HN_TRY(parse_abstain(&p, root));
     return parse_limits(&p, root);
 }
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "lifecycle/eval/correction_run.h"
 #include "lifecycle/eval/grade.h"
 
 #include <math.h>
@@ -50,6 +51,7 @@ struct hn_evaluation {
     hn_eval_on_progress *on_progress;
     void *user;
     hn_eval_progress progress;
+    hn_correction correction; /* none on dev, where it is fitted */
 };
 
 /* ---- cases and identity ---- */
@@ -141,6 +143,24 @@ static hn_status begin(evaluation *e, hn_run **run, hn_run_start *start, hn_erro
     return st;
 }
 
+/* What the app's dev run says of its probabilities; see correction_run.h. */
+static hn_status choose_correction(evaluation *e, hn_app_parts *parts, hn_error *err) {
+    const hn_eval_setup *s = &e->setup;
+    const hn_scope *scope = hn_project_scope(s->project);
+    hn_provider_info info;
+    if (s->split == HN_SPLIT_DEV || !hn_correction_wanted(scope, e->prompt)) return HN_OK;
+    HN_TRY(hn_provider_info_get(s->provider, &info, err));
+    hn_run_spec like = {.prompt_hash = e->prompt->hash,
+                        .model_hash = info.model_hash,
+                        .template_hash = info.template_hash,
+                        .numeric_path = info.numeric_path,
+                        .dataset_hash = s->dataset->hash,
+                        .scope_hash = hn_project_scope_hash(s->project)};
+    HN_TRY(hn_correction_find(s->store, scope, e->prompt, &like, &e->correction, err));
+    parts->correction = &e->correction;
+    return HN_OK;
+}
+
 /* ---- answers into the store ---- */
 
 static const char *finish_name(hn_finish finish) {
@@ -153,21 +173,35 @@ static const char *finish_name(hn_finish finish) {
     return "error";
 }
 
-/* {"examples":[ids],"reasoning"}; "" where there is nothing to say. */
-static hn_status write_details(const hn_answer *a, hn_buf *out, hn_error *err) {
-    if (!a->n_examples && !a->reasoning) return HN_OK;
+static void write_set(const hn_answer *a, char *const *labels, hn_buf *out) {
+    hn_buf_append_str(out, "\"label_set\":[");
+    for (size_t k = 0, n = 0; k < a->n_labels; k++) {
+        if (!a->label_set[k]) continue;
+        if (n++) hn_buf_append_char(out, ',');
+        hn_json_write_string(labels[k], strlen(labels[k]), false, out);
+    }
+    hn_buf_append_str(out, "],");
+}
+
+/* {"examples":[ids],"reasoning","abstained":true,"label_set":[labels]}, each where it applies; "" where there is nothing to say. */
+static hn_status write_details(const hn_answer *a, char *const *labels, hn_buf *out, hn_error *err) {
+    if (!a->n_examples && !a->reasoning && !a->abstained && !a->label_set) return HN_OK;
     hn_buf_append_char(out, '{');
     for (size_t i = 0; i < a->n_examples; i++) {
         hn_buf_append_str(out, i ? "," : "\"examples\":[");
         hn_json_write_string(a->examples[i]->id, strlen(a->examples[i]->id), false, out);
     }
-    if (a->n_examples) hn_buf_append_str(out, a->reasoning ? "]," : "]");
+    if (a->n_examples) hn_buf_append_str(out, "],");
+    if (a->abstained) hn_buf_append_str(out, "\"abstained\":true,");
+    if (a->label_set) write_set(a, labels, out);
     if (a->reasoning) {
         hn_buf_append_str(out, "\"reasoning\":");
         hn_json_write_string(a->reasoning, strlen(a->reasoning), false, out);
+        hn_buf_append_char(out, ',');
     }
-    hn_buf_append_char(out, '}');
-    return hn_buf_check(out, "an answer's details", err);
+    HN_TRY(hn_buf_check(out, "an answer's details", err));
+    out->data[out->len - 1] = '}'; /* in place of the last comma */
+    return HN_OK;
 }
 
 static const double *copy_doubles(hn_arena *arena, const double *values, size_t n) {
@@ -183,7 +217,7 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
     hn_buf details;
     hn_buf_init(&details, 0);
     bool correct = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
-    hn_status st = write_details(a, &details, err);
+    hn_status st = write_details(a, contract->labels, &details, err);
     hn_prediction p = {.case_id = c->id,
                        .position = (int64_t)position,
                        .target = c->target,
@@ -415,6 +449,7 @@ static hn_status open_run(evaluation *e, hn_error *err) {
     e->saved = hn_calloc(e->n_cases, 1);
     e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
     if (!e->saved || !e->slots) return hn_fail_memory(err, e->n_cases * sizeof *e->slots);
+    HN_TRY(choose_correction(e, &parts, err));
     HN_TRY(hn_app_create(&parts, &e->app, err));
     e->started = hn_clock_seconds();
     HN_TRY(begin(e, &e->run, &e->start, err));
@@ -433,7 +468,11 @@ hn_status hn_evaluation_open(const hn_eval_setup *setup, const hn_prompt *prompt
     *out = NULL;
     evaluation *e = hn_calloc(1, sizeof *e);
     if (!e) return hn_fail_memory(err, sizeof *e);
-    *e = (evaluation){.setup = *setup, .prompt = prompt, .on_progress = on_progress, .user = user};
+    *e = (evaluation){.setup = *setup,
+                      .prompt = prompt,
+                      .on_progress = on_progress,
+                      .user = user,
+                      .correction = hn_correction_none()};
     hn_status st = open_run(e, err);
     if (st == HN_OK)
         *out = e;
@@ -445,6 +484,7 @@ hn_status hn_evaluation_open(const hn_eval_setup *setup, const hn_prompt *prompt
 void hn_evaluation_free(hn_evaluation *e) {
     if (!e) return;
     hn_app_free(e->app);
+    hn_correction_free(&e->correction);
     hn_arena_free(e->batch_arena);
     hn_run_free(e->run);
     hn_free(e->saved);

@@ -110,6 +110,52 @@ static hn_status add_counts(const hn_prediction_list *list, const uint32_t *grou
     return st;
 }
 
+/* ---- abstention ---- */
+
+/* What an answer's details say of it; see eval.c. `"abstained":true` cannot stand inside a JSON string: its quotes would be escaped. */
+static hn_status add_set(const hn_prediction *p, hn_report *r, hn_error *err) {
+    json_t *details;
+    if (!p->details_json || !strstr(p->details_json, "\"label_set\":[")) return HN_OK;
+    HN_TRY(hn_json_parse(p->details_json, strlen(p->details_json), "details", 0, &details, err));
+    const json_t *set = json_object_get(details, "label_set"), *label;
+    size_t k;
+    json_array_foreach((json_t *)(uintptr_t)set, k, label) {
+        const char *name = json_string_value(label);
+        r->n_in_set += name && p->target && strcmp(name, p->target) == 0;
+    }
+    r->n_sets++;
+    r->n_set_labels += json_array_size(set);
+    json_decref(details);
+    return HN_OK;
+}
+
+static hn_status add_abstention(const hn_prediction_list *list, const uint32_t *groups, hn_report *r, hn_error *err) {
+    unsigned char *given = hn_alloc(2 * list->n), *wrong = given ? given + list->n : NULL;
+    uint32_t *ids = hn_alloc(list->n * sizeof *ids);
+    size_t n = 0;
+    hn_interval share = {0}, error = {0};
+    hn_status st = given && ids ? HN_OK : hn_fail_memory(err, list->n * sizeof *ids);
+    for (size_t i = 0; st == HN_OK && i < list->n; i++) {
+        const hn_prediction *p = &list->rows[i];
+        given[i] = !(p->details_json && strstr(p->details_json, "\"abstained\":true"));
+        r->n_abstained += !given[i];
+        st = add_set(p, r, err);
+        if (!given[i]) continue;
+        ids[n] = groups ? groups[i] : (uint32_t)i;
+        wrong[n++] = !p->correct;
+        r->n_wrong_given += !p->correct;
+    }
+    if (st == HN_OK) st = hn_interval_proportion(given, groups, list->n, 0.05, &share, err);
+    if (st == HN_OK) st = hn_interval_proportion(wrong, ids, n, 0.05, &error, err);
+    if (st == HN_OK) {
+        r->given = (hn_estimate){(double)n / (double)list->n, share.low, share.high};
+        r->given_error = (hn_estimate){n ? (double)r->n_wrong_given / (double)n : (double)NAN, error.low, error.high};
+    }
+    hn_free(given);
+    hn_free(ids);
+    return st;
+}
+
 hn_status hn_report_build(const hn_prediction_list *list, const char *const *labels, size_t n_labels, hn_report *r,
                           hn_error *err) {
     double nan = (double)NAN;
@@ -122,6 +168,7 @@ hn_status hn_report_build(const hn_prediction_list *list, const char *const *lab
     if (st == HN_OK) st = add_counts(list, used, r, err);
     if (st == HN_OK && r->n_labels) st = add_classes(list, used, classes, classes + list->n, r, err);
     if (st == HN_OK) st = add_latency(list, r, err);
+    if (st == HN_OK) st = add_abstention(list, used, r, err);
     hn_free(classes);
     hn_free(groups);
     if (st != HN_OK) hn_report_free(r);

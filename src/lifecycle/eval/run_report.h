@@ -18,9 +18,13 @@ enum { HN_REPORT_SEED = 7 };
 
 typedef struct hn_report {
     size_t n, n_correct;
-    size_t n_invalid; /* answered, but nothing that the contract allows */
-    size_t n_cut;     /* of these, cut by the limit of tokens before they were whole */
-    size_t n_failed;  /* not answered: too long, too late */
+    size_t n_invalid;   /* answered, but nothing that the contract allows */
+    size_t n_cut;       /* of these, cut by the limit of tokens before they were whole */
+    size_t n_failed;    /* not answered: too long, too late */
+    size_t n_abstained; /* left to a person; their answers count in all other numbers */
+    size_t n_wrong_given, n_in_set, n_sets,
+        n_set_labels;               /* of the given answers; label sets with the truth, all, labels */
+    hn_estimate given, given_error; /* share of cases answered, and of these wrong; NaN: none */
     size_t n_cached, n_groups;
     bool grouped; /* some group has several cases */
     hn_estimate accuracy;

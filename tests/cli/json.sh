@@ -75,3 +75,7 @@ for command in "compare r1 r2" "show r1" "log"; do
     (cd "$tmp/new" && "$HONE" $command --json >"$tmp/stdout") || fail "hone $command: $(cat "$tmp/stdout")"
     check "${command%% *}"
 done
+(cd "$tmp/new" && "$HONE" eval 5-plain -m "$MODEL" --limit 12 --json >"$tmp/stdout") || fail "hone eval"
+check eval
+(cd "$tmp/new" && "$HONE" calibrate last --json >"$tmp/stdout") || fail "hone calibrate"
+check calibrate

@@ -202,7 +202,7 @@ static hn_status answer(hn_prompt *prompt, hn_fake_script *script, hn_store *sto
                         hn_error *err) {
     hn_app *app = NULL;
     hn_provider *provider = hn_fake_provider(script);
-    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, store};
+    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, store, NULL};
     hn_status st = provider ? hn_app_create(&parts, &app, err) : hn_fail_memory(err, 0);
     for (size_t i = 0; st == HN_OK && i < n; i++)
         st = hn_app_submit(app, &project.dataset->cases[i], 0, note, &out[i], NULL, err);
@@ -372,7 +372,7 @@ static void examples_come_from_the_training_cases(void **state) {
     load("near", "messages: [{user: \"{{ text }}\"}]\nexamples: {pick: nearest, n: 4}\nanswer: likelihood\n", &prompt);
     hn_fake_script script = {.per_step = 4};
     hn_provider *provider = hn_fake_provider(&script);
-    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, NULL};
+    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, NULL, NULL};
     hn_app *app;
     size_t n = 0, pending = 1;
     hn_test_ok(hn_app_create(&parts, &app, &err), &err);
@@ -428,7 +428,7 @@ static void cancelled_cases_say_so_at_once(void **state) {
     load("x", "messages: [{user: \"{{ text }}\"}]\nanswer: likelihood\ncalibrate: prior\n", &prompt);
     hn_fake_script script = {0};
     hn_provider *provider = hn_fake_provider(&script);
-    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, NULL};
+    hn_app_parts parts = {project.scope, project.dataset, prompt, provider, NULL, NULL};
     hn_app *app;
     seen s[3] = {{0}};
     uint64_t tickets[3];

@@ -149,7 +149,7 @@ static seen ask(const char *scope, const char *prompt_text, hn_constraint_kind *
     write_file("p.yaml", prompt_text);
     hn_test_ok(hn_path_join(path, folder, "p.yaml", &err), &err);
     hn_test_ok(hn_prompt_load(path, hn_project_scope(p), d, &prompt, &err), &err);
-    hn_test_ok(hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL}, &app, &err), &err);
+    hn_test_ok(hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL, NULL}, &app, &err), &err);
     hn_test_ok(hn_app_parameters(app, &parameters, &err), &err);
     assert_true(json_is_boolean(json_object_get(parameters, "constrain")));
     *recorded = json_is_true(json_object_get(parameters, "constrain"));
@@ -217,7 +217,7 @@ static void mistakes_are_named(void **state) {
     write_file("p.yaml", "messages: [{user: \"{{ text }}\"}]\n");
     hn_test_ok(hn_prompt_load(path, hn_project_scope(p), d, &prompt, &err), &err);
     hn_provider *provider = hn_fake_provider(&script);
-    assert_int_not_equal(hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL}, &app, &err),
+    assert_int_not_equal(hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL, NULL}, &app, &err),
                          HN_OK);
     assert_non_null(strstr(err.where, "output: regex"));
     assert_non_null(strstr(err.hint, "`constrain: false` in"));

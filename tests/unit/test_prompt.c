@@ -190,7 +190,7 @@ static void messages_of_a_case(void **state) {
 
 static void mistakes(void **state) {
     (void)state;
-    static const hn_status bad = HN_ERR_INPUT, later = HN_ERR_UNSUPPORTED;
+    static const hn_status bad = HN_ERR_INPUT;
     refuses("", bad, "p.yaml:1:1", "the file says nothing", "messages:");
     refuses("mesages: []\n", bad, "p.yaml:1:1", "unknown key `mesages`", "did you mean `messages`?");
     refuses("answer: generate\n", bad, "p.yaml:1:1", "the file has no `messages`", "messages:");
@@ -222,13 +222,14 @@ static void mistakes(void **state) {
             "fixed");
     refuses(HEAD "answer: guess\n", bad, "p.yaml:3:9", "`answer` must be likelihood or generate", "");
     refuses(HEAD "reasoning: {tokens: 5}\n", bad, "p.yaml:3:13", "unknown key `tokens`", "max_tokens");
-    refuses(HEAD "calibrate: isotonic\n", later, "p.yaml:3:12", "`calibrate: isotonic` belongs to a later version",
-            "prior");
-    refuses(HEAD "calibrate: temperature\n", later, "p.yaml:3:12", "later version", "prior");
+    refuses(HEAD "calibrate: isotone\n", bad, "p.yaml:3:12", "must be none, prior, temperature or isotonic", "");
+    refuses(HEAD "calibrate: [temperature, isotonic]\n", bad, "p.yaml:3:26", "both correct the same probabilities",
+            "one");
+    refuses(HEAD "calibrate: temperature\nprobabilities: bounded\n", bad, "p.yaml:4:16", "exact probability", "exact");
     refuses(HEAD "answer: generate\nprobabilities: best\n", bad, "p.yaml:4:16", "no labels' probabilities",
             "likelihood");
     refuses(HEAD "answer: generate\ncalibrate: prior\n", bad, "p.yaml:4:12",
-            "prior correction works on the labels' likelihoods", "likelihood");
+            "calibration works on the labels' likelihoods", "likelihood");
     refuses(HEAD "parameters: {temperatur: 1}\n", bad, "p.yaml:3:14", "unknown key `temperatur`",
             "did you mean `temperature`?");
     refuses(HEAD "parameters: {top_p: 2}\n", bad, "p.yaml:3:21",

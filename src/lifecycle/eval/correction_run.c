@@ -52,8 +52,8 @@ hn_status hn_correction_find(hn_store *store, const hn_scope *scope, const hn_pr
     HN_TRY(hn_run_list(store, 0, &runs, &n, err));
     for (size_t i = 0; i < n; i++)
         if (fits(runs[i], like) && (!found || runs[i]->spec.n_cases > found->spec.n_cases)) found = runs[i];
-    char hint[400];
-    snprintf(hint, sizeof hint, "run `hone eval %.300s` on the dev split first: it is fitted there", prompt->path);
+    char hint[300];
+    snprintf(hint, sizeof hint, "run `hone eval %.200s` on the dev split first: it is fitted there", prompt->name);
     const char *what = prompt->recalibrate == HN_RECALIBRATE_NONE ? "`abstain` in hone.yaml" : "`calibrate`";
     hn_status st = found ? fit_on(store, scope, prompt, found, out, err)
                          : hn_fail(err, HN_ERR_NOT_FOUND, prompt->path, hint,

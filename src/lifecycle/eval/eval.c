@@ -442,8 +442,11 @@ hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *r, hn_error *er
 }
 
 static hn_status open_run(evaluation *e, hn_error *err) {
-    hn_app_parts parts = {hn_project_scope(e->setup.project), e->setup.dataset, e->prompt, e->setup.provider,
-                          e->setup.no_cache || e->setup.repeat > 1 ? NULL : e->setup.store};
+    hn_app_parts parts = {.scope = hn_project_scope(e->setup.project),
+                          .dataset = e->setup.dataset,
+                          .prompt = e->prompt,
+                          .provider = e->setup.provider,
+                          .store = e->setup.no_cache || e->setup.repeat > 1 ? NULL : e->setup.store};
     if (!(e->batch_arena = hn_arena_create(0))) return hn_fail_memory(err, 0);
     HN_TRY(hn_eval_cases(&e->setup, &e->cases, &e->n_cases, err));
     e->saved = hn_calloc(e->n_cases, 1);

@@ -1,5 +1,5 @@
 /* Runs, their tags and the ledger of looks; see store.h. A run row never changes: its state is its last event, its summary a row of its
- * own, its number of answers is counted. */
+ * own. Lists of runs and where a run came from: repo_lineage.c. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/str.h"
@@ -8,23 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Columns 0 to 5: of the run; 6 on: its spec, in this order, as read_spec takes them. */
+/* Columns 0 to 5: of the run; 6 on: its spec, in this order, as read_spec takes them. Answers of a run that is not done are counted; what
+ * else changes stands in run_line, which the schema's triggers keep. */
 #define RUN_COLUMNS                                                                                                    \
-    "SELECT r.id, r.content_id, "                                                                                      \
-    "(SELECT state FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1), "                               \
-    "(SELECT min(at_ms) FROM run_event e WHERE e.run_id = r.id), "                                                     \
-    "(SELECT max(at_ms) FROM run_event e WHERE e.run_id = r.id AND e.state <> 'running'), "                            \
-    "(SELECT count(*) FROM prediction p WHERE p.run_id = r.id), "                                                      \
+    "SELECT r.id, r.content_id, l.state, l.started_ms, l.finished_ms, "                                                \
+    "CASE l.state WHEN 'done' THEN l.n_done ELSE (SELECT count(*) FROM prediction p WHERE p.run_id = r.id) END, "      \
     "r.n_cases, r.kind, r.prompt_name, r.prompt_hash, r.prompt_object, r.scope_object, r.scope_hash, r.dataset_hash, " \
-    "r.split, "                                                                                                        \
-    "r.case_set_hash, r.model_name, r.model_hash, r.template_hash, r.numeric_path, r.parameters, r.code_version, "     \
-    "r.metric, "                                                                                                       \
-    "(SELECT summary FROM run_summary s WHERE s.run_id = r.id), "                                                      \
-    "(SELECT group_concat(t.name, ',') FROM tag t WHERE t.run_id = r.id AND t.id = "                                   \
-    "(SELECT max(u.id) FROM tag u WHERE u.name = t.name)), "                                                           \
-    "(SELECT reason FROM run_event e WHERE e.run_id = r.id ORDER BY e.id DESC LIMIT 1), "                              \
-    "(SELECT starred FROM star a WHERE a.run_id = r.id ORDER BY a.id DESC LIMIT 1), "                                  \
-    "(SELECT count(*) FROM note o WHERE o.run_id = r.id) FROM run r "
+    "r.split, r.case_set_hash, r.model_name, r.model_hash, r.template_hash, r.numeric_path, r.parameters, "            \
+    "r.code_version, r.metric, (SELECT summary FROM run_summary s WHERE s.run_id = r.id), l.tags, l.reason, "          \
+    "l.starred, l.n_notes FROM run r JOIN run_line l ON l.run_id = r.id "
 
 static hn_status read_spec(hn_stmt *q, hn_run *run, hn_error *err) {
     hn_run_spec *s = &run->spec;
@@ -200,10 +192,27 @@ static hn_status add_look(hn_db *db, int64_t run_id, hn_error *err) {
     HN_TRY(hn_db_prepare(
         db,
         "INSERT INTO test_look (run_id, dataset_hash, at_ms) SELECT id, coalesce(dataset_hash, ''), ?2 FROM run "
-        "WHERE id = ?1 AND split = 'test'",
+        "WHERE id = ?1 AND split = 'test' AND kind <> 'replay'",
         &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_bind_i64(q, 2, hn_clock_unix_ms());
+    hn_status st = hn_stmt_run(q, err);
+    hn_stmt_free(q);
+    return st;
+}
+
+/* What lists show of a summary. */
+static hn_status add_metrics(hn_db *db, int64_t run_id, hn_error *err) {
+    hn_stmt *q;
+    HN_TRY(hn_db_prepare(
+        db,
+        "UPDATE run_line SET metrics = json_extract(s.summary, '$.metrics'), "
+        "accuracy = json_extract(s.summary, '$.metrics.accuracy.value'), "
+        "low = json_extract(s.summary, '$.metrics.accuracy.low'), "
+        "high = json_extract(s.summary, '$.metrics.accuracy.high') "
+        "FROM run_summary s WHERE s.run_id = run_line.run_id AND s.run_id = ? AND json_valid(s.summary)",
+        &q, err));
+    hn_bind_i64(q, 1, run_id);
     hn_status st = hn_stmt_run(q, err);
     hn_stmt_free(q);
     return st;
@@ -222,6 +231,7 @@ static hn_status end_body(hn_db *db, void *arg, hn_error *err) {
     hn_status st = hn_stmt_run(q, err);
     hn_stmt_free(q);
     HN_TRY(st);
+    HN_TRY(add_metrics(db, job->id, err));
     return add_look(db, job->id, err);
 }
 

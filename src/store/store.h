@@ -78,6 +78,65 @@ void hn_run_list_free(hn_run **runs, size_t n);
 void hn_run_free(hn_run *run);
 hn_status hn_run_tag(hn_store *store, int64_t run_id, const char *tag, hn_error *err) HN_MUST_CHECK;
 
+/* What a list shows of a run, without loading it whole. */
+typedef struct hn_run_line {
+    int64_t id, n_cases, n_done, started_ms, finished_ms;
+    const char *content_id, *kind, *state, *reason, *prompt_name, *model_name, *split, *tags;
+    const char *metrics_json;   /* {"accuracy": {...}, ...}; NULL until finished */
+    double accuracy, low, high; /* NaN until finished */
+    bool starred;
+    size_t n_notes;
+} hn_run_line;
+typedef struct hn_run_lines {
+    hn_run_line *rows;
+    size_t n;
+    hn_arena *arena;
+} hn_run_lines;
+/* Which runs; NULL, false: does not matter. The first three must be contained, the others equal. */
+typedef struct hn_run_filter {
+    const char *prompt, *model, *tag;
+    const char *split, *state, *kind;
+    bool starred;
+    bool by_accuracy; /* highest first, runs without one last; else newest first */
+    size_t limit;     /* 0: all */
+} hn_run_filter;
+/* Free with hn_run_lines_free. */
+hn_status hn_run_lines_load(hn_store *store, const hn_run_filter *filter, hn_run_lines *lines,
+                            hn_error *err) HN_MUST_CHECK;
+void hn_run_lines_free(hn_run_lines *lines);
+
+/* Where a run came from: "replay" (computed again), "regrade" (the parent's answers, judged again). A link that is there is fine. */
+typedef struct hn_run_link {
+    int64_t run_id, parent_id;
+    const char *role;
+} hn_run_link;
+typedef struct hn_run_links {
+    hn_run_link *rows; /* in the order of run_id */
+    size_t n;
+    hn_arena *arena;
+} hn_run_links;
+hn_status hn_run_link_add(hn_store *store, int64_t run_id, int64_t parent_id, const char *role,
+                          hn_error *err) HN_MUST_CHECK;
+/* Those in which the run is child or parent. Free with hn_run_links_free. */
+hn_status hn_run_links_load(hn_store *store, int64_t run_id, hn_run_links *links, hn_error *err) HN_MUST_CHECK;
+void hn_run_links_free(hn_run_links *links);
+
+/* The files that a run was made from, beside prompt and hone.yaml: data, schema ... */
+typedef struct hn_run_file {
+    const char *role, *path, *object; /* "data.file"; as hone.yaml has it; the object with its bytes */
+} hn_run_file;
+typedef struct hn_run_files {
+    hn_run_file *rows;
+    size_t n;
+    hn_arena *arena;
+} hn_run_files;
+/* In one transaction; a role that is there stays as it is. */
+hn_status hn_run_file_add(hn_store *store, int64_t run_id, const hn_run_file *rows, size_t n,
+                          hn_error *err) HN_MUST_CHECK;
+/* Free with hn_run_files_free. */
+hn_status hn_run_files_load(hn_store *store, int64_t run_id, hn_run_files *files, hn_error *err) HN_MUST_CHECK;
+void hn_run_files_free(hn_run_files *files);
+
 /* Marks a run as worth finding again, or takes the mark away. */
 hn_status hn_run_star(hn_store *store, int64_t run_id, bool starred, hn_error *err) HN_MUST_CHECK;
 

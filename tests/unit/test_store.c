@@ -8,6 +8,7 @@
 #include "store/migrate.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -444,6 +445,119 @@ static void the_first_schema_is_brought_up_to_date(void **state) {
     hn_store_close(s);
 }
 
+/* A store of the second schema, with answers, summaries, stars, notes and a tag that moved: lists show all of it, and the links stay. */
+static void the_second_schema_is_brought_up_to_date(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX], path[HN_PATH_MAX];
+    path_in(dir, "second");
+    hn_error err;
+    hn_db *db;
+    hn_test_ok(hn_dir_create(dir, &err), &err);
+    hn_test_ok(hn_path_join(path, dir, "store.db", &err), &err);
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    hn_test_ok(hn_migrate_with(db, hn_migrations, 2, &err), &err);
+    hn_test_ok(
+        hn_db_exec(
+            db,
+            "INSERT INTO run (id, content_id, n_cases, kind, prompt_name, split) VALUES (1, 'aa', 2, 'eval', 'v1', "
+            "'dev'), "
+            "(2, 'bb', 9, 'eval', 'v2', 'dev'), (3, 'cc', 2, 'replay', 'v1', 'dev');"
+            "INSERT INTO run_event (run_id, at_ms, state) VALUES (1, 5, 'running'), (1, 9, 'done'), (2, 10, "
+            "'running'), "
+            "(3, 11, 'running'), (3, 12, 'failed');"
+            "INSERT INTO prediction (run_id, position, case_id, correct, prompt_tokens, completion_tokens, from_cache) "
+            "VALUES (1, 0, 'a', 1, 0, 0, 0), (1, 1, 'b', 0, 0, 0, 0), (2, 0, 'a', 1, 0, 0, 0);"
+            "INSERT INTO run_summary VALUES (1, "
+            "'{\"metrics\":{\"accuracy\":{\"value\":0.5,\"low\":0.1,\"high\":0.9}}}'),"
+            " (3, 'not json');"
+            "INSERT INTO star (run_id, at_ms, starred) VALUES (1, 1, 1), (2, 1, 1), (2, 2, 0);"
+            "INSERT INTO note (run_id, at_ms, text) VALUES (1, 1, 'x'), (1, 2, 'y'), (NULL, 3, 'z');"
+            "INSERT INTO tag (name, run_id, at_ms) VALUES ('best', 2, 1), ('best', 1, 2);"
+            "INSERT INTO run_parent VALUES (3, 1, 'replay')",
+            &err),
+        &err);
+    hn_db_close(db);
+    hn_store *s = open_store("second");
+    hn_run_lines lines;
+    hn_test_ok(hn_run_lines_load(s, &(hn_run_filter){0}, &lines, &err), &err);
+    assert_int_equal(lines.n, 3);
+    const hn_run_line *third = &lines.rows[0], *second = &lines.rows[1], *first = &lines.rows[2];
+    assert_true(first->id == 1 && first->n_done == 2 && first->starred && first->n_notes == 2 && first->low == 0.1);
+    assert_true(first->accuracy == 0.5 && first->high == 0.9 && first->started_ms == 5 && first->finished_ms == 9);
+    assert_string_equal(first->tags, "best");
+    assert_non_null(strstr(first->metrics_json, "accuracy"));
+    assert_true(second->n_done == 1 && !second->starred && second->n_notes == 0 && isnan(second->accuracy));
+    assert_string_equal(second->tags, "");
+    assert_string_equal(second->state, "running");
+    assert_string_equal(third->state, "failed");
+    assert_null(third->metrics_json);
+    hn_run_lines_free(&lines);
+    hn_run_links links;
+    hn_test_ok(hn_run_links_load(s, 1, &links, &err), &err);
+    assert_int_equal(links.n, 1);
+    assert_true(links.rows[0].run_id == 3 && links.rows[0].parent_id == 1);
+    hn_run_links_free(&links);
+    hn_store_close(s);
+}
+
+static hn_run_lines lines_of(hn_store *s, hn_run_filter filter, size_t n) {
+    hn_run_lines lines;
+    hn_error err;
+    hn_test_ok(hn_run_lines_load(s, &filter, &lines, &err), &err);
+    assert_int_equal(lines.n, n);
+    return lines;
+}
+
+static int64_t only(hn_store *s, hn_run_filter filter) {
+    hn_run_lines lines = lines_of(s, filter, 1);
+    int64_t id = lines.rows[0].id;
+    hn_run_lines_free(&lines);
+    return id;
+}
+
+/* What lists show follows each change, and filters choose among it. */
+static void lists_follow_what_happens(void **state) {
+    (void)state;
+    hn_store *s = open_store("lines");
+    hn_error err;
+    hn_prediction row = {.case_id = "a"};
+    int64_t a = begin(s, "first", "dev", HN_RUN_NEW), b = begin(s, "second", "test", HN_RUN_NEW);
+    hn_test_ok(hn_prediction_add(s, a, &row, 1, &err), &err);
+    hn_run_lines lines = lines_of(s, (hn_run_filter){.prompt = "irs"}, 1);
+    assert_true(lines.rows[0].n_done == 1 && isnan(lines.rows[0].accuracy) && lines.rows[0].started_ms > 0);
+    assert_string_equal(lines.rows[0].state, "running");
+    hn_run_lines_free(&lines);
+    hn_test_ok(hn_run_finish(s, a, "{\"metrics\":{\"accuracy\":{\"value\":0.25,\"low\":0,\"high\":1}}}", &err), &err);
+    hn_test_ok(hn_run_finish(s, b, "{\"metrics\":{\"accuracy\":{\"value\":0.75,\"low\":0,\"high\":1}}}", &err), &err);
+    int64_t c = begin(s, "third", "dev", HN_RUN_NEW);
+    hn_test_ok(hn_run_fail(s, c, "why", &err), &err);
+    lines = lines_of(s, (hn_run_filter){.by_accuracy = true}, 3);
+    assert_true(lines.rows[0].id == b && lines.rows[1].id == a && lines.rows[2].id == c);
+    assert_string_equal(lines.rows[2].reason, "why");
+    hn_run_lines_free(&lines);
+    lines = lines_of(s, (hn_run_filter){.limit = 2}, 2);
+    assert_true(lines.rows[0].id == c && lines.rows[1].id == b);
+    hn_run_lines_free(&lines);
+    hn_test_ok(hn_run_tag(s, a, "best", &err), &err);
+    hn_test_ok(hn_run_star(s, c, true, &err), &err);
+    assert_int_equal(only(s, (hn_run_filter){.tag = "bes"}), a);
+    hn_test_ok(hn_run_tag(s, b, "best", &err), &err);
+    assert_int_equal(only(s, (hn_run_filter){.tag = "bes"}), b);
+    assert_int_equal(only(s, (hn_run_filter){.starred = true}), c);
+    assert_int_equal(only(s, (hn_run_filter){.state = "failed"}), c);
+    assert_int_equal(only(s, (hn_run_filter){.split = "test"}), b);
+    lines = lines_of(s, (hn_run_filter){.prompt = "%"}, 0); /* text, not a pattern */
+    hn_run_lines_free(&lines);
+    hn_test_ok(hn_run_link_add(s, c, a, "replay", &err), &err);
+    hn_test_ok(hn_run_link_add(s, c, a, "replay", &err), &err);
+    hn_run_links links;
+    hn_test_ok(hn_run_links_load(s, a, &links, &err), &err);
+    assert_int_equal(links.n, 1);
+    hn_run_links_free(&links);
+    assert_int_not_equal(hn_run_link_add(s, c, 999, "replay", &err), HN_OK);
+    hn_store_close(s);
+}
+
 static void notes_and_stars_are_added_only(void **state) {
     (void)state;
     hn_store *s = open_store("notes");
@@ -715,6 +829,8 @@ int main(void) {
         cmocka_unit_test(two_processes_create_a_store_at_once),
         cmocka_unit_test(kill_loses_nothing_that_was_reported),
         cmocka_unit_test(the_first_schema_is_brought_up_to_date),
+        cmocka_unit_test(the_second_schema_is_brought_up_to_date),
+        cmocka_unit_test(lists_follow_what_happens),
         cmocka_unit_test(notes_and_stars_are_added_only),
         cmocka_unit_test(migrations_are_all_or_nothing),
         cmocka_unit_test(damage_is_an_error_with_a_remedy),

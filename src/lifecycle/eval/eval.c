@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "lifecycle/eval/correction_run.h"
 #include "lifecycle/eval/grade.h"
+#include "lifecycle/iterate/kept_project.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -456,6 +457,8 @@ static hn_status open_run(evaluation *e, hn_error *err) {
     HN_TRY(hn_app_create(&parts, &e->app, err));
     e->started = hn_clock_seconds();
     HN_TRY(begin(e, &e->run, &e->start, err));
+    if (!hn_store_is_read_only(e->setup.store))
+        HN_TRY(hn_kept_put(e->setup.store, e->run->id, hn_project_scope(e->setup.project), err));
     e->progress.run_id = e->run->id;
     e->progress.n_cases = e->n_cases;
     e->over = e->start == HN_RUN_DONE;

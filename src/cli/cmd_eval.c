@@ -1,350 +1,361 @@
-/* hone eval: prompts on a split, with intervals and baselines. */
+/* hone eval: prompts x models x parameters on a split, with intervals, verdicts and baselines. */
 #include "base/file.h"
-#include "base/str.h"
 #include "cli/commands.h"
 #include "cli/correction_cli.h"
+#include "cli/eval_prompts.h"
+#include "cli/eval_tables.h"
 #include "cli/inference.h"
-#include "cli/project_cli.h"
-#include "lifecycle/eval/eval.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/goals.h"
 #include "lifecycle/scope/baseline.h"
+#include "lifecycle/scope/scope_report.h"
+#include "stats/power.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { PROMPTS_MAX = 1000 };
+typedef struct evaluation {
+    hn_cli_eval show;
+    hn_eval_matrix_plan plan;
+    uint32_t *cases; /* (n_cases) */
+    size_t n_cases;
+    hn_reference reference; /* where it is no candidate */
+    bool has_reference;
+    size_t reference_candidate; /* SIZE_MAX: none */
+    /* progress */
+    const hn_cell *shown;
+    size_t *saved; /* (n_cells) answers saved, for programs that read the progress */
+    bool prior_shown, progress_json;
+} evaluation;
 
-typedef struct evaluations {
-    hn_cli *cli;
-    hn_cli_project p;
-    hn_provider *provider;
-    const char **paths; /* (n) of the prompts, in the command's arena */
-    hn_prompt **prompts;
-    hn_eval_result *results; /* (n); the first n_done are there */
-    size_t n, n_done;
-    hn_baselines baselines;
-    hn_eval_setup setup;
-    hn_progress progress;
-    bool prior_shown;
-} evaluations;
+/* ---- opening ---- */
 
-/* ---- which prompts ---- */
-
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-/* A prompt that is named twice (1-vague, prompts/1-vague.yaml, its folder) is run once. */
-static hn_status add_path(evaluations *e, const char *path, hn_error *err) {
-    for (size_t i = 0; i < e->n; i++)
-        if (hn_file_is_same(e->paths[i], path)) return HN_OK;
-    if (e->n == PROMPTS_MAX)
-        return hn_fail(err, HN_ERR_LIMIT, path, "name fewer prompts", "more than %d prompts", PROMPTS_MAX);
-    e->paths[e->n] = hn_arena_strdup(e->cli->arena, path);
-    return e->paths[e->n++] ? HN_OK : hn_fail_memory(err, strlen(path));
+static hn_status open_model(void *user, const char *name, hn_provider **provider, hn_error *err) {
+    evaluation *e = user;
+    hn_local_options options = hn_cli_local_options(e->show.cli);
+    return hn_cli_project_model(&e->show.p, name, &options, provider, err);
 }
 
-static hn_status add_folder(evaluations *e, const char *dir, hn_error *err) {
-    DIR *folder = opendir(dir);
-    if (!folder)
-        return hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there, or name one: hone eval PROMPT.yaml",
-                       "the folder of prompts is not there");
-    hn_status st = HN_OK;
-    size_t before = e->n;
-    for (struct dirent *entry; st == HN_OK && (entry = readdir(folder));) {
-        char path[HN_PATH_MAX];
-        if (entry->d_name[0] == '.' || (!hn_ends_with(entry->d_name, ".yaml") && !hn_ends_with(entry->d_name, ".yml")))
-            continue;
-        st = hn_path_join(path, dir, entry->d_name, err);
-        if (st == HN_OK) st = add_path(e, path, err);
-    }
-    closedir(folder);
-    if (st == HN_OK && e->n == before)
-        st = hn_fail(err, HN_ERR_NOT_FOUND, dir, "write a prompt there", "there is no prompt (NAME.yaml) in it");
-    if (st == HN_OK) qsort(e->paths + before, e->n - before, sizeof *e->paths, by_text);
-    return st;
-}
-
-static hn_status add_named(evaluations *e, const char *name, hn_error *err) {
-    char path[HN_PATH_MAX];
-    if (hn_file_is_dir(name)) return add_folder(e, name, err);
-    HN_TRY(hn_cli_prompt_path(&e->p, name, path, err));
-    return add_path(e, path, err);
-}
-
-static hn_status find_prompts(evaluations *e, hn_error *err) {
-    char dir[HN_PATH_MAX];
-    e->paths = hn_arena_calloc(e->cli->arena, PROMPTS_MAX, sizeof *e->paths);
-    if (!e->paths) return hn_fail_memory(err, PROMPTS_MAX * sizeof *e->paths);
-    for (int i = 0; i < e->cli->n_positional; i++) HN_TRY(add_named(e, e->cli->positional[i], err));
-    if (e->n > 0) return HN_OK;
-    HN_TRY(hn_path_join(dir, hn_project_root(e->p.project), "prompts", err));
-    return add_folder(e, dir, err);
-}
-
-/* All prompts are read and checked before the first is run: a typo in the last must not show after an hour. */
-static hn_status load_prompts(evaluations *e, hn_error *err) {
-    HN_TRY(find_prompts(e, err));
-    e->prompts = hn_calloc(e->n, sizeof *e->prompts);
-    e->results = hn_calloc(e->n, sizeof *e->results);
-    if (!e->prompts || !e->results) return hn_fail_memory(err, e->n * sizeof *e->results);
-    for (size_t i = 0; i < e->n; i++)
-        HN_TRY(hn_prompt_load(e->paths[i], e->p.scope, e->p.dataset, &e->prompts[i], err));
-    return HN_OK;
-}
-
-/* ---- running ---- */
-
-static void on_progress(void *user, const hn_eval_progress *p) {
-    evaluations *e = user;
-    char what[160];
-    const char *name = e->prompts[e->n_done]->name;
-    if (p->n_prior < p->n_prior_cases) {
-        snprintf(what, sizeof what, "%s: calibrating", name);
-        hn_progress_rename(&e->progress, what, p->n_prior_cases);
-        hn_progress_update(&e->progress, p->n_prior);
-        e->prior_shown = true;
-        return;
-    }
-    if (e->prior_shown) { /* a count of its own: start anew, so that the rate is the cases' */
-        hn_progress_end(&e->progress);
-        hn_progress_begin(&e->progress, e->cli->out, name, p->n_cases, HN_PROGRESS_COUNT, "cases");
-        hn_progress_base(&e->progress, p->n_saved);
-        e->prior_shown = false;
-    }
-    if (p->n_saved)
-        snprintf(what, sizeof what, "%s (%.1f %% right)", name, 100.0 * (double)p->n_correct / (double)p->n_saved);
-    else
-        snprintf(what, sizeof what, "%s", name);
-    hn_progress_rename(&e->progress, what, p->n_cases);
-    hn_progress_update(&e->progress, p->n_saved);
-}
-
-static hn_status run_prompt(evaluations *e, hn_error *err) {
-    hn_prompt *prompt = e->prompts[e->n_done];
-    hn_eval_result *result = &e->results[e->n_done];
-    e->prior_shown = false;
-    hn_progress_begin(&e->progress, e->cli->out, prompt->name, 0, HN_PROGRESS_COUNT, "cases");
-    hn_status st = hn_eval_run(&e->setup, prompt, on_progress, e, result, err);
-    hn_progress_end(&e->progress);
-    if (st == HN_OK) e->n_done++;
-    return st;
-}
-
-static hn_status measure_baselines(evaluations *e, hn_error *err) {
-    uint32_t *cases;
-    size_t n;
-    HN_TRY(hn_eval_cases(&e->setup, &cases, &n, err));
-    hn_status st = hn_baselines_measure(e->p.dataset, &e->p.scope->contract, cases, n, e->p.store, &e->baselines, err);
-    hn_free(cases);
-    return st;
-}
-
-static hn_status open_all(evaluations *e, hn_error *err) {
-    hn_cli *cli = e->cli;
-    HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &e->p, err));
-    HN_TRY(load_prompts(e, err));
+static hn_status make_plan(evaluation *e, hn_error *err) {
+    hn_cli *cli = e->show.cli;
     hn_split split;
     if (!hn_split_parse(hn_cli_string(cli, "split"), &split)) return hn_cli_usage(cli, err, "unknown split");
-    e->setup = (hn_eval_setup){.project = e->p.project,
-                               .dataset = e->p.dataset,
-                               .store = e->p.store,
-                               .split = split,
-                               .limit = (size_t)hn_cli_int(cli, "limit"),
-                               .no_cache = hn_cli_flag(cli, "no-cache")};
-    HN_TRY(measure_baselines(e, err));
-    hn_local_options options = hn_cli_local_options(cli);
-    HN_TRY(hn_cli_project_model(&e->p, hn_cli_string(cli, "model"), &options, &e->provider, err));
-    e->setup.provider = e->provider;
+    e->plan = (hn_eval_matrix_plan){.setup = {.project = e->show.p.project,
+                                              .dataset = e->show.p.dataset,
+                                              .store = e->show.p.store,
+                                              .split = split,
+                                              .limit = (size_t)hn_cli_int(cli, "limit"),
+                                              .no_cache = hn_cli_flag(cli, "no-cache")},
+                                    .repeats = (int)hn_cli_int(cli, "repeat"),
+                                    .open = open_model,
+                                    .open_user = e};
+    e->plan.models = hn_cli_list(cli, "model", &e->plan.n_models);
+    e->plan.parameters = hn_cli_list(cli, "parameter", &e->plan.n_parameters);
+    return hn_cli_prompt_list(cli, &e->show.p, &e->plan.prompts, &e->plan.n_prompts, err);
+}
+
+static hn_reference_source source_of(evaluation *e) {
+    return (hn_reference_source){.scope = e->show.p.scope,
+                                 .dataset = e->show.p.dataset,
+                                 .store = e->show.p.store,
+                                 .baselines = &e->show.baselines,
+                                 .cases = e->cases,
+                                 .n = e->n_cases};
+}
+
+/* --reference names a candidate, a baseline or a run. Without it: the run that hone.yaml pins as its baseline, else the first candidate. */
+static hn_status find_reference(evaluation *e, hn_error *err) {
+    const char *name = hn_cli_string(e->show.cli, "reference"), *pinned = e->show.p.scope->baseline;
+    const hn_eval_matrix *m = e->show.matrix;
+    hn_reference_source source = source_of(e);
+    hn_error unused;
+    e->reference_candidate = SIZE_MAX;
+    for (size_t i = 0; name && i < m->n_candidates; i++) {
+        bool same = strcmp(name, m->candidates[i].name) == 0 ||
+                    strcmp(name, m->cells[m->candidates[i].first].loaded->name) == 0;
+        if (!same) continue;
+        e->reference_candidate = i;
+        return HN_OK;
+    }
+    if (name) {
+        HN_TRY(hn_reference_load(&source, name, &e->reference, err));
+        e->has_reference = true;
+        return HN_OK;
+    }
+    bool is_run = pinned && strcmp(pinned, "majority") != 0 && strcmp(pinned, "bag_of_words") != 0;
+    e->has_reference = is_run && hn_reference_load(&source, pinned, &e->reference, &unused) == HN_OK;
+    if (!e->has_reference && m->n_candidates > 1) e->reference_candidate = 0;
     return HN_OK;
 }
 
-static void close_all(evaluations *e) {
-    for (size_t i = 0; e->results && i < e->n_done; i++) hn_eval_result_free(&e->results[i]);
-    for (size_t i = 0; e->prompts && i < e->n; i++) hn_prompt_free(e->prompts[i]);
-    hn_free(e->results);
-    hn_free(e->prompts);
-    hn_baselines_free(&e->baselines);
-    hn_provider_close(e->provider);
-    hn_cli_project_close(&e->p);
+static hn_status open_all(evaluation *e, hn_error *err) {
+    HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &e->show.p, err));
+    HN_TRY(make_plan(e, err));
+    HN_TRY(hn_eval_cases(&e->plan.setup, &e->cases, &e->n_cases, err));
+    HN_TRY(hn_baselines_measure(e->show.p.dataset, &e->show.p.scope->contract, e->cases, e->n_cases, e->show.p.store,
+                                &e->show.baselines, err));
+    HN_TRY(hn_eval_matrix_create(&e->plan, &e->show.matrix, err));
+    HN_TRY(find_reference(e, err));
+    e->saved = hn_calloc(e->show.matrix->n_cells, sizeof *e->saved);
+    return e->saved ? HN_OK : hn_fail_memory(err, e->show.matrix->n_cells * sizeof *e->saved);
+}
+
+static void close_all(evaluation *e) {
+    if (e->show.reported) hn_eval_matrix_report_free(&e->show.report);
+    hn_reference_free(&e->reference);
+    hn_eval_matrix_free(e->show.matrix);
+    hn_baselines_free(&e->show.baselines);
+    hn_free(e->cases);
+    hn_free(e->saved);
+    hn_cli_project_close(&e->show.p);
+}
+
+/* ---- progress ---- */
+
+/* One JSON line on standard error for each news: what is saved is in the store, whatever happens next. */
+static void write_progress(evaluation *e, const hn_eval_matrix_progress *p) {
+    size_t cell = (size_t)(p->cell - p->matrix->cells);
+    if (p->eval.n_saved == e->saved[cell]) return;
+    e->saved[cell] = p->eval.n_saved;
+    fprintf(stderr, "{\"run\":\"r%lld\",\"saved\":%zu,\"cases\":%zu,\"cells_done\":%zu,\"cells\":%zu}\n",
+            (long long)p->eval.run_id, p->eval.n_saved, p->eval.n_cases, p->matrix->n_done, p->matrix->n_cells);
+    fflush(stderr);
+}
+
+static void name_work(const hn_eval_matrix_progress *p, const char *doing, char what[160]) {
+    const hn_eval_matrix *m = p->matrix;
+    size_t cell = (size_t)(p->cell - m->cells), i = 0;
+    int at = 0;
+    while (i + 1 < m->n_candidates && m->candidates[i + 1].first <= cell) i++;
+    if (m->n_cells > 1) at = snprintf(what, 160, "%zu of %zu: ", cell + 1, m->n_cells);
+    at += snprintf(what + at, 160 - (size_t)at, "%.60s", m->candidates[i].name);
+    if (p->cell->repeat > 1) at += snprintf(what + at, 160 - (size_t)at, ", again %d", p->cell->repeat);
+    if (doing)
+        snprintf(what + at, 160 - (size_t)at, ": %s", doing);
+    else if (p->eval.n_saved)
+        snprintf(what + at, 160 - (size_t)at, " (%.1f %% right)",
+                 100.0 * (double)p->eval.n_correct / (double)p->eval.n_saved);
+}
+
+/* A line of its own for each cell and for its calibration, so that the rate is that of the cases. */
+static void on_progress(void *user, const hn_eval_matrix_progress *p) {
+    evaluation *e = user;
+    hn_progress *line = &e->show.progress;
+    char what[160];
+    if (e->progress_json) {
+        write_progress(e, p);
+        return;
+    }
+    bool prior = p->eval.n_prior < p->eval.n_prior_cases;
+    name_work(p, prior ? "calibrating" : NULL, what);
+    size_t total = prior ? p->eval.n_prior_cases : p->eval.n_cases, done = prior ? p->eval.n_prior : p->eval.n_saved;
+    if (e->shown != p->cell || prior != e->prior_shown) {
+        hn_progress_end(line);
+        hn_progress_begin(line, e->show.cli->out, what, total, HN_PROGRESS_COUNT, "cases");
+        hn_progress_base(line, done);
+        e->shown = p->cell;
+        e->prior_shown = prior;
+    }
+    hn_progress_rename(line, what, total);
+    hn_progress_update(line, done);
+}
+
+/* What these cases can show, before any work: two prompts are told apart from this difference on. */
+static void note_power(evaluation *e) {
+    double seen = hn_power_mcnemar_detectable(HN_SCOPE_DISCORDANCE, (double)e->n_cases, 0.05, 0.8);
+    if (e->show.cli->out->json || e->progress_json) return;
+    const char *split = hn_split_name(e->plan.setup.split);
+    if (isfinite(seen))
+        hn_output_note(
+            e->show.cli->out,
+            "with %zu %s cases you can see differences of about %.0f points or more (4 times of 5, where two "
+            "prompts disagree on %.0f %% of cases)",
+            e->n_cases, split, ceil(100 * seen), 100 * HN_SCOPE_DISCORDANCE);
+    else
+        hn_output_note(e->show.cli->out, "with %zu %s cases hardly any difference between two prompts can be seen",
+                       e->n_cases, split);
 }
 
 /* ---- showing ---- */
 
-static size_t best_of(const evaluations *e) {
-    size_t best = 0;
-    for (size_t i = 1; i < e->n_done; i++)
-        if (e->results[i].report.accuracy.value > e->results[best].report.accuracy.value) best = i;
-    return best;
-}
-
-static void baseline_row(hn_table *t, const char *name, const hn_baseline *b) {
-    char text[48];
-    hn_table_row(t);
-    hn_table_cell(t, "%s", name);
-    hn_table_cell(t, " ");
-    hn_table_cell(t, "%s", hn_cli_percent(b->accuracy, text));
-    hn_table_cell(t, "%s", hn_cli_percent(b->macro_f1, text));
-    hn_table_row_style(t, HN_STYLE_DIM);
-}
-
-static hn_status print_table(evaluations *e, size_t best, hn_error *err) {
-    hn_table *t = hn_table_create(e->cli->out);
-    bool choice = e->p.scope->contract.kind == HN_CONTRACT_CHOICE;
-    char text[48], label[200];
-    hn_table_column(t, "prompt", HN_ALIGN_LEFT);
-    hn_table_column(t, "run", HN_ALIGN_LEFT);
-    hn_table_column(t, "accuracy", HN_ALIGN_RIGHT);
-    if (choice) hn_table_column(t, "macro F1", HN_ALIGN_RIGHT);
-    hn_table_column(t, "time", HN_ALIGN_RIGHT);
-    hn_table_column(t, "cached", HN_ALIGN_RIGHT);
-    hn_table_column(t, " ", HN_ALIGN_LEFT);
-    if (e->baselines.known) {
-        snprintf(label, sizeof label, "(always %s)", e->baselines.majority_label);
-        baseline_row(t, label, &e->baselines.majority);
-        baseline_row(t, "(bag of words)", &e->baselines.bag_of_words);
-    }
-    for (size_t i = 0; i < e->n_done; i++) {
-        const hn_eval_result *r = &e->results[i];
-        hn_table_row(t);
-        hn_table_cell(t, "%s", e->prompts[i]->name);
-        hn_table_cell(t, "r%lld", (long long)r->run->id);
-        hn_table_cell(t, "%s", hn_cli_percent(r->report.accuracy, text));
-        if (choice) hn_table_cell(t, "%s", hn_cli_percent(r->report.macro_f1, text));
-        hn_table_cell(t, "%s", hn_format_duration(r->seconds, text));
-        hn_table_cell(t, "%zu of %zu", r->n_cached, r->report.n);
-        hn_table_cell(t, "%s",
-                      e->n_done > 1 && i == best ? "best"
-                      : r->start == HN_RUN_DONE  ? "unchanged"
-                      : r->n_resumed             ? "resumed"
-                                                 : "");
-        if (e->n_done > 1 && i == best) hn_table_row_style(t, HN_STYLE_GOOD);
-    }
-    return hn_table_print(t, err);
-}
-
-static hn_status goals_of(evaluations *e, size_t i, hn_goals *goals, hn_error *err) {
-    const hn_eval_result *r = &e->results[i];
-    hn_goal_facts facts = {e->p.scope, e->p.store, r->run, &r->predictions, &r->report, &e->baselines};
+static hn_status goals_of(evaluation *e, const hn_eval_result *r, hn_goals *goals, hn_error *err) {
+    hn_goal_facts facts = {e->show.p.scope, e->show.p.store, r->run, &r->predictions, &r->report, &e->show.baselines};
     return hn_goals_check(&facts, goals, err);
 }
 
-static void print_troubles(evaluations *e) {
-    const char *warn = hn_output_style(e->cli->out, HN_STYLE_WARN), *off = hn_output_style(e->cli->out, HN_STYLE_NONE);
-    for (size_t i = 0; i < e->n_done; i++) {
-        const hn_eval_result *r = &e->results[i];
-        if (r->report.n_invalid)
-            hn_output_print(e->cli->out,
-                            "%s%s%s: %zu of %zu answers were nothing that the output allows; they count as wrong\n",
-                            warn, e->prompts[i]->name, off, r->report.n_invalid, r->report.n);
-        if (r->report.n_cut)
-            hn_output_print(e->cli->out, "%s%s%s: %zu answers cut by max_tokens, before they were whole\n", warn,
-                            e->prompts[i]->name, off, r->report.n_cut);
-        const char *why = NULL;
-        for (size_t k = 0; k < r->predictions.n && !why; k++) why = r->predictions.rows[k].error;
-        if (why)
-            hn_output_print(e->cli->out, "%s%s%s: %zu of %zu cases were not answered and count as wrong: %s\n", warn,
-                            e->prompts[i]->name, off, r->report.n_failed, r->report.n, why);
-    }
-}
-
-static hn_status print_looks(evaluations *e, hn_error *err) {
+static hn_status print_looks(evaluation *e, hn_error *err) {
     int64_t looks;
-    if (e->setup.split != HN_SPLIT_TEST) return HN_OK;
-    HN_TRY(hn_test_looks(e->p.store, e->p.dataset->hash, &looks, err));
-    hn_output_print(e->cli->out,
+    if (e->plan.setup.split != HN_SPLIT_TEST) return HN_OK;
+    HN_TRY(hn_test_looks(e->show.p.store, e->show.p.dataset->hash, &looks, err));
+    hn_output_print(e->show.cli->out,
                     "test split: looked at %lld time%s; each look makes it a little less honest, so choose on dev\n",
                     (long long)looks, looks == 1 ? "" : "s");
     return HN_OK;
 }
 
-static void print_next(evaluations *e, size_t best) {
+static hn_status print_next(evaluation *e, hn_error *err) {
+    const hn_eval_matrix *m = e->show.matrix;
+    hn_eval_result *results = hn_alloc(m->n_candidates * sizeof *results); /* borrowed contents */
+    if (!results) return hn_fail_memory(err, m->n_candidates * sizeof *results);
+    for (size_t i = 0; i < m->n_candidates; i++) results[i] = *hn_eval_matrix_result(m, i);
     hn_buf text;
     hn_buf_init(&text, 1 << 16);
-    hn_advice_on_results(e->results, e->n_done, best, &e->baselines, e->p.scope, &text);
-    hn_output_print(e->cli->out, "\nNext:\n");
+    hn_advice_on_results(results, m->n_candidates, e->show.report.best, &e->show.baselines, e->show.p.scope, &text);
+    hn_output_print(e->show.cli->out, "\nNext:\n");
     for (const char *line = hn_buf_str(&text); *line;) {
         size_t n = strcspn(line, "\n");
-        hn_output_print(e->cli->out, "  %.*s\n", (int)n, line);
+        hn_output_print(e->show.cli->out, "  %.*s\n", (int)n, line);
         line += n + (line[n] == '\n');
     }
     hn_buf_free(&text);
-}
-
-static hn_status print_results(evaluations *e, hn_error *err) {
-    size_t best = best_of(e);
-    const hn_eval_result *first = &e->results[0];
-    hn_output_print(e->cli->out, "%zu %s cases%s, %s\n\n", first->report.n, first->run->spec.split,
-                    first->report.grouped ? " (related ones counted together)" : "", first->run->spec.model_name);
-    HN_TRY(print_table(e, best, err));
-    hn_output_print(e->cli->out, "\n");
-    print_troubles(e);
-    for (size_t i = 0; i < e->n_done; i++) {
-        const hn_eval_result *r = &e->results[i];
-        HN_TRY(hn_cli_print_correction(e->cli, e->p.scope, e->prompts[i], r->run, &r->predictions, &r->report, err));
-    }
-    hn_goals goals;
-    HN_TRY(goals_of(e, best, &goals, err));
-    hn_cli_print_goals(e->cli, &goals);
-    HN_TRY(print_looks(e, err));
-    print_next(e, best);
+    hn_free(results);
     return HN_OK;
 }
 
-static hn_status print_json(evaluations *e, hn_error *err) {
-    json_t *runs = json_array(), *baselines;
-    HN_TRY(hn_baselines_json(&e->baselines, &baselines, err));
-    hn_status st = runs ? HN_OK : hn_fail_memory(err, 0);
-    for (size_t i = 0; st == HN_OK && i < e->n_done; i++) {
-        json_t *value;
-        hn_goals goals;
-        json_t *goals_json = NULL;
-        st = hn_eval_json(&e->results[i], baselines, &value, err);
-        if (st != HN_OK) break;
-        st = goals_of(e, i, &goals, err);
-        if (st == HN_OK) st = hn_goals_json(&goals, &goals_json, err);
-        if (st != HN_OK || json_object_set_new(value, "goals", goals_json) != 0) {
-            json_decref(value);
-            if (st == HN_OK) st = hn_fail_memory(err, 0);
-            break;
-        }
-        json_t *correction = NULL;
-        st = hn_correction_report_json(e->p.scope, e->prompts[i], e->results[i].run, &e->results[i].predictions,
-                                       &e->results[i].report, &correction, err);
-        if (correction) json_object_set_new(value, "calibration", correction);
-        if (json_array_append_new(runs, value) != 0 && st == HN_OK) st = hn_fail_memory(err, 0);
+static hn_status print_results(evaluation *e, hn_error *err) {
+    const hn_eval_result *first = hn_eval_matrix_result(e->show.matrix, 0);
+    hn_goals goals;
+    hn_output_print(e->show.cli->out, "%zu %s cases%s%s%s\n\n", first->report.n, first->run->spec.split,
+                    first->report.grouped ? " (related ones counted together)" : "",
+                    e->show.matrix->n_models > 1 ? "" : ", ",
+                    e->show.matrix->n_models > 1 ? "" : first->run->spec.model_name);
+    HN_TRY(hn_cli_eval_table(&e->show, err));
+    hn_output_print(e->show.cli->out, "\n");
+    hn_cli_eval_remarks(&e->show);
+    for (size_t i = 0; i < e->show.matrix->n_candidates; i++) {
+        const hn_eval_result *r = hn_eval_matrix_result(e->show.matrix, i);
+        const hn_prompt *prompt = e->show.matrix->cells[e->show.matrix->candidates[i].first].loaded;
+        HN_TRY(hn_cli_print_correction(e->show.cli, e->show.p.scope, prompt, r->run, &r->predictions, &r->report, err));
     }
-    json_decref(baselines);
-    json_t *result = st == HN_OK ? json_pack("{s:O}", "runs", runs) : NULL;
-    json_decref(runs);
-    HN_TRY(st);
+    HN_TRY(goals_of(e, hn_eval_matrix_result(e->show.matrix, e->show.report.best), &goals, err));
+    hn_cli_print_goals(e->show.cli, &goals);
+    HN_TRY(print_looks(e, err));
+    return print_next(e, err);
+}
+
+static hn_status cell_json(evaluation *e, const hn_cell *cell, const json_t *baselines, json_t **value, hn_error *err) {
+    hn_goals goals;
+    json_t *goals_json;
+    HN_TRY(goals_of(e, &cell->result, &goals, err));
+    HN_TRY(hn_goals_json(&goals, &goals_json, err));
+    hn_status st = hn_eval_json(&cell->result, baselines, value, err);
+    if (st != HN_OK) {
+        json_decref(goals_json);
+        return st;
+    }
+    json_t *correction = NULL;
+    st = hn_correction_report_json(e->show.p.scope, cell->loaded, cell->result.run, &cell->result.predictions,
+                                   &cell->result.report, &correction, err);
+    if (correction) json_object_set_new(*value, "calibration", correction);
+    if (st != HN_OK) {
+        json_decref(goals_json);
+        json_decref(*value);
+        return st;
+    }
+    if (json_object_set_new(*value, "goals", goals_json) == 0 && json_object_set(*value, "set", cell->set) == 0 &&
+        json_object_set_new(*value, "repeat", json_integer(cell->repeat)) == 0)
+        return HN_OK;
+    json_decref(*value);
+    return hn_fail_memory(err, 0);
+}
+
+static hn_status spreads_json(const evaluation *e, json_t **value, hn_error *err) {
+    const hn_eval_matrix *m = e->show.matrix;
+    *value = json_array();
+    hn_status st = *value ? HN_OK : hn_fail_memory(err, 0);
+    for (size_t i = 0; st == HN_OK && i < m->n_candidates; i++) {
+        json_t *one;
+        if (e->show.report.rows[i].spread.n_repeats < 2) continue;
+        st = hn_spread_json(&e->show.report.rows[i].spread, &one, err);
+        if (st == HN_OK && (json_object_set_new(one, "candidate", json_string(m->candidates[i].name)) != 0 ||
+                            json_array_append(*value, one) != 0))
+            st = hn_fail_memory(err, 0);
+        if (st == HN_OK) json_decref(one);
+    }
+    if (st != HN_OK) json_decref(*value);
+    return st;
+}
+
+/* The whole result; also what --out writes. */
+static hn_status result_json(evaluation *e, json_t **out, hn_error *err) {
+    json_t *runs = json_array(), *baselines = NULL, *report = NULL, *spreads = NULL;
+    hn_status st = runs ? hn_baselines_json(&e->show.baselines, &baselines, err) : hn_fail_memory(err, 0);
+    for (size_t i = 0; st == HN_OK && i < e->show.matrix->n_cells; i++) {
+        json_t *value;
+        st = cell_json(e, &e->show.matrix->cells[i], baselines, &value, err);
+        if (st == HN_OK && json_array_append_new(runs, value) != 0) st = hn_fail_memory(err, 0);
+    }
+    if (st == HN_OK) st = hn_eval_matrix_report_json(e->show.matrix, &e->show.report, &report, err);
+    if (st == HN_OK) st = spreads_json(e, &spreads, err);
+    *out = st == HN_OK ? json_pack("{s:O, s:O}", "runs", runs, "repeats", spreads) : NULL;
+    if (st == HN_OK && (!*out || json_object_update(*out, report) != 0)) st = hn_fail_memory(err, 0);
     int64_t looks;
-    if (result && e->setup.split == HN_SPLIT_TEST &&
-        hn_test_looks(e->p.store, e->p.dataset->hash, &looks, err) == HN_OK)
-        json_object_set_new(result, "test_looks", json_integer(looks));
-    return hn_cli_result(e->cli, result, err);
+    if (st == HN_OK && e->plan.setup.split == HN_SPLIT_TEST &&
+        hn_test_looks(e->show.p.store, e->show.p.dataset->hash, &looks, err) == HN_OK)
+        json_object_set_new(*out, "test_looks", json_integer(looks));
+    json_decref(runs);
+    json_decref(baselines);
+    json_decref(report);
+    json_decref(spreads);
+    return st;
+}
+
+static hn_status show_results(evaluation *e, hn_error *err) {
+    json_t *value;
+    HN_TRY(hn_eval_matrix_report_make(e->show.matrix, e->has_reference ? &e->reference : NULL, e->reference_candidate,
+                                      &e->show.report, err));
+    e->show.reported = true;
+    if (!e->show.cli->out->json) return print_results(e, err);
+    HN_TRY(result_json(e, &value, err));
+    return hn_cli_result(e->show.cli, value, err);
 }
 
 static hn_status run(hn_cli *cli, hn_error *err) {
-    evaluations e = {.cli = cli};
+    evaluation e = {.show.cli = cli};
     hn_error ignored;
+    e.progress_json = strcmp(hn_cli_string(cli, "progress"), "json") == 0;
     hn_status st = open_all(&e, err);
-    while (st == HN_OK && e.n_done < e.n) st = run_prompt(&e, err);
+    if (st == HN_OK) {
+        note_power(&e);
+        st = hn_eval_matrix_run(e.show.matrix, on_progress, &e, err);
+        hn_progress_end(&e.show.progress);
+    }
     /* Stopped in the middle: what is finished is still worth showing to people; a program gets the error alone. */
-    if (st == HN_OK && cli->out->json)
-        st = print_json(&e, err);
-    else if (st == HN_OK)
-        st = print_results(&e, err);
-    else if (e.n_done > 0 && !cli->out->json && print_table(&e, best_of(&e), &ignored) == HN_OK)
+    if (st == HN_OK)
+        st = show_results(&e, err);
+    else if (e.show.matrix && e.show.matrix->n_done > 0 && !cli->out->json &&
+             hn_cli_eval_table(&e.show, &ignored) == HN_OK)
         hn_output_print(cli->out, "\n");
     close_all(&e);
     return st;
 }
 
 static const hn_option options[] = {
-    HN_MODEL_OPTIONS,
+    {.name = "model",
+     .letter = 'm',
+     .kind = HN_OPTION_LIST,
+     .value = "MODEL",
+     .help =
+         "a model, by catalogue name or path (default: the project's, else smollm2); several: each prompt with each"},
+    {.name = "parameter",
+     .letter = 'p',
+     .kind = HN_OPTION_LIST,
+     .value = "NAME=V,V",
+     .help = "values to try of temperature, top_k, top_p, min_p, repetition_penalty, seed, max_tokens, examples or "
+             "reasoning, in place of the prompt's; several: all combinations"},
+    {.name = "repeat",
+     .kind = HN_OPTION_INT,
+     .value = "K",
+     .otherwise = "1",
+     .low = 1,
+     .high = 100,
+     .help = "answer each case K times with K seeds: how much sampled answers vary, and pass@k"},
+    {.name = "reference",
+     .kind = HN_OPTION_STRING,
+     .value = "NAME",
+     .help = "what the others are compared with: one of the prompts, a run, majority or bag_of_words (default: the "
+             "baseline of hone.yaml where that is a run, else the first prompt)"},
     {.name = "split",
      .kind = HN_OPTION_CHOICE,
      .value = "dev|test|train",
@@ -358,20 +369,32 @@ static const hn_option options[] = {
      .high = 1e9,
      .help = "the first N cases of the split's fixed random order; 0: all"},
     {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "compute every answer again, as a new run"},
+    {.name = "progress",
+     .kind = HN_OPTION_CHOICE,
+     .value = "auto|json",
+     .otherwise = "auto",
+     .help = "json: a JSON line on standard error each time that answers were saved"},
+    HN_ENGINE_OPTIONS,
     {0}};
 
 const hn_command hn_cmd_eval = {
     .name = "eval",
-    .summary = "run prompts on the dev split: accuracy and macro F1 with intervals, beside the baselines",
-    .usage = "[PROMPT...] [-m MODEL] [--split dev|test|train] [--limit N]",
-    .description = "PROMPT is a file, or a name under prompts/; none: all of prompts/. Every answer is kept as it "
-                   "comes: Ctrl-C or a crash\n"
-                   "loses nothing that was reported, and the same command goes on from there. What was computed before "
-                   "comes from the cache.",
+    .summary = "run prompts on the dev split: accuracy and macro F1 with intervals, verdicts, baselines",
+    .usage = "[PROMPT...] [-m MODEL]... [-p NAME=V,V]... [--repeat K] [--split dev|test|train] [--limit N]",
+    .description =
+        "PROMPT is a file, or a name under prompts/; none: all of prompts/. Every answer is kept as it "
+        "comes: Ctrl-C or a crash\n"
+        "loses nothing that was reported, and the same command goes on from there. What was computed before "
+        "comes from the cache.\n"
+        "Several prompts, models and parameters make a matrix: every combination is a run, and each is compared "
+        "with the reference,\n"
+        "with p adjusted for their number.",
     .options = options,
     .min_args = 0,
     .max_args = -1,
     .examples =
-        "  hone eval\n  hone eval 1-vague 6-nearest --limit 50\n  hone eval prompts/6-nearest.yaml --split test",
+        "  hone eval\n  hone eval 1-vague 6-nearest --limit 50\n  hone eval prompts/6-nearest.yaml --split test\n"
+        "  hone eval 6-nearest -m smollm2 -m other.gguf -p examples=2,4,8\n"
+        "  hone eval 7-think -p temperature=0.7 --repeat 5",
     .run = run,
 };

@@ -186,6 +186,10 @@ static hn_status cache_key(hn_provider *p, const hn_request *r, char hex[65], hn
     hn_sha256_field_str(h, s->model_hash);
     hn_sha256_field_i64(h, r->kind);
     hn_sha256_field_i64(h, r->max_tokens);
+    if (r->kind == HN_REQUEST_GENERATE) {
+        hn_sha256_field_f64(h, r->sampling.temperature);
+        hn_sha256_field_i64(h, (int64_t)r->sampling.seed);
+    }
     for (size_t i = 0; i < r->n_labels; i++) hn_sha256_field_str(h, r->labels[i].text);
     hn_sha256_field_i64(h, r->label_mode);
     for (size_t i = 0; r->label_log_priors && i < r->n_labels; i++) hn_sha256_field_f64(h, r->label_log_priors[i]);

@@ -1,0 +1,81 @@
+/* A llama-shaped network that can learn: the same weights and the same mathematics as the engine's, in f32, with what the backward pass needs
+ * kept from the forward pass.
+ *
+ *     hn_network *net;
+ *     hn_network_options o = {.lora_rank = 16, .lora_alpha = 32};              // rank 0: all weights learn
+ *     HN_TRY(hn_network_create(model, &o, kernels, pool, &net, &err));
+ *     hn_network_clear_gradients(net);
+ *     HN_TRY(hn_network_forward(net, &batch, losses, &err));                   // -ln p of each supervised row
+ *     HN_TRY(hn_network_backward(net, &batch, &err));                          // adds to each tensor's dw
+ *     HN_TRY(hn_adamw_step(&adam, hn_network_tensors(net, &n), n, &err));      // adamw.h
+ *     hn_network_free(net);
+ *
+ * A batch is rows of one or more sequences, one behind the other: attention stays within each (packing needs no mask). Positions restart at 0.
+ * Ownership: weights are copies; the model may be closed. Threading: one thread, which runs the pool; results do not depend on its size. */
+#ifndef HN_TRAIN_NETWORK_H
+#define HN_TRAIN_NETWORK_H
+
+#include "kernel/kernel.h"
+#include "model/model.h"
+
+typedef struct hn_tensor {
+    char name[112];        /* Hugging Face's, PEFT's for adapters: "model.layers.0.self_attn.q_proj.lora_A.weight" */
+    int64_t rows, columns; /* a vector: 1 row */
+    float *w;
+    float *dw; /* NULL: frozen */
+} hn_tensor;
+
+/* Which linear layers of a block get an adapter. */
+enum {
+    HN_LORA_Q = 1,
+    HN_LORA_K = 2,
+    HN_LORA_V = 4,
+    HN_LORA_O = 8,
+    HN_LORA_GATE = 16,
+    HN_LORA_UP = 32,
+    HN_LORA_DOWN = 64,
+    HN_LORA_ALL = 127
+};
+
+typedef struct hn_network_options {
+    int lora_rank;         /* 0: full fine-tuning */
+    float lora_alpha;      /* y = W x + alpha / rank B A x */
+    bool rank_stabilised;  /* alpha / sqrt(rank) instead (Kalajdzievski 2023) */
+    unsigned lora_targets; /* HN_LORA_...; 0: all */
+    uint64_t seed;         /* A is uniform within 1 / sqrt(K) (Kaiming with a = sqrt 5, as PEFT), B is 0 */
+} hn_network_options;
+
+enum { HN_NO_TARGET = -1 };
+
+typedef struct hn_train_batch {
+    const int32_t *ids;     /* (T) */
+    const int32_t *targets; /* (T) the token that should come next; HN_NO_TARGET: not supervised */
+    const float *weights;   /* (T) of each row's loss in the gradient; NULL: 1 / supervised rows */
+    const int32_t *starts;  /* (n_sequences) first row of each, rising from 0 */
+    int n_rows, n_sequences;
+} hn_train_batch;
+
+typedef struct hn_network hn_network;
+
+/* HN_ERR_UNSUPPORTED: an architecture that does not learn here. HN_ERR_USAGE: a rank below 0. */
+hn_status hn_network_create(const hn_model *model, const hn_network_options *options, const hn_kernels *kernels,
+                            hn_pool *pool, hn_network **network, hn_error *err) HN_MUST_CHECK;
+void hn_network_free(hn_network *network);
+
+/* losses (T): -ln p(target), 0 where there is none; may be NULL. Errors: HN_ERR_INPUT for an id out of the vocabulary, a batch without rows or
+ * without a supervised one; HN_ERR_MEMORY. */
+hn_status hn_network_forward(hn_network *network, const hn_train_batch *batch, double *losses,
+                             hn_error *err) HN_MUST_CHECK;
+/* Of the batch of the last forward pass; its weights may have changed since. */
+hn_status hn_network_backward(hn_network *network, const hn_train_batch *batch, hn_error *err) HN_MUST_CHECK;
+/* logits (T,V) of the last forward pass. */
+hn_status hn_network_logits(hn_network *network, float *logits, hn_error *err) HN_MUST_CHECK;
+
+void hn_network_clear_gradients(hn_network *network);
+/* All tensors, frozen ones too; the array belongs to the network. */
+hn_tensor *hn_network_tensors(hn_network *network, size_t *n);
+hn_tensor *hn_network_find(hn_network *network, const char *name); /* NULL: none */
+/* Bytes of weights, gradients and activations now. */
+size_t hn_network_bytes(const hn_network *network);
+
+#endif

@@ -1,0 +1,211 @@
+/* The forward pass of a trainable network; what the backward pass reads stays in each layer's memory. See network.h. */
+#include "base/alloc.h"
+#include "train/network_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- memory ---- */
+
+/* Cuts pieces off a block; with memory NULL it only counts. Pieces begin at multiples of 64 bytes. */
+typedef struct cutter {
+    float *memory;
+    size_t used; /* floats */
+} cutter;
+
+static float *cut(cutter *c, size_t rows, size_t width) {
+    float *piece = c->memory ? c->memory + c->used : NULL;
+    c->used += (rows * width + 15) / 16 * 16;
+    return piece;
+}
+
+static void cut_layer(cutter *c, hn_network *n, hn_layer_memory *m, size_t T) {
+    const hn_shape *s = &n->shape;
+    size_t C = (size_t)s->n_embd, Q = (size_t)(s->n_heads * s->head_size), KV = (size_t)(s->n_kv_heads * s->head_size),
+           F = (size_t)s->n_ff;
+    m->x = cut(c, T, C), m->h = cut(c, T, C), m->x2 = cut(c, T, C), m->h2 = cut(c, T, C);
+    m->q = cut(c, T, Q), m->k = cut(c, T, KV), m->v = cut(c, T, KV), m->attention = cut(c, T, Q);
+    m->lse = cut(c, T, (size_t)s->n_heads);
+    m->gate = cut(c, T, F), m->up = cut(c, T, F), m->act = cut(c, T, F);
+    for (int i = 0; i < HN_LINEARS && n->options.lora_rank; i++) m->low[i] = cut(c, T, (size_t)n->options.lora_rank);
+}
+
+static void cut_all(cutter *c, hn_network *n, size_t T) {
+    const hn_shape *s = &n->shape;
+    size_t C = (size_t)s->n_embd, Q = (size_t)(s->n_heads * s->head_size), KV = (size_t)(s->n_kv_heads * s->head_size),
+           F = (size_t)s->n_ff, half = (size_t)s->head_size / 2, widest = C > F ? C : F;
+    for (int l = 0; l < s->n_layers; l++) cut_layer(c, n, &n->layers[l].memory, T);
+    n->x = cut(c, T, C), n->h = cut(c, T, C);
+    n->cos = cut(c, T, half), n->sin = cut(c, T, half);
+    n->dx = cut(c, T, C), n->dh = cut(c, T, C), n->da = cut(c, T, Q);
+    n->dq = cut(c, T, Q), n->dk = cut(c, T, KV), n->dv = cut(c, T, KV);
+    n->dgate = cut(c, T, F), n->dup = cut(c, T, F), n->dact = cut(c, T, F);
+    n->wide = cut(c, T, widest > Q ? widest : Q);
+    n->low = cut(c, T, (size_t)n->options.lora_rank);
+    n->scores = cut(c, (size_t)s->n_kv_heads, T);
+    n->logits = cut(c, HN_LOSS_ROWS, (size_t)s->n_vocab);
+    n->gathered = cut(c, HN_LOSS_ROWS, C), n->dgathered = cut(c, HN_LOSS_ROWS, C);
+}
+
+static hn_status reserve(hn_network *n, int rows, hn_error *err) {
+    if (rows <= n->rows) return HN_OK;
+    cutter count = {0};
+    cut_all(&count, n, (size_t)rows);
+    hn_free_aligned(n->memory, n->memory_bytes);
+    n->rows = 0;
+    n->memory_bytes = count.used * sizeof(float);
+    n->memory = hn_alloc_aligned(n->memory_bytes, 64);
+    if (!n->memory) {
+        size_t wanted = n->memory_bytes;
+        n->memory_bytes = 0;
+        return hn_fail_memory(err, wanted);
+    }
+    cutter cutting = {n->memory, 0};
+    cut_all(&cutting, n, (size_t)rows);
+    n->rows = rows;
+    return HN_OK;
+}
+
+/* ---- the batch ---- */
+
+static hn_status check_batch(const hn_network *n, const hn_train_batch *b, hn_error *err) {
+    int supervised = 0, V = n->shape.n_vocab;
+    if (b->n_rows < 1 || b->n_sequences < 1 || b->starts[0] != 0)
+        return hn_fail(err, HN_ERR_INPUT, "batch", NULL,
+                       "a batch needs a row at least, and sequences that begin at row 0");
+    for (int s = 0; s < b->n_sequences; s++)
+        if (hn_sequence_rows(b, s) < 1)
+            return hn_fail(err, HN_ERR_INPUT, "batch", NULL, "sequence %d of the batch has no rows", s);
+    for (int t = 0; t < b->n_rows; t++) {
+        bool wrong = b->ids[t] < 0 || b->ids[t] >= V || b->targets[t] < HN_NO_TARGET || b->targets[t] >= V;
+        if (wrong)
+            return hn_fail(err, HN_ERR_INPUT, "batch", NULL, "row %d has token %d and target %d; the vocabulary has %d",
+                           t, b->ids[t], b->targets[t], V);
+        supervised += b->targets[t] != HN_NO_TARGET;
+    }
+    if (supervised == 0)
+        return hn_fail(err, HN_ERR_INPUT, "batch", "check where answers begin: `hone tokens` shows them",
+                       "no token of the batch is supervised");
+    return HN_OK;
+}
+
+static void embed(hn_network *n, const hn_train_batch *b) {
+    const hn_shape *s = &n->shape;
+    size_t C = (size_t)s->n_embd;
+    int half = s->head_size / 2, rotated = s->rope_dims / 2;
+    float *x = n->layers[0].memory.x;
+    for (int seq = 0; seq < b->n_sequences; seq++)
+        for (int i = 0, rows = hn_sequence_rows(b, seq); i < rows; i++) {
+            size_t t = (size_t)(b->starts[seq] + i);
+            memcpy(x + t * C, n->embedding->w + (size_t)b->ids[t] * C, C * sizeof(float));
+            for (int k = 0; k < half; k++) { /* as the engine's forward.c */
+                float angle = (float)i * (k < rotated ? s->rope_frequencies[k] : 0);
+                float magnitude = k < rotated ? s->rope_magnitude : 1;
+                n->cos[t * (size_t)half + (size_t)k] = (float)cos((double)angle) * magnitude;
+                n->sin[t * (size_t)half + (size_t)k] = (float)sin((double)angle) * magnitude;
+            }
+        }
+}
+
+/* ---- a layer ---- */
+
+typedef struct layer_job {
+    hn_network *n;
+    hn_layer_memory *m;
+} layer_job;
+
+/* Head groups of sequences are shared out: (sequence, group) number i on share i mod n. */
+static void attend(void *arg, int thread, int n_threads) {
+    layer_job *job = arg;
+    hn_network *n = job->n;
+    hn_layer_memory *m = job->m;
+    int KV = n->shape.n_kv_heads;
+    for (int kv = thread; kv < KV; kv += n_threads)
+        for (int s = 0; s < n->batch->n_sequences; s++)
+            hn_attention_forward(m->attention, m->lse, m->q, m->k, m->v, n->batch->starts[s],
+                                 hn_sequence_rows(n->batch, s), kv, &n->heads,
+                                 n->scores + (size_t)kv * (size_t)n->rows);
+}
+
+static hn_status attention_block(hn_network *n, hn_network_layer *layer, hn_error *err) {
+    const hn_shape *s = &n->shape;
+    hn_layer_memory *m = &layer->memory;
+    int T = n->batch->n_rows, Q = s->n_heads * s->head_size, KV = s->n_kv_heads * s->head_size;
+    size_t count = (size_t)T * (size_t)s->n_embd;
+    n->kernels->rmsnorm(m->h, m->x, layer->attention_norm->w, T, s->n_embd, s->norm_eps);
+    HN_TRY(hn_linear_forward(n, &layer->linear[0], m->q, m->h, m->low[0], err));
+    HN_TRY(hn_linear_forward(n, &layer->linear[1], m->k, m->h, m->low[1], err));
+    HN_TRY(hn_linear_forward(n, &layer->linear[2], m->v, m->h, m->low[2], err));
+    n->kernels->rope(m->q, Q, n->cos, n->sin, T, s->n_heads, s->head_size, s->rope_interleaved);
+    n->kernels->rope(m->k, KV, n->cos, n->sin, T, s->n_kv_heads, s->head_size, s->rope_interleaved);
+    layer_job job = {n, m};
+    hn_network_run(n, attend, &job);
+    HN_TRY(hn_linear_forward(n, &layer->linear[3], m->x2, m->attention, m->low[3], err));
+    n->kernels->add(m->x2, m->x, count);
+    return HN_OK;
+}
+
+/* `out` (T,C): the next layer's x. */
+static hn_status feed_forward_block(hn_network *n, hn_network_layer *layer, float *out, hn_error *err) {
+    const hn_shape *s = &n->shape;
+    hn_layer_memory *m = &layer->memory;
+    int T = n->batch->n_rows;
+    n->kernels->rmsnorm(m->h2, m->x2, layer->ffn_norm->w, T, s->n_embd, s->norm_eps);
+    HN_TRY(hn_linear_forward(n, &layer->linear[4], m->gate, m->h2, m->low[4], err));
+    HN_TRY(hn_linear_forward(n, &layer->linear[5], m->up, m->h2, m->low[5], err));
+    n->kernels->swiglu(m->act, m->gate, m->up, T, s->n_ff, s->n_ff);
+    HN_TRY(hn_linear_forward(n, &layer->linear[6], out, m->act, m->low[6], err));
+    n->kernels->add(out, m->x2, (size_t)T * (size_t)s->n_embd);
+    return HN_OK;
+}
+
+static hn_status layers_forward(hn_network *n, hn_error *err) {
+    const hn_shape *s = &n->shape;
+    for (int l = 0; l < s->n_layers; l++) {
+        HN_TRY(attention_block(n, &n->layers[l], err));
+        float *out = l + 1 < s->n_layers ? n->layers[l + 1].memory.x : n->x;
+        HN_TRY(feed_forward_block(n, &n->layers[l], out, err));
+    }
+    n->kernels->rmsnorm(n->h, n->x, n->output_norm->w, n->batch->n_rows, s->n_embd, s->norm_eps);
+    return HN_OK;
+}
+
+/* ---- losses ---- */
+
+hn_status hn_network_logits(hn_network *n, float *logits, hn_error *err) {
+    hn_matrix w = hn_product_matrix(n->output->w, n->output->rows, n->output->columns);
+    if (!n->was_run) return hn_fail(err, HN_ERR_USAGE, "network", NULL, "there was no forward pass");
+    return hn_product_forward(&n->products, logits, n->h, &w, n->batch->n_rows, err);
+}
+
+static hn_status losses_of(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
+    size_t C = (size_t)n->shape.n_embd, V = (size_t)n->shape.n_vocab;
+    hn_matrix w = hn_product_matrix(n->output->w, n->output->rows, n->output->columns);
+    int rows[HN_LOSS_ROWS], count = 0;
+    memset(losses, 0, (size_t)b->n_rows * sizeof *losses);
+    for (int t = 0; t < b->n_rows; t++) {
+        if (b->targets[t] != HN_NO_TARGET) {
+            memcpy(n->gathered + (size_t)count * C, n->h + (size_t)t * C, C * sizeof(float));
+            rows[count++] = t;
+        }
+        if (count < HN_LOSS_ROWS && t + 1 < b->n_rows) continue;
+        HN_TRY(hn_product_forward(&n->products, n->logits, n->gathered, &w, count ? count : 1, err));
+        for (int i = 0; i < count; i++) {
+            const float *row = n->logits + (size_t)i * V;
+            losses[rows[i]] = n->kernels->logsumexp(row, V, NULL) - (double)row[b->targets[rows[i]]];
+        }
+        count = 0;
+    }
+    return HN_OK;
+}
+
+hn_status hn_network_forward(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
+    n->was_run = false;
+    HN_TRY(check_batch(n, b, err));
+    HN_TRY(reserve(n, b->n_rows, err));
+    n->batch = b;
+    embed(n, b);
+    HN_TRY(layers_forward(n, err));
+    n->was_run = true;
+    return losses ? losses_of(n, b, losses, err) : HN_OK;
+}

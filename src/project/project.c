@@ -82,6 +82,7 @@ void hn_project_close(hn_project *project) {
     hn_dataset_free(project->dataset);
     hn_yaml_free(project->doc);
     hn_contract_free(&project->scope.contract);
+    hn_grader_configs_free(project->scope.graders, project->scope.n_graders);
     hn_arena_free(project->arena);
     hn_free(project);
 }

@@ -12,6 +12,7 @@
 
 #include "format/json_schema.h"
 #include "project/dataset.h"
+#include "project/grader_config.h"
 
 typedef enum hn_contract_kind {
     HN_CONTRACT_CHOICE,
@@ -50,7 +51,9 @@ typedef struct hn_scope {
     uint64_t split_seed;
     bool stratify;
     hn_contract contract;
-    char *metric;                                                  /* "accuracy", "macro_f1" */
+    hn_grader_config *graders; /* (n_graders) in hone.yaml's order */
+    size_t n_graders;
+    char *metric; /* a metric of every run (hn_scope_metric_is_run) or a grader's name */
     double target_value;                                           /* NaN: not given */
     double smallest_difference;                                    /* 0.02 where not given */
     double limit_latency_ms, limit_memory_mb, limit_cost_per_1000; /* NaN: not given */
@@ -74,5 +77,7 @@ const char *hn_project_scope_hash(
 /* Loads, validates and splits the data on first use: unknown columns, labels not in `output:`, labels that no case has, and empty targets are
  * errors with file:line. */
 hn_status hn_project_dataset(hn_project *project, const hn_dataset **dataset, hn_error *err) HN_MUST_CHECK;
+/* Whether it is computed from a run's answers alone: accuracy, and of a choice macro_f1, micro_f1, weighted_f1, mcc, kappa. */
+bool hn_scope_metric_is_run(const char *metric);
 
 #endif

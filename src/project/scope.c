@@ -258,22 +258,41 @@ static hn_status parse_output(const parser *p, const hn_yaml_node *root) {
 
 /* ---- what verdicts are about ---- */
 
+static const char *const run_metrics[] = {"accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc", "kappa"};
+enum { N_RUN_METRICS = sizeof run_metrics / sizeof *run_metrics };
+
+bool hn_scope_metric_is_run(const char *metric) {
+    for (size_t i = 0; i < N_RUN_METRICS; i++)
+        if (strcmp(run_metrics[i], metric) == 0) return true;
+    return false;
+}
+
+/* A metric of every run, or a grader. */
+static hn_status parse_metric(const parser *p, const hn_yaml_node *node) {
+    const char *names[N_RUN_METRICS + HN_GRADERS_MAX];
+    hn_scope *s = p->scope;
+    int metric = 0;
+    memcpy(names, run_metrics, sizeof run_metrics);
+    for (size_t i = 0; i < s->n_graders; i++) names[N_RUN_METRICS + i] = s->graders[i].name;
+    if (node) HN_TRY(hn_yaml_get_choice(node, names, N_RUN_METRICS + s->n_graders, &metric, p->err));
+    if (metric > 0 && metric < N_RUN_METRICS && s->contract.kind != HN_CONTRACT_CHOICE)
+        return hn_yaml_fail(node, HN_ERR_INPUT, "use accuracy, or a grader", p->err,
+                            "%s is about classes: it needs `output: {choice: [...]}`", names[metric]);
+    s->metric = hn_arena_strdup(p->arena, names[metric]);
+    return s->metric ? HN_OK : hn_fail_memory(p->err, 16);
+}
+
 static hn_status parse_aims(const parser *p, const hn_yaml_node *root) {
-    static const char *const metrics[] = {"accuracy", "macro_f1"};
     hn_scope *s = p->scope;
     const hn_yaml_node *node;
-    int metric = 0;
     s->target_value = NAN;
     s->smallest_difference = 0.02;
-    if ((node = hn_yaml_find(root, "metric"))) HN_TRY(hn_yaml_get_choice(node, metrics, 2, &metric, p->err));
-    if (metric == 1 && s->contract.kind != HN_CONTRACT_CHOICE)
-        return hn_yaml_fail(node, HN_ERR_INPUT, "use accuracy", p->err,
-                            "macro_f1 is about classes: it needs `output: {choice: [...]}`");
-    s->metric = hn_arena_strdup(p->arena, metrics[metric]);
-    if (!s->metric) return hn_fail_memory(p->err, 16);
-    if ((node = hn_yaml_find(root, "target_value"))) HN_TRY(hn_yaml_get_real(node, 0, 1, &s->target_value, p->err));
+    HN_TRY(parse_metric(p, hn_yaml_find(root, "metric")));
+    /* A run's metrics are shares; a grader has its own scale. */
+    double most = hn_scope_metric_is_run(s->metric) ? 1 : INFINITY, least = most == 1 ? 0 : -INFINITY;
+    if ((node = hn_yaml_find(root, "target_value"))) HN_TRY(hn_yaml_get_real(node, least, most, &s->target_value, p->err));
     if ((node = hn_yaml_find(root, "smallest_difference")))
-        HN_TRY(hn_yaml_get_real(node, 0, 1, &s->smallest_difference, p->err));
+        HN_TRY(hn_yaml_get_real(node, 0, most, &s->smallest_difference, p->err));
     if (s->smallest_difference > 0) return HN_OK;
     return hn_yaml_fail(node, HN_ERR_INPUT, "0.02 means that two points of accuracy would change a decision", p->err,
                         "`smallest_difference` must be more than 0");
@@ -340,7 +359,7 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
         "goal",   "data",  "split",    "output", "metric", "target_value", "smallest_difference",
-        "limits", "model", "baseline", "abstain"};
+        "limits", "model", "baseline", "abstain", "graders"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};
@@ -355,6 +374,8 @@ hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *
     HN_TRY(parse_data(&p, root));
     HN_TRY(parse_output(&p, root));
     HN_TRY(parse_split(&p, root));
+    HN_TRY(hn_grader_configs_parse(hn_yaml_find(root, "graders"), root_folder, arena, &scope->graders,
+                                   &scope->n_graders, err));
     HN_TRY(parse_aims(&p, root));
     HN_TRY(parse_abstain(&p, root));
     return parse_limits(&p, root);
@@ -393,6 +414,7 @@ hn_status hn_scope_hash(const hn_scope *scope, char hex[65], hn_error *err) {
     hn_sha256_field_f64(h, c->high);
     hn_sha256_field_str(h, scope->metric);
     if (c->schema) hash_schema(h, c->schema);
+    hn_grader_configs_hash(h, scope->graders, scope->n_graders);
     hn_sha256_finish(h, hex);
     return HN_OK;
 }

@@ -5,7 +5,7 @@
  *     HN_TRY(hn_scope_parse(doc, "/home/me/tickets", arena, &scope, &err));
  *
  * Used by project.c; other parts get their scope from an hn_project. Ownership: the scope's text is in the arena, its schema is freed by
- * hn_contract_free (also after an error), the document stays the caller's. Threading: one thread. */
+ * hn_contract_free, its graders by hn_grader_configs_free (both also after an error), the document stays the caller's. Threading: one thread. */
 #ifndef HN_PROJECT_SCOPE_H
 #define HN_PROJECT_SCOPE_H
 

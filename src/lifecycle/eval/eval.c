@@ -10,6 +10,7 @@
 #include "lifecycle/eval/correction_run.h"
 #include "lifecycle/eval/grade.h"
 #include "lifecycle/iterate/kept_project.h"
+#include "lifecycle/eval/grade_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -410,7 +411,13 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
                        r->predictions.rows[0].error);
     }
     HN_TRY(machine_json(e, &r->predictions, &machine, err));
-    hn_status st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);
+    hn_grading grading = {.scope = hn_project_scope(e->setup.project),
+                          .dataset = e->setup.dataset,
+                          .store = e->setup.store,
+                          .provider = e->setup.provider,
+                          .no_cache = e->setup.no_cache};
+    hn_status st = hn_grade_into(&grading, r->run->id, &r->predictions, machine, err);
+    if (st == HN_OK) st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);
     json_decref(machine);
     HN_TRY(st);
     hn_buf_init(&text, 0);

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* "1,250.0" as a table may hold it: commas are thousands separators. */
-static bool read_number(const char *text, double *value) {
+bool hn_grade_read_number(const char *text, double *value) {
     char plain[64];
     size_t n = 0;
     hn_str s = hn_str_trim(hn_str_of(text));
@@ -35,7 +34,7 @@ bool hn_grade_answer(const hn_contract *contract, const char *target, const char
     double wanted, given;
     if (!target || !value) return false;
     if (contract->kind == HN_CONTRACT_JSON) return same_json(target, value);
-    if (contract->kind == HN_CONTRACT_NUMBER && read_number(target, &wanted) && read_number(value, &given))
+    if (contract->kind == HN_CONTRACT_NUMBER && hn_grade_read_number(target, &wanted) && hn_grade_read_number(value, &given))
         return fabs(wanted - given) <= 1e-9 * fmax(1, fabs(wanted));
     return hn_str_equal(hn_str_trim(hn_str_of(target)), hn_str_trim(hn_str_of(value)));
 }

@@ -9,6 +9,9 @@
 
 #include "project/project.h"
 
+/* "1,250.0" as a table may hold it: commas are thousands separators, white space around is left out. */
+bool hn_grade_read_number(const char *text, double *value);
+
 bool hn_grade_answer(const hn_contract *contract, const char *target, const char *value);
 
 #endif

@@ -1,6 +1,8 @@
 /* Comparing runs; see compare.h. */
 #include "lifecycle/iterate/compare.h"
 
+#include "store/score.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +19,25 @@ static hn_status check_run(const hn_run *run, hn_error *err) {
 
 static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
 
-static hn_status check_pair(const hn_run *a, const hn_run *b, hn_error *err) {
+/* A run and what `hone regrade` made of it have the same answers, whatever became of the data. */
+static hn_status are_related(hn_store *store, const hn_run *a, const hn_run *b, bool *related, hn_error *err) {
+    int64_t parent_a, parent_b;
+    HN_TRY(hn_run_parent_get(store, a->id, "regrade", &parent_a, err));
+    HN_TRY(hn_run_parent_get(store, b->id, "regrade", &parent_b, err));
+    *related = parent_a == b->id || parent_b == a->id || (parent_a && parent_a == parent_b);
+    return HN_OK;
+}
+
+static hn_status check_pair(hn_store *store, const hn_run *a, const hn_run *b, hn_error *err) {
+    bool related;
     HN_TRY(check_run(a, err));
     HN_TRY(check_run(b, err));
     if (!same_text(a->spec.split, b->spec.split))
         return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both on one split: `hone eval --split ...`",
                        "r%lld is on the %s split and r%lld on %s: they share no cases", (long long)a->id, a->spec.split,
                        (long long)b->id, b->spec.split);
-    if (!same_text(a->spec.dataset_hash, b->spec.dataset_hash))
+    HN_TRY(are_related(store, a, b, &related, err));
+    if (!related && !same_text(a->spec.dataset_hash, b->spec.dataset_hash))
         return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both prompts again on the data as it is now",
                        "the data changed between r%lld (%.8s) and r%lld (%.8s)", (long long)a->id, a->spec.dataset_hash,
                        (long long)b->id, b->spec.dataset_hash);
@@ -101,13 +114,59 @@ hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_
     return st;
 }
 
-static hn_status judge(hn_comparison *c, double smallest_difference, hn_error *err) {
+/* About the scope's metric, where both runs have it. */
+static hn_status judge_metric(hn_store *store, hn_comparison *c, const hn_scope *scope, bool *done, hn_error *err) {
+    hn_metric_verdict m;
+    *done = false;
+    if (strcmp(scope->metric, "accuracy") == 0) return HN_OK;
+    HN_TRY(hn_metric_judge(store, c->run_a, c->run_b, &c->shared_a, &c->shared_b, c->labels, c->n_labels, scope->metric,
+                           scope->smallest_difference, &m, err));
+    if (!m.known) return HN_OK;
+    *done = true;
+    c->metric = scope->metric;
+    c->metric_a = m.a;
+    c->metric_b = m.b;
+    c->verdict = m.verdict;
+    return HN_OK;
+}
+
+static hn_status judge(hn_store *store, hn_comparison *c, const hn_scope *scope, hn_error *err) {
     size_t n = c->shared_b.n;
+    bool done;
+    HN_TRY(judge_metric(store, c, scope, &done, err));
+    if (done) return HN_OK;
+    c->metric = "accuracy";
+    HN_TRY(hn_run_metric("accuracy", &c->report_a, &c->shared_a, NULL, &c->metric_a, err));
+    HN_TRY(hn_run_metric("accuracy", &c->report_b, &c->shared_b, NULL, &c->metric_b, err));
     unsigned char *right = hn_alloc(n);
     if (!right) return hn_fail_memory(err, n);
     for (size_t i = 0; i < n; i++) right[i] = c->shared_a.rows[i].correct;
-    hn_status st = hn_compare_with_right(right, &c->shared_b, smallest_difference, &c->verdict, err);
+    hn_status st = hn_compare_with_right(right, &c->shared_b, scope->smallest_difference, &c->verdict, err);
     hn_free(right);
+    return st;
+}
+
+hn_status hn_compare_graders(hn_store *store, const hn_comparison *c, hn_grader_verdict **verdicts, size_t *n,
+                             hn_error *err) {
+    hn_grade_lines lines;
+    *verdicts = NULL;
+    *n = 0;
+    HN_TRY(hn_grade_lines_read(c->run_b->summary_json, &lines, err));
+    hn_status st = HN_OK;
+    hn_grader_verdict *all = hn_calloc(lines.n ? lines.n : 1, sizeof *all);
+    if (!all) st = hn_fail_memory(err, lines.n * sizeof *all);
+    for (size_t i = 0; st == HN_OK && i < lines.n; i++) {
+        hn_grader_verdict *v = &all[*n];
+        snprintf(v->name, sizeof v->name, "%s", lines.lines[i].name);
+        st = hn_metric_judge(store, c->run_a, c->run_b, &c->shared_a, &c->shared_b, c->labels, c->n_labels, v->name, 0,
+                             &v->v, err);
+        if (st == HN_OK && v->v.known) ++*n;
+    }
+    hn_grade_lines_free(&lines);
+    if (st == HN_OK)
+        *verdicts = all;
+    else
+        hn_free(all);
     return st;
 }
 
@@ -115,7 +174,7 @@ static hn_status compare(hn_store *store, const char *a, const char *b, const hn
                          hn_error *err) {
     HN_TRY(hn_run_find(store, a, &c->run_a, err));
     HN_TRY(hn_run_find(store, b, &c->run_b, err));
-    HN_TRY(check_pair(c->run_a, c->run_b, err));
+    HN_TRY(check_pair(store, c->run_a, c->run_b, err));
     c->paths_differ = !same_text(c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
     c->models_differ = !same_text(c->run_a->spec.model_hash, c->run_b->spec.model_hash);
     HN_TRY(hn_prediction_load(store, c->run_a->id, &c->list_a, err));
@@ -124,7 +183,7 @@ static hn_status compare(hn_store *store, const char *a, const char *b, const hn
     HN_TRY(match_cases(c, err));
     HN_TRY(hn_report_build(&c->shared_a, c->labels, c->n_labels, &c->report_a, err));
     HN_TRY(hn_report_build(&c->shared_b, c->labels, c->n_labels, &c->report_b, err));
-    return judge(c, scope->smallest_difference, err);
+    return judge(store, c, scope, err);
 }
 
 hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
@@ -160,7 +219,7 @@ hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *e
     json_t *needed = v->cases_needed >= 0 ? json_integer(v->cases_needed) : json_null();
     *value =
         json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:b, s:{s:o, s:o}}",
-                  "verdict", hn_verdict_name(v->kind), "metric", "accuracy", "difference",
+                  "verdict", hn_verdict_name(v->kind), "metric", c->metric, "difference",
                   hn_report_estimate_json(v->difference), "p", number_or_null(v->p), "test", v->test, "only_a_right",
                   (json_int_t)v->only_a_right, "only_b_right", (json_int_t)v->only_b_right, "detectable",
                   number_or_null(v->detectable), "smallest_difference", number_or_null(v->smallest_difference),

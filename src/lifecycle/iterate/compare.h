@@ -10,6 +10,7 @@
 #define HN_LIFECYCLE_COMPARE_H
 
 #include "lifecycle/eval/run_report.h"
+#include "lifecycle/iterate/metric_verdict.h"
 #include "project/project.h"
 #include "stats/verdict.h"
 
@@ -26,6 +27,8 @@ typedef struct hn_comparison {
     json_t *labels_json;                   /* keeps the labels' texts */
     const char **labels;                   /* (n_labels) NULL: not a choice */
     size_t n_labels;
+    const char *metric; /* what the verdict is about: the scope's, or accuracy where a run lacks that */
+    hn_metric_value metric_a, metric_b; /* on the shared cases */
     hn_verdict verdict;
     hn_flip *flips; /* (n_flips) */
     size_t n_flips;
@@ -33,13 +36,21 @@ typedef struct hn_comparison {
     bool models_differ;
 } hn_comparison;
 
-/* HN_ERR_NOT_FOUND for a run; HN_ERR_INPUT where a run is unfinished, or they are of different data or splits, or share no case. */
+/* HN_ERR_NOT_FOUND for a run; HN_ERR_INPUT where a run is unfinished, or they are of different data (a run and
+ * its regrade aside) or splits, or share no case. */
 hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
                           hn_error *err) HN_MUST_CHECK;
 /* The verdict of `rows` against something that was right where `right` (rows->n) is 1: a baseline on the same cases in the same order. */
 hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_list *rows, double smallest_difference,
                                 hn_verdict *verdict, hn_error *err) HN_MUST_CHECK;
 void hn_comparison_free(hn_comparison *c);
+/* The verdict on every grader that both runs have: `verdicts` (*n) beside names; free both with hn_free. */
+typedef struct hn_grader_verdict {
+    char name[48];
+    hn_metric_verdict v;
+} hn_grader_verdict;
+hn_status hn_compare_graders(hn_store *store, const hn_comparison *c, hn_grader_verdict **verdicts, size_t *n,
+                             hn_error *err) HN_MUST_CHECK;
 /* {"verdict","metric","difference":{...},"p","test","only_a_right","only_b_right","detectable","smallest_difference","cases_needed",...} */
 hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) HN_MUST_CHECK;
 

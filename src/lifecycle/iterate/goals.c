@@ -19,18 +19,30 @@ static hn_goal *add(hn_goals *goals, const char *name, hn_goal_state state) {
     return g;
 }
 
-static void check_target(const hn_goal_facts *f, hn_goals *goals) {
+static hn_status check_target(const hn_goal_facts *f, hn_goals *goals, hn_error *err) {
     double wanted = f->scope->target_value;
-    if (!isfinite(wanted)) return;
-    hn_estimate e = strcmp(f->scope->metric, "macro_f1") == 0 ? f->report->macro_f1 : f->report->accuracy;
-    bool above = e.value >= wanted, sure = above ? e.low >= wanted : e.high < wanted;
-    hn_goal *g = add(goals, "target", sure ? (above ? HN_GOAL_MET : HN_GOAL_MISSED) : HN_GOAL_UNSURE);
-    snprintf(g->text, sizeof g->text, "target: %s of %.0f %%: %s (%.1f %% [%.1f, %.1f])", f->scope->metric,
-             100 * wanted,
-             sure    ? (above ? "reached" : "not reached yet")
-             : above ? "reached, but the interval reaches below it"
+    hn_metric_value m;
+    char value[80];
+    if (!isfinite(wanted)) return HN_OK;
+    HN_TRY(hn_run_metric(f->scope->metric, f->report, f->predictions, f->run->summary_json, &m, err));
+    if (!m.known) {
+        hn_goal *g = add(goals, "target", HN_GOAL_UNKNOWN);
+        snprintf(g->text, sizeof g->text, "target: %.60s was not measured in this run; hone regrade measures it",
+                 f->scope->metric);
+        return HN_OK;
+    }
+    hn_estimate e = m.estimate;
+    bool there = m.lower_is_better ? e.value <= wanted : e.value >= wanted;
+    bool sure = m.lower_is_better ? (there ? e.high <= wanted : e.low > wanted)
+                                  : (there ? e.low >= wanted : e.high < wanted);
+    hn_goal *g = add(goals, "target", sure ? (there ? HN_GOAL_MET : HN_GOAL_MISSED) : HN_GOAL_UNSURE);
+    snprintf(g->text, sizeof g->text, "target: %.60s of %.*f%s%s: %s (%s)", f->scope->metric, m.factor == 100 ? 0 : 2,
+             m.factor * wanted, m.factor == 100 ? " %" : *m.unit ? " " : "", m.factor == 100 ? "" : m.unit,
+             sure    ? (there ? "reached" : "not reached yet")
+             : there ? "reached, but the interval reaches past it"
                      : "not reached yet, though within the interval",
-             100 * e.value, 100 * e.low, 100 * e.high);
+             hn_metric_text(&m, value));
+    return HN_OK;
 }
 
 static void check_limit(hn_goals *goals, const char *name, const char *what, double value, double limit,
@@ -60,13 +72,17 @@ static double memory_of(const hn_run *run) {
     return bytes;
 }
 
-static void judge_baseline(hn_goals *goals, const char *name, const hn_verdict *v) {
+static void judge_baseline(hn_goals *goals, const char *name, const hn_verdict *v, const hn_metric_value *m) {
+    double factor = m ? m->factor : 100;
     static const hn_goal_state states[] = {HN_GOAL_UNSURE, HN_GOAL_MET, HN_GOAL_MISSED, HN_GOAL_MET};
     static const char *const words[] = {"cannot tell yet which is better than", "better than", "worse than",
                                         "equivalent to"};
     hn_goal *g = add(goals, "baseline", states[v->kind]);
-    snprintf(g->text, sizeof g->text, "baseline: %s %.100s: %+.1f points [%+.1f, %+.1f], p = %.2g", words[v->kind],
-             name, 100 * v->difference.value, 100 * v->difference.low, 100 * v->difference.high, v->p);
+    int d = factor == 100 ? 1 : 3;
+    const char *unit = m ? m->unit : "points";
+    snprintf(g->text, sizeof g->text, "baseline: %s %.100s: %+.*f%s%s [%+.*f, %+.*f], p = %.2g", words[v->kind], name, d,
+             factor * v->difference.value, *unit ? " " : "", unit, d, factor * v->difference.low, d,
+             factor * v->difference.high, v->p);
 }
 
 static hn_status against_simple(const hn_goal_facts *f, const char *name, hn_goals *goals, hn_error *err) {
@@ -85,7 +101,7 @@ static hn_status against_simple(const hn_goal_facts *f, const char *name, hn_goa
         snprintf(text, sizeof text, "always answering %.100s", b->majority_label);
     else
         snprintf(text, sizeof text, "a bag of words");
-    judge_baseline(goals, text, &v);
+    judge_baseline(goals, text, &v, NULL);
     return HN_OK;
 }
 
@@ -99,7 +115,7 @@ static hn_status against_run(const hn_goal_facts *f, const char *name, hn_goals 
         char text[160];
         bool itself = c.run_a->id == c.run_b->id;
         snprintf(text, sizeof text, "%.60s (%.60s)", name, c.run_a->spec.prompt_name ? c.run_a->spec.prompt_name : "");
-        if (!itself) judge_baseline(goals, text, &c.verdict);
+        if (!itself) judge_baseline(goals, text, &c.verdict, &c.metric_b);
         hn_comparison_free(&c);
         return HN_OK;
     }
@@ -116,7 +132,7 @@ static hn_status against_run(const hn_goal_facts *f, const char *name, hn_goals 
 hn_status hn_goals_check(const hn_goal_facts *f, hn_goals *out, hn_error *err) {
     *out = (hn_goals){0};
     const char *baseline = f->scope->baseline;
-    check_target(f, out);
+    HN_TRY(check_target(f, out, err));
     check_limit(out, "latency_ms", "latency: 95 % of answers within", f->report->latency_p95_ms,
                 f->scope->limit_latency_ms, "ms");
     check_limit(out, "memory_mb", "memory: model and one case take", memory_of(f->run) / 1e6, f->scope->limit_memory_mb,

@@ -1,5 +1,6 @@
 /* hone compare: the verdict of one run against another, and the cases that changed. */
 #include "cli/commands.h"
+#include "cli/grades_cli.h"
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/compare.h"
@@ -20,23 +21,29 @@ static void print_verdict(hn_cli *cli, const hn_comparison *c) {
     char said[64];
     snprintf(said, sizeof said, texts[v->kind], (long long)c->run_b->id);
     char needed[32];
-    hn_output_print(cli->out, "\n%s%s%s: %s%.1f points [%+.1f, %+.1f], p = %.2g\n",
+    double f = c->metric_b.factor;
+    const char *unit = c->metric_b.unit;
+    int d = f == 100 ? 1 : 3;
+    bool own = strcmp(c->metric, "accuracy") != 0;
+    hn_output_print(cli->out, "\n%s%s%s%s%s: %+.*f%s%s [%+.*f, %+.*f], p = %.2g\n",
                     hn_output_style(cli->out, styles[v->kind]), said, hn_output_style(cli->out, HN_STYLE_NONE),
-                    v->difference.value >= 0 ? "+" : "", 100 * v->difference.value, 100 * v->difference.low,
-                    100 * v->difference.high, v->p);
-    hn_output_print(cli->out, "%zu cases right only in r%lld, %zu only in r%lld (%s%s)\n", v->only_b_right,
-                    (long long)c->run_b->id, v->only_a_right, (long long)c->run_a->id, v->test,
+                    own ? " by " : "", own ? c->metric : "", d, f * v->difference.value, *unit ? " " : "", unit, d,
+                    f * v->difference.low, d, f * v->difference.high, v->p);
+    hn_output_print(cli->out, "%zu cases %s only in r%lld, %zu only in r%lld (%s%s)\n", v->only_b_right,
+                    own && !hn_scope_metric_is_run(c->metric) ? "higher" : "right", (long long)c->run_b->id,
+                    v->only_a_right, (long long)c->run_a->id, v->test,
                     v->n_groups < v->n ? ", related cases together" : "");
     if (v->kind == HN_VERDICT_CANNOT_TELL && isfinite(v->detectable))
-        hn_output_print(cli->out, "%zu cases show a difference of about %.1f points or more", v->n,
-                        100 * v->detectable);
+        hn_output_print(cli->out, "%zu cases show a difference of about %.*f%s%s or more", v->n, d, f * v->detectable,
+                        *unit ? " " : "", unit);
     if (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0)
-        hn_output_print(cli->out, "; for %.1f points it takes about %s cases", 100 * v->smallest_difference,
-                        hn_format_count(v->cases_needed, needed));
-    if (v->kind == HN_VERDICT_CANNOT_TELL) hn_output_print(cli->out, "\n");
+        hn_output_print(cli->out, "; for %.*f%s%s it takes about %s cases", d, f * v->smallest_difference,
+                        *unit ? " " : "", unit, hn_format_count(v->cases_needed, needed));
+    if (v->kind == HN_VERDICT_CANNOT_TELL && (isfinite(v->detectable) || v->cases_needed > 0))
+        hn_output_print(cli->out, "\n");
     if (!v->matters && (v->kind == HN_VERDICT_BETTER || v->kind == HN_VERDICT_WORSE))
-        hn_output_print(cli->out, "the difference is real but smaller than the %.1f points that matter here\n",
-                        100 * v->smallest_difference);
+        hn_output_print(cli->out, "the difference is real but smaller than the %.*f%s%s that matter here\n", d,
+                        f * v->smallest_difference, *unit ? " " : "", unit);
     if (c->paths_differ)
         hn_output_print(
             cli->out, "note: computed on different numeric paths (%s, %s): part of the difference may be arithmetic\n",
@@ -159,9 +166,10 @@ static hn_status print_next(hn_cli *cli, const hn_cli_project *p, const hn_compa
     return st;
 }
 
-static hn_status print_json(hn_cli *cli, const hn_comparison *c, hn_error *err) {
-    json_t *value, *changed = json_array();
+static hn_status print_json(hn_cli *cli, hn_store *store, const hn_comparison *c, hn_error *err) {
+    json_t *value = NULL, *changed = json_array();
     hn_status st = hn_comparison_json(c, &value, err);
+    if (st == HN_OK && (st = hn_cli_grade_verdicts_json(store, c, value, err)) != HN_OK) json_decref(value);
     if (st != HN_OK) {
         json_decref(changed);
         return st;
@@ -183,6 +191,7 @@ static hn_status print_json(hn_cli *cli, const hn_comparison *c, hn_error *err) 
 static hn_status print_comparison(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, hn_error *err) {
     HN_TRY(print_runs(cli, c, err));
     print_verdict(cli, c);
+    HN_TRY(hn_cli_grade_verdicts(cli, p->store, c, err));
     HN_TRY(print_flips(cli, p, c, (size_t)hn_cli_int(cli, "cases"), err));
     return print_next(cli, p, c, err);
 }
@@ -193,7 +202,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_status st = hn_compare_runs(p.store, cli->positional[0], cli->positional[1], p.scope, &c, err);
     if (st == HN_OK) {
-        st = cli->out->json ? print_json(cli, &c, err) : print_comparison(cli, &p, &c, err);
+        st = cli->out->json ? print_json(cli, p.store, &c, err) : print_comparison(cli, &p, &c, err);
         hn_comparison_free(&c);
     }
     hn_cli_project_close(&p);

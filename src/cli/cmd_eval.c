@@ -4,6 +4,7 @@
 #include "cli/correction_cli.h"
 #include "cli/eval_prompts.h"
 #include "cli/eval_tables.h"
+#include "cli/grades_cli.h"
 #include "cli/inference.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/goals.h"
@@ -213,6 +214,18 @@ static hn_status print_next(evaluation *e, hn_error *err) {
     return HN_OK;
 }
 
+static hn_status print_grades(evaluation *e, hn_error *err) {
+    const hn_eval_matrix *m = e->show.matrix;
+    const char **names = hn_arena_calloc(e->show.cli->arena, m->n_candidates, sizeof *names);
+    const hn_run **runs = hn_arena_calloc(e->show.cli->arena, m->n_candidates, sizeof *runs);
+    if (!names || !runs) return hn_fail_memory(err, m->n_candidates * sizeof *names);
+    for (size_t i = 0; i < m->n_candidates; i++) {
+        names[i] = m->candidates[i].name;
+        runs[i] = hn_eval_matrix_result(m, i)->run;
+    }
+    return hn_cli_grade_table(e->show.cli, names, runs, m->n_candidates, err);
+}
+
 static hn_status print_results(evaluation *e, hn_error *err) {
     const hn_eval_result *first = hn_eval_matrix_result(e->show.matrix, 0);
     hn_goals goals;
@@ -221,6 +234,7 @@ static hn_status print_results(evaluation *e, hn_error *err) {
                     e->show.matrix->n_models > 1 ? "" : ", ",
                     e->show.matrix->n_models > 1 ? "" : first->run->spec.model_name);
     HN_TRY(hn_cli_eval_table(&e->show, err));
+    HN_TRY(print_grades(e, err));
     hn_output_print(e->show.cli->out, "\n");
     hn_cli_eval_remarks(&e->show);
     for (size_t i = 0; i < e->show.matrix->n_candidates; i++) {
@@ -248,6 +262,7 @@ static hn_status cell_json(evaluation *e, const hn_cell *cell, const json_t *bas
     st = hn_correction_report_json(e->show.p.scope, cell->loaded, cell->result.run, &cell->result.predictions,
                                    &cell->result.report, &correction, err);
     if (correction) json_object_set_new(*value, "calibration", correction);
+    if (st == HN_OK) st = hn_cli_grades_json(cell->result.run, *value, err);
     if (st != HN_OK) {
         json_decref(goals_json);
         json_decref(*value);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/grades_cli.h"
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/goals.h"
 #include "lifecycle/iterate/run_detail.h"
@@ -148,6 +149,7 @@ static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run
     HN_TRY(print_notes(cli, p->store, d->run, err));
     if (d->report.n == 0) return HN_OK;
     print_metrics(cli, d);
+    HN_TRY(hn_cli_grade_lines(cli, d->run, err));
     if (goals->n) hn_output_print(cli->out, "\n");
     hn_cli_print_goals(cli, goals);
     HN_TRY(print_classes(cli, d, err));

@@ -22,6 +22,7 @@ extern const hn_command hn_cmd_init;
 extern const hn_command hn_cmd_log;
 extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;
+extern const hn_command hn_cmd_regrade;
 extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_score;

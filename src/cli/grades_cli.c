@@ -14,16 +14,14 @@ static hn_status read_all(const hn_run *const *runs, size_t n, hn_grade_lines **
     return HN_OK;
 }
 
-static void table_row(hn_table *t, const char *name, const hn_run *run, const hn_grade_lines *heads,
-                      const hn_grade_lines *lines) {
-    char text[80];
-    hn_table_row(t);
-    hn_table_cell(t, "%s", name);
-    hn_table_cell(t, "r%lld", (long long)run->id);
-    for (size_t k = 0; k < heads->n; k++) {
-        const hn_grade_line *line = hn_grade_lines_find(lines, heads->lines[k].name);
-        hn_table_cell(t, "%s", line ? hn_grade_text(line, text) : "-");
-    }
+static const char *head_of(const hn_grade_line *line, char out[80]) {
+    snprintf(out, 80, "%s%s", line->name, line->traits.lower_is_better ? " (less is better)" : "");
+    return out;
+}
+
+static const char *cell_of(const hn_grade_lines *lines, const char *grader, char out[80]) {
+    const hn_grade_line *line = hn_grade_lines_find(lines, grader);
+    return line ? hn_grade_text(line, out) : "-";
 }
 
 static void print_corpus_values(hn_cli *cli, const char *const *names, const hn_grade_lines *all, size_t n) {
@@ -57,14 +55,45 @@ static void print_gaps(hn_cli *cli, const char *const *names, const hn_grade_lin
 /* What a grader's figure is worth, where the grader says so: a judge's agreement with people, a similarity's AUC. */
 static void print_remarks(hn_cli *cli, const hn_grade_line *line, const char *indent) {
     const json_t *auc = json_object_get(line->json, "auc_same_target");
-    if (auc)
-        hn_output_print(cli->out, "%s%s: %s\n", indent, line->name,
-                        json_is_number(auc) ? "how often two train texts with one target are nearer than two with different ones:"
-                                            : "targets do not repeat, so nothing shows what it is worth");
-    if (json_is_number(auc)) hn_output_print(cli->out, "%s  AUC %.3f\n", indent, json_number_value(auc));
+    if (json_is_number(auc))
+        hn_output_print(cli->out, "%s%s: AUC %.3f, the share of pairs of train texts where two with one target are nearer than two with "
+                                  "different ones\n",
+                        indent, line->name, json_number_value(auc));
+    else if (auc)
+        hn_output_print(cli->out, "%s%s: targets do not repeat, so nothing shows what it is worth\n", indent, line->name);
     const json_t *sentences = json_object_get(line->json, "sentences");
     for (size_t i = 0; i < json_array_size(sentences); i++)
         hn_output_print(cli->out, "%s%s: %s\n", indent, line->name, json_string_value(json_array_get(sentences, i)));
+}
+
+enum { RUNS_ACROSS = 3 };
+
+/* Few runs: graders down; many: runs down. */
+static hn_status print_cells(hn_cli *cli, const char *const *names, const hn_run *const *runs, const hn_grade_lines *all,
+                             const hn_grade_lines *heads, size_t n, hn_error *err) {
+    char text[80], head[160];
+    bool across = n <= RUNS_ACROSS;
+    hn_table *t = hn_table_create(cli->out);
+    hn_table_column(t, "grades", HN_ALIGN_LEFT);
+    if (!across) hn_table_column(t, "run", HN_ALIGN_LEFT);
+    for (size_t i = 0; across && i < n; i++) {
+        snprintf(head, sizeof head, "%.100s (r%lld)", names[i], (long long)runs[i]->id);
+        hn_table_column(t, head, HN_ALIGN_RIGHT);
+    }
+    for (size_t k = 0; !across && k < heads->n; k++)
+        hn_table_column(t, head_of(&heads->lines[k], text), HN_ALIGN_RIGHT);
+    for (size_t k = 0; across && k < heads->n; k++) {
+        hn_table_row(t);
+        hn_table_cell(t, "%s", head_of(&heads->lines[k], text));
+        for (size_t i = 0; i < n; i++) hn_table_cell(t, "%s", cell_of(&all[i], heads->lines[k].name, text));
+    }
+    for (size_t i = 0; !across && i < n; i++) {
+        hn_table_row(t);
+        hn_table_cell(t, "%s", names[i]);
+        hn_table_cell(t, "r%lld", (long long)runs[i]->id);
+        for (size_t k = 0; k < heads->n; k++) hn_table_cell(t, "%s", cell_of(&all[i], heads->lines[k].name, text));
+    }
+    return hn_table_print(t, err);
 }
 
 static hn_status print_table(hn_cli *cli, const char *const *names, const hn_run *const *runs,
@@ -74,17 +103,7 @@ static hn_status print_table(hn_cli *cli, const char *const *names, const hn_run
         if (all[i].n > heads->n) heads = &all[i];
     if (heads->n == 0) return HN_OK;
     hn_output_print(cli->out, "\n");
-    hn_table *t = hn_table_create(cli->out);
-    hn_table_column(t, "grades", HN_ALIGN_LEFT);
-    hn_table_column(t, "run", HN_ALIGN_LEFT);
-    for (size_t k = 0; k < heads->n; k++) {
-        char head[64];
-        snprintf(head, sizeof head, "%s%s", heads->lines[k].name,
-                 heads->lines[k].traits.lower_is_better ? " (less is better)" : "");
-        hn_table_column(t, head, HN_ALIGN_RIGHT);
-    }
-    for (size_t i = 0; i < n; i++) table_row(t, names[i], runs[i], heads, &all[i]);
-    HN_TRY(hn_table_print(t, err));
+    HN_TRY(print_cells(cli, names, runs, all, heads, n, err));
     print_corpus_values(cli, names, all, n);
     print_gaps(cli, names, all, n);
     for (size_t k = 0; k < heads->n; k++) print_remarks(cli, &heads->lines[k], "");

@@ -9,6 +9,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_tokens},
     {NULL, &hn_cmd_eval},
     {NULL, &hn_cmd_compare},
+    {NULL, &hn_cmd_regrade},
     {NULL, &hn_cmd_calibrate},
     {NULL, &hn_cmd_log},
     {NULL, &hn_cmd_show},

@@ -1,4 +1,4 @@
-/* Scores and parents of runs; see score.h. */
+/* Scores of answers; see score.h. */
 #include "store/score.h"
 
 #include "store/store_internal.h"
@@ -84,44 +84,4 @@ void hn_score_list_free(hn_score_list *list) {
     hn_free(list->rows);
     hn_arena_free(list->arena);
     *list = (hn_score_list){0};
-}
-
-/* ---- parents ---- */
-
-typedef struct parent_row {
-    int64_t run_id, parent_id;
-    const char *role;
-} parent_row;
-
-static hn_status add_parent(hn_db *db, void *arg, hn_error *err) {
-    const parent_row *p = arg;
-    hn_stmt *q;
-    HN_TRY(hn_db_prepare(db,
-                         "INSERT INTO run_parent (run_id, parent_id, role) VALUES (?, ?, ?) "
-                         "ON CONFLICT (run_id, parent_id, role) DO NOTHING",
-                         &q, err));
-    hn_bind_i64(q, 1, p->run_id);
-    hn_bind_i64(q, 2, p->parent_id);
-    hn_bind_text(q, 3, p->role);
-    hn_status st = hn_stmt_run(q, err);
-    hn_stmt_free(q);
-    return st;
-}
-
-hn_status hn_run_parent_add(hn_store *store, int64_t run_id, int64_t parent_id, const char *role, hn_error *err) {
-    parent_row p = {run_id, parent_id, role};
-    return hn_db_transaction(store->db, add_parent, &p, err);
-}
-
-hn_status hn_run_parent_get(hn_store *store, int64_t run_id, const char *role, int64_t *parent_id, hn_error *err) {
-    hn_stmt *q;
-    bool row;
-    *parent_id = 0;
-    HN_TRY(hn_db_prepare(store->db, "SELECT parent_id FROM run_parent WHERE run_id = ? AND role = ? LIMIT 1", &q, err));
-    hn_bind_i64(q, 1, run_id);
-    hn_bind_text(q, 2, role);
-    hn_status st = hn_stmt_step(q, &row, err);
-    if (st == HN_OK && row) *parent_id = hn_column_i64(q, 0);
-    hn_stmt_free(q);
-    return st;
 }

@@ -30,11 +30,4 @@ hn_status hn_score_load(hn_store *store, int64_t run_id, const char *grader, hn_
                         hn_error *err) HN_MUST_CHECK;
 void hn_score_list_free(hn_score_list *list);
 
-/* Where a run came from: role 'regrade' (the answers are the parent's). Adding one again is ignored. */
-hn_status hn_run_parent_add(hn_store *store, int64_t run_id, int64_t parent_id, const char *role,
-                            hn_error *err) HN_MUST_CHECK;
-/* The parent in that role; 0: there is none. */
-hn_status hn_run_parent_get(hn_store *store, int64_t run_id, const char *role, int64_t *parent_id,
-                            hn_error *err) HN_MUST_CHECK;
-
 #endif

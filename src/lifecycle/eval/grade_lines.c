@@ -33,7 +33,8 @@ static hn_grade_line read_line(const json_t *line) {
         .corpus = number_of(line, "corpus"),
         .corpus_name = json_string_value(json_object_get(line, "corpus_name")),
         .traits = {json_is_true(json_object_get(line, "lower_is_better")), number_of(line, "range"),
-                   text_of(line, "unit"), json_string_value(json_object_get(line, "corpus_name"))},
+                   text_of(line, "unit"), json_string_value(json_object_get(line, "corpus_name")),
+                   json_is_true(json_object_get(line, "geometric"))},
         .json = line,
     };
 }
@@ -75,12 +76,12 @@ static int digits_for(double value) { return fabs(value) < 10 ? 3 : fabs(value) 
 char *hn_grade_text(const hn_grade_line *line, char out[80]) {
     hn_estimate e = line->mean;
     int d = digits_for(fmax(fabs(e.value), fabs(e.high)));
-    const char *space = *line->traits.unit ? " " : "";
+    const char *unit = line->traits.unit ? line->traits.unit : "", *space = *unit ? " " : "";
     if (!isfinite(e.value))
         snprintf(out, 80, "-");
     else if (!isfinite(e.low) || !isfinite(e.high))
-        snprintf(out, 80, "%.*f%s%s", d, e.value, space, line->traits.unit);
+        snprintf(out, 80, "%.*f%s%s", d, e.value, space, unit);
     else
-        snprintf(out, 80, "%.*f%s%s [%.*f, %.*f]", d, e.value, space, line->traits.unit, d, e.low, d, e.high);
+        snprintf(out, 80, "%.*f%s%s [%.*f, %.*f]", d, e.value, space, unit, d, e.low, d, e.high);
     return out;
 }

@@ -184,7 +184,8 @@ static hn_status mean_interval(const double *values, const uint32_t *groups, siz
     return HN_OK;
 }
 
-hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, hn_estimate *mean, hn_error *err) {
+hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, bool geometric, hn_estimate *mean,
+                        hn_error *err) {
     double nan = (double)NAN;
     size_t kept = 0;
     *mean = (hn_estimate){nan, nan, nan};
@@ -193,10 +194,11 @@ hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, 
     hn_status st = own && ids ? HN_OK : hn_fail_memory(err, n * sizeof *own);
     for (size_t i = 0; st == HN_OK && i < n; i++) {
         if (isnan(values[i])) continue;
-        own[kept] = values[i];
+        own[kept] = geometric ? log(values[i]) : values[i];
         ids[kept++] = groups ? groups[i] : (uint32_t)i;
     }
     if (st == HN_OK && kept) st = mean_interval(own, groups ? ids : NULL, kept, mean, err);
+    if (geometric) *mean = (hn_estimate){exp(mean->value), exp(mean->low), exp(mean->high)};
     hn_free(own);
     hn_free(ids);
     return st;
@@ -215,7 +217,7 @@ static hn_status line_json(work *w, hn_grader *g, json_t **line, hn_error *err) 
     double corpus;
     json_t *remarks = NULL;
     for (size_t i = 0; i < n; i++) n_missing += isnan(w->values[i]);
-    HN_TRY(hn_grade_mean(w->values, groups, n, &mean, err));
+    HN_TRY(hn_grade_mean(w->values, groups, n, t.geometric, &mean, err));
     HN_TRY(hn_grader_corpus(g, w->items, w->values, n, &corpus, err));
     HN_TRY(hn_grader_remarks(g, w->items, w->values, groups, n, &remarks, err));
     hn_score_list scores;
@@ -226,12 +228,12 @@ static hn_status line_json(work *w, hn_grader *g, json_t **line, hn_error *err) 
     if (st == HN_OK) hn_score_list_free(&scores);
     *line = st != HN_OK
                 ? NULL
-                : json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s}", "name", c->name, "kind",
+                : json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s, s:b}", "name", c->name, "kind",
                             c->kind, "value", number_or_null(mean.value), "low", number_or_null(mean.low), "high",
                             number_or_null(mean.high), "n", (json_int_t)(n - n_missing), "missing",
                             (json_int_t)n_missing, "failed", (json_int_t)n_failed, "corpus", number_or_null(corpus),
                             "corpus_name", t.corpus, "lower_is_better", t.lower_is_better, "range",
-                            number_or_null(t.range), "unit", t.unit);
+                            number_or_null(t.range), "unit", t.unit, "geometric", t.geometric);
     if (*line && remarks && json_object_update(*line, remarks) != 0) {
         json_decref(*line);
         *line = NULL;

@@ -27,8 +27,8 @@ hn_status hn_grade_run(const hn_grading *grading, int64_t run_id, const hn_predi
 hn_status hn_grade_into(const hn_grading *grading, int64_t run_id, const hn_prediction_list *rows, json_t *summary,
                         hn_error *err) HN_MUST_CHECK;
 
-/* Mean and 95 % interval of values (n), NaN ones left out; `groups` (n) ids or NULL. */
-hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, hn_estimate *mean,
+/* Mean and 95 % interval of values (n), NaN ones left out; `groups` (n) ids or NULL. `geometric`: of their logarithms, and back. */
+hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, bool geometric, hn_estimate *mean,
                         hn_error *err) HN_MUST_CHECK;
 
 /* A grader's result, as a summary has it. */

@@ -53,7 +53,7 @@ const hn_grader_config *hn_grader_config_of(const hn_grader *g) { return g->conf
 hn_grader_traits hn_grader_traits_of(const hn_grader *g) {
     const hn_grader_kind *k = g->kind;
     hn_grader_traits t = {k->lower_is_better, k->range > 0 ? k->range : (double)NAN, k->unit ? k->unit : "",
-                          k->corpus_name};
+                          k->corpus_name, k == &hn_grader_perplexity};
     if (k == &hn_grader_edit_distance && hn_grader_is(g, "as", "similarity")) {
         t.lower_is_better = false;
         t.range = 1;

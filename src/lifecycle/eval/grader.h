@@ -49,6 +49,7 @@ typedef struct hn_grader_traits {
     double range;       /* the largest difference two values can have: 1, 100; NaN: unbounded */
     const char *unit;   /* "", "ms", "nats", ... */
     const char *corpus; /* what the value over the whole run is ("BLEU of the run"); NULL: there is none */
+    bool geometric;     /* the mean is of logarithms: perplexity */
 } hn_grader_traits;
 
 typedef struct hn_grader hn_grader;

@@ -85,6 +85,7 @@ static hn_status of_grader(const char *metric, const char *summary_json, hn_metr
         out->known = isfinite(line->mean.value);
         out->estimate = line->mean;
         out->lower_is_better = line->traits.lower_is_better;
+        out->geometric = line->traits.geometric;
         out->range = line->traits.range;
         out->factor = line->traits.range == 1 ? 100 : 1;
         snprintf(out->unit, sizeof out->unit, "%s", line->traits.range == 1 ? "points" : line->traits.unit);

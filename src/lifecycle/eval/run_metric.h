@@ -15,7 +15,7 @@
 typedef struct hn_metric_value {
     bool known; /* the run has it */
     hn_estimate estimate;
-    bool lower_is_better;
+    bool lower_is_better, geometric;
     double range;     /* largest difference of two values; NaN: unbounded */
     double factor;    /* what a difference is multiplied with for people: 100 (points) or 1 */
     char unit[24];    /* "points", "ms", "" */

@@ -1,8 +1,6 @@
 /* Comparing runs; see compare.h. */
 #include "lifecycle/iterate/compare.h"
 
-#include "store/score.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +18,22 @@ static hn_status check_run(const hn_run *run, hn_error *err) {
 static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
 
 /* A run and what `hone regrade` made of it have the same answers, whatever became of the data. */
+static hn_status regrade_parent(hn_store *store, int64_t run_id, int64_t *parent, hn_error *err) {
+    hn_run_links links;
+    *parent = run_id; /* a run that was not made so is its own root */
+    HN_TRY(hn_run_links_load(store, run_id, &links, err));
+    for (size_t i = 0; i < links.n; i++)
+        if (links.rows[i].run_id == run_id && strcmp(links.rows[i].role, "regrade") == 0)
+            *parent = links.rows[i].parent_id;
+    hn_run_links_free(&links);
+    return HN_OK;
+}
+
 static hn_status are_related(hn_store *store, const hn_run *a, const hn_run *b, bool *related, hn_error *err) {
     int64_t parent_a, parent_b;
-    HN_TRY(hn_run_parent_get(store, a->id, "regrade", &parent_a, err));
-    HN_TRY(hn_run_parent_get(store, b->id, "regrade", &parent_b, err));
-    *related = parent_a == b->id || parent_b == a->id || (parent_a && parent_a == parent_b);
+    HN_TRY(regrade_parent(store, a->id, &parent_a, err));
+    HN_TRY(regrade_parent(store, b->id, &parent_b, err));
+    *related = parent_a == parent_b;
     return HN_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "stats/groups.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,16 @@ static size_t keep_graded(pairs *p) {
     return all - n;
 }
 
+/* Perplexities are compared by their logarithms: differences are then of nats. */
+static void take_logarithms(pairs *p, hn_metric_verdict *out) {
+    for (size_t i = 0; i < p->n; i++) {
+        p->a[i] = log(p->a[i]);
+        p->b[i] = log(p->b[i]);
+    }
+    snprintf(out->a.unit, sizeof out->a.unit, "nats");
+    snprintf(out->b.unit, sizeof out->b.unit, "nats");
+}
+
 static hn_status read_traits(const hn_run *a, const hn_run *b, const char *metric, hn_metric_verdict *out,
                              hn_error *err) {
     const hn_report none = {0};
@@ -100,6 +111,7 @@ static hn_status judge_grader(hn_store *store, const hn_run *run_a, const hn_run
     if (st == HN_OK) st = values_of(store, run_a->id, metric, rows_a, p.a, err);
     if (st == HN_OK) st = values_of(store, run_b->id, metric, rows_b, p.b, err);
     if (st == HN_OK) out->n_left_out = keep_graded(&p);
+    if (st == HN_OK && out->b.geometric) take_logarithms(&p, out);
     for (size_t i = 0; st == HN_OK && i < p.n; i++) widest = fmax(widest, fabs(p.b[i] - p.a[i]));
     const uint32_t *groups = p.several ? p.groups : NULL;
     /* Without a largest possible difference, the largest seen bounds what too few groups cannot. */
@@ -107,8 +119,8 @@ static hn_status judge_grader(hn_store *store, const hn_run *run_a, const hn_run
                                   .seed = HN_REPORT_SEED,
                                   .range = isfinite(out->b.range) ? out->b.range : widest > 0 ? widest : 1};
     if (st == HN_OK) st = hn_verdict_judge(p.a, p.b, groups, p.n, &options, &out->verdict, err);
-    if (st == HN_OK) st = hn_grade_mean(p.a, groups, p.n, &out->a.estimate, err);
-    if (st == HN_OK) st = hn_grade_mean(p.b, groups, p.n, &out->b.estimate, err);
+    if (st == HN_OK) st = hn_grade_mean(p.a, groups, p.n, false, &out->a.estimate, err);
+    if (st == HN_OK) st = hn_grade_mean(p.b, groups, p.n, false, &out->b.estimate, err);
     if (st == HN_OK && out->b.lower_is_better) turn(&out->verdict);
     out->known = st == HN_OK && p.n > 0;
     free_pairs(&p);

@@ -30,8 +30,7 @@ static hn_status print_people(hn_cli *cli, const hn_regrade *r, hn_error *err) {
     hn_output_print(cli->out, "accuracy   %s, was %s\n", hn_cli_percent(r->report.accuracy, after),
                     hn_cli_percent(r->report_before.accuracy, before));
     HN_TRY(hn_cli_grade_lines(cli, r->run, err));
-    if (r->n_gone)
-        hn_output_print(cli->out, "%zu cases are no longer in the data and were left out\n", r->n_gone);
+    if (r->n_gone) hn_output_print(cli->out, "%zu cases are no longer in the data and were left out\n", r->n_gone);
     if (r->n_targets) hn_output_print(cli->out, "%zu cases have another target\n", r->n_targets);
     if (r->n_changed)
         hn_output_print(cli->out, "\n%zu of %zu marks changed:\n", r->n_changed, r->after.n);
@@ -76,7 +75,8 @@ const hn_command hn_cmd_regrade = {
     .name = "regrade",
     .summary = "judge a run's answers again by today's contract, targets and graders, without the model",
     .usage = "RUN",
-    .description = "RUN is r7, a tag, `last`, or the first digits of an id. What comes of it is a run of its own that `hone compare` takes; the "
+    .description = "RUN is r7, a tag, `last`, or the first digits of an id. What comes of it is a run of its own that "
+                   "`hone compare` takes; the "
                    "answers stay\n"
                    "as they were. (A judge among the graders does call its own model.)",
     .options = options,

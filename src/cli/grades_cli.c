@@ -43,9 +43,10 @@ static void print_gaps(hn_cli *cli, const char *const *names, const hn_grade_lin
         for (size_t k = 0; k < all[i].n; k++) {
             const hn_grade_line *line = &all[i].lines[k];
             if (!line->n_missing) continue;
-            hn_output_print(cli->out, "%s%s%s: %s has nothing to say of %zu of %zu answers", 
-                            hn_output_style(cli->out, HN_STYLE_WARN), names[i], hn_output_style(cli->out, HN_STYLE_NONE),
-                            line->name, line->n_missing, line->n + line->n_missing);
+            hn_output_print(cli->out, "%s%s%s: %s has nothing to say of %zu of %zu answers",
+                            hn_output_style(cli->out, HN_STYLE_WARN), names[i],
+                            hn_output_style(cli->out, HN_STYLE_NONE), line->name, line->n_missing,
+                            line->n + line->n_missing);
             if (line->n_failed) hn_output_print(cli->out, " (it failed on %zu)", line->n_failed);
             hn_output_print(cli->out, "\n");
         }
@@ -56,11 +57,14 @@ static void print_gaps(hn_cli *cli, const char *const *names, const hn_grade_lin
 static void print_remarks(hn_cli *cli, const hn_grade_line *line, const char *indent) {
     const json_t *auc = json_object_get(line->json, "auc_same_target");
     if (json_is_number(auc))
-        hn_output_print(cli->out, "%s%s: AUC %.3f, the share of pairs of train texts where two with one target are nearer than two with "
-                                  "different ones\n",
-                        indent, line->name, json_number_value(auc));
+        hn_output_print(
+            cli->out,
+            "%s%s: AUC %.3f, the share of pairs of train texts where two with one target are nearer than two with "
+            "different ones\n",
+            indent, line->name, json_number_value(auc));
     else if (auc)
-        hn_output_print(cli->out, "%s%s: targets do not repeat, so nothing shows what it is worth\n", indent, line->name);
+        hn_output_print(cli->out, "%s%s: targets do not repeat, so nothing shows what it is worth\n", indent,
+                        line->name);
     const json_t *sentences = json_object_get(line->json, "sentences");
     for (size_t i = 0; i < json_array_size(sentences); i++)
         hn_output_print(cli->out, "%s%s: %s\n", indent, line->name, json_string_value(json_array_get(sentences, i)));
@@ -69,8 +73,8 @@ static void print_remarks(hn_cli *cli, const hn_grade_line *line, const char *in
 enum { RUNS_ACROSS = 3 };
 
 /* Few runs: graders down; many: runs down. */
-static hn_status print_cells(hn_cli *cli, const char *const *names, const hn_run *const *runs, const hn_grade_lines *all,
-                             const hn_grade_lines *heads, size_t n, hn_error *err) {
+static hn_status print_cells(hn_cli *cli, const char *const *names, const hn_run *const *runs,
+                             const hn_grade_lines *all, const hn_grade_lines *heads, size_t n, hn_error *err) {
     char text[80], head[160];
     bool across = n <= RUNS_ACROSS;
     hn_table *t = hn_table_create(cli->out);
@@ -110,7 +114,8 @@ static hn_status print_table(hn_cli *cli, const char *const *names, const hn_run
     return HN_OK;
 }
 
-hn_status hn_cli_grade_table(hn_cli *cli, const char *const *names, const hn_run *const *runs, size_t n, hn_error *err) {
+hn_status hn_cli_grade_table(hn_cli *cli, const char *const *names, const hn_run *const *runs, size_t n,
+                             hn_error *err) {
     hn_grade_lines *all;
     hn_status st = read_all(runs, n, &all, err);
     if (st == HN_OK && n) st = print_table(cli, names, runs, all, n, err);

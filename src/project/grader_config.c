@@ -39,12 +39,14 @@ typedef struct kind {
     option options[OPTIONS_MAX];
 } kind;
 
-#define FLAG(option_name, otherwise) {.name = option_name, .kind = OPTION_BOOL, .flag = otherwise}
+#define FLAG(option_name, otherwise)                                                                                   \
+    { .name = option_name, .kind = OPTION_BOOL, .flag = otherwise }
 #define CHOICE(option_name, allowed, otherwise)                                                                        \
-    {.name = option_name, .kind = OPTION_CHOICE, .choices = allowed, .text = otherwise}
-#define TEXT(option_name, otherwise) {.name = option_name, .kind = OPTION_TEXT, .text = otherwise}
+    { .name = option_name, .kind = OPTION_CHOICE, .choices = allowed, .text = otherwise }
+#define TEXT(option_name, otherwise)                                                                                   \
+    { .name = option_name, .kind = OPTION_TEXT, .text = otherwise }
 #define NUMBER(option_name, number_kind, from, to, otherwise)                                                          \
-    {.name = option_name, .kind = number_kind, .low = from, .high = to, .number = otherwise}
+    { .name = option_name, .kind = number_kind, .low = from, .high = to, .number = otherwise }
 #define SCORES "f1|jaccard|precision|recall|same"
 
 static const kind kinds[] = {
@@ -54,9 +56,7 @@ static const kind kinds[] = {
     {"regex",
      "pattern",
      {{.name = "pattern", .kind = OPTION_TEXT, .required = true}, FLAG("ignore_case", false), FLAG("whole", false)}},
-    {"json",
-     "match",
-     {CHOICE("match", "exact|subset|schema|valid", "exact"), {.name = "schema", .kind = OPTION_FILE}}},
+    {"json", "match", {CHOICE("match", "exact|subset|schema|valid", "exact"), {.name = "schema", .kind = OPTION_FILE}}},
     {"numeric", "tolerance", {NUMBER("tolerance", OPTION_REAL, 0, 1e300, 0), FLAG("relative", false)}},
     {"choice", "labels", {{.name = "labels", .kind = OPTION_LIST}}},
     {"labels", "score", {CHOICE("score", SCORES, "f1"), TEXT("separator", ","), FLAG("ignore_case", false)}},
@@ -67,7 +67,8 @@ static const kind kinds[] = {
     {"token_f1", NULL, {FLAG("several", false)}},
     {"edit_distance",
      "as",
-     {CHOICE("as", "rate|distance|similarity", "rate"), CHOICE("unit", "chars|words", "chars"), FLAG("several", false)}},
+     {CHOICE("as", "rate|distance|similarity", "rate"), CHOICE("unit", "chars|words", "chars"),
+      FLAG("several", false)}},
     {"bleu", NULL, {CHOICE("words", "13a|split", "13a"), FLAG("several", false)}},
     {"gleu", NULL, {FLAG("several", false)}},
     {"chrf", "word_order", {NUMBER("word_order", OPTION_INT, 0, 2, 0), FLAG("several", false)}},
@@ -168,7 +169,8 @@ static hn_status append_text(const reader *r, json_t *list, const hn_yaml_node *
     const char *text;
     HN_TRY(hn_yaml_get_string(node, &text, r->err));
     if (!*text)
-        return hn_yaml_fail(node, HN_ERR_INPUT, "write a text, or take it out", r->err, "an entry of the list is empty");
+        return hn_yaml_fail(node, HN_ERR_INPUT, "write a text, or take it out", r->err,
+                            "an entry of the list is empty");
     return json_array_append_new(list, json_string(text)) == 0 ? HN_OK : hn_fail_memory(r->err, 64);
 }
 
@@ -321,8 +323,9 @@ static hn_status choose_name(const reader *r, const hn_yaml_node *value) {
     size_t n;
     if (node) {
         HN_TRY(hn_yaml_get_string(node, &text, r->err));
-        if (!*text || strlen(text) > 40 || text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                             "0123456789_-.")])
+        if (!*text || strlen(text) > 40 ||
+            text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789_-.")])
             return hn_yaml_fail(node, HN_ERR_INPUT, "letters, digits, _ - and ., at most 40", r->err,
                                 "`%s` cannot be a grader's name", text);
     } else if (file) {
@@ -344,8 +347,8 @@ static hn_status check_name(const reader *r, const hn_grader_config *before, siz
             return hn_yaml_fail(r->place, HN_ERR_INPUT, "give the grader another `name:`", r->err,
                                 "`%s` is a metric of every run already", name);
     if (!hn_grader_config_find(before, n, name)) return HN_OK;
-    return hn_yaml_fail(r->place, HN_ERR_INPUT, "give one of them a `name:`, such as exact: {name: exact_loose}", r->err,
-                        "two graders are called `%s`", name);
+    return hn_yaml_fail(r->place, HN_ERR_INPUT, "give one of them a `name:`, such as exact: {name: exact_loose}",
+                        r->err, "two graders are called `%s`", name);
 }
 
 static hn_status read_entry(reader *r, const hn_yaml_node *item) {

@@ -53,9 +53,9 @@ typedef struct hn_scope {
     hn_contract contract;
     hn_grader_config *graders; /* (n_graders) in hone.yaml's order */
     size_t n_graders;
-    char *metric; /* a metric of every run (hn_scope_metric_is_run) or a grader's name */
-    double target_value;                                           /* NaN: not given */
-    double smallest_difference;                                    /* 0.02 where not given */
+    char *metric;               /* a metric of every run (hn_scope_metric_is_run) or a grader's name */
+    double target_value;        /* NaN: not given */
+    double smallest_difference; /* 0.02 where not given */
     double limit_latency_ms, limit_memory_mb, limit_cost_per_1000; /* NaN: not given */
     hn_abstention abstain;
     char *model;       /* default model name or path, or NULL */

@@ -290,7 +290,8 @@ static hn_status parse_aims(const parser *p, const hn_yaml_node *root) {
     HN_TRY(parse_metric(p, hn_yaml_find(root, "metric")));
     /* A run's metrics are shares; a grader has its own scale. */
     double most = hn_scope_metric_is_run(s->metric) ? 1 : INFINITY, least = most == 1 ? 0 : -INFINITY;
-    if ((node = hn_yaml_find(root, "target_value"))) HN_TRY(hn_yaml_get_real(node, least, most, &s->target_value, p->err));
+    if ((node = hn_yaml_find(root, "target_value")))
+        HN_TRY(hn_yaml_get_real(node, least, most, &s->target_value, p->err));
     if ((node = hn_yaml_find(root, "smallest_difference")))
         HN_TRY(hn_yaml_get_real(node, 0, most, &s->smallest_difference, p->err));
     if (s->smallest_difference > 0) return HN_OK;
@@ -358,7 +359,7 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
-        "goal",   "data",  "split",    "output", "metric", "target_value", "smallest_difference",
+        "goal",   "data",  "split",    "output",  "metric", "target_value", "smallest_difference",
         "limits", "model", "baseline", "abstain", "graders"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};

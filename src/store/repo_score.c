@@ -64,12 +64,13 @@ hn_status hn_score_load(hn_store *store, int64_t run_id, const char *grader, hn_
     *list = (hn_score_list){.arena = hn_arena_create(0)};
     hn_status st = list->arena ? HN_OK : hn_fail_memory(err, 0);
     if (st == HN_OK)
-        st = hn_db_prepare(store->db,
-                           grader ? "SELECT grader, position, value, details FROM score WHERE run_id = ? AND grader = ? "
-                                    "ORDER BY position"
-                                  : "SELECT grader, position, value, details FROM score WHERE run_id = ? "
-                                    "ORDER BY grader, position",
-                           &q, err);
+        st =
+            hn_db_prepare(store->db,
+                          grader ? "SELECT grader, position, value, details FROM score WHERE run_id = ? AND grader = ? "
+                                   "ORDER BY position"
+                                 : "SELECT grader, position, value, details FROM score WHERE run_id = ? "
+                                   "ORDER BY grader, position",
+                          &q, err);
     if (st == HN_OK) {
         hn_bind_i64(q, 1, run_id);
         if (grader) hn_bind_text(q, 2, grader);

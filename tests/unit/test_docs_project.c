@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char folder[HN_PATH_MAX], *text;
+static char folder[HN_PATH_MAX], *text, *graders_text;
 static hn_project *project;
 
 static void write_file(const char *name, const void *bytes, size_t n) {
@@ -61,51 +61,43 @@ static void examples_load(void **state) {
     assert_true(n_blocks >= 12);
 }
 
+static void graders_examples_load(void **state) {
+    (void)state;
+    for (char *at = strstr(graders_text, "```yaml\n# hone.yaml\n"); at; at = strstr(at + 1, "```yaml\n# hone.yaml\n")) {
+        char *body = strchr(at, '\n') + 1, *end = strstr(body, "\n```");
+        assert_non_null(end);
+        write_file("hone.yaml", body, (size_t)(end + 1 - body));
+        *end = 0;
+        open_scope(body);
+        assert_true(hn_project_scope(project)->n_graders > 0);
+        *end = '\n';
+    }
+}
+
 static void every_key_is_described(void **state) {
     (void)state;
-    static const char *const keys[] = {"goal",
-                                       "data",
-                                       "split",
-                                       "output",
-                                       "metric",
-                                       "target_value",
-                                       "smallest_difference",
-                                       "limits",
-                                       "model",
-                                       "baseline",
-                                       "file",
-                                       "train",
-                                       "dev",
-                                       "test",
-                                       "input",
-                                       "target",
-                                       "group",
-                                       "id",
-                                       "seed",
-                                       "stratify",
-                                       "latency_ms",
-                                       "memory_mb",
-                                       "cost_per_1000",
-                                       "messages",
-                                       "template",
-                                       "examples",
-                                       "labels",
-                                       "answer",
-                                       "constrain",
-                                       "reasoning",
-                                       "calibrate",
-                                       "parameters",
-                                       "insert",
-                                       "pick",
-                                       "n",
-                                       "ids",
-                                       "temperature",
-                                       "top_k",
-                                       "top_p",
-                                       "min_p",
-                                       "repetition_penalty",
-                                       "max_tokens",
-                                       "stop"};
+    static const char *const keys[] = {"goal",         "data",
+                                       "split",        "output",
+                                       "metric",       "graders",
+                                       "target_value", "smallest_difference",
+                                       "limits",       "model",
+                                       "baseline",     "file",
+                                       "train",        "dev",
+                                       "test",         "input",
+                                       "target",       "group",
+                                       "id",           "seed",
+                                       "stratify",     "latency_ms",
+                                       "memory_mb",    "cost_per_1000",
+                                       "messages",     "template",
+                                       "examples",     "labels",
+                                       "answer",       "constrain",
+                                       "reasoning",    "calibrate",
+                                       "parameters",   "insert",
+                                       "pick",         "n",
+                                       "ids",          "temperature",
+                                       "top_k",        "top_p",
+                                       "min_p",        "repetition_penalty",
+                                       "max_tokens",   "stop"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char quoted[64];
         snprintf(quoted, sizeof quoted, "`%s`", keys[i]);
@@ -131,6 +123,7 @@ static int enter(void **state) {
     size_t n;
     hn_json_init();
     text = hn_test_read("docs/project.md", &n);
+    graders_text = hn_test_read("docs/graders.md", &n);
     if (hn_test_enter(folder) != 0) return -1;
     write_file("data/train.csv", data, sizeof data - 1);
     write_file("data/test.csv", data, sizeof data - 1);
@@ -147,10 +140,12 @@ static int leave(void **state) {
     (void)state;
     hn_project_close(project);
     hn_free(text);
+    hn_free(graders_text);
     return hn_test_leave(folder);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(examples_load), cmocka_unit_test(every_key_is_described)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(examples_load), cmocka_unit_test(graders_examples_load),
+                                       cmocka_unit_test(every_key_is_described)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -64,7 +64,8 @@ static double once(const char *entry, const char *answer, const char *target) {
 #define SAME(entry, answer, target, expected)                                                                          \
     do {                                                                                                               \
         double is_ = once(entry, answer, target);                                                                      \
-        if (!(fabs(is_ - (expected)) < 1e-12)) fail_msg("%s of %s: %.17g, expected %g", entry, answer, is_, (double)(expected)); \
+        if (!(fabs(is_ - (expected)) < 1e-12))                                                                         \
+            fail_msg("%s of %s: %.17g, expected %g", entry, answer, is_, (double)(expected));                          \
     } while (0)
 
 /* ---- the goldens ---- */
@@ -130,7 +131,8 @@ static void golden_texts_through_graders(void **state) {
         for (size_t i = 0; i < json_array_size(cases); i++) {
             json_t *one = json_array_get(cases, i), *input = json_object_get(one, "input");
             json_t *want = json_object_get(json_object_get(one, "expected"), by_case[g].key);
-            if (by_case[g].inner) want = json_array_get(json_object_get(want, by_case[g].inner), (size_t)by_case[g].index);
+            if (by_case[g].inner)
+                want = json_array_get(json_object_get(want, by_case[g].inner), (size_t)by_case[g].index);
             const char *answer = json_string_value(json_object_get(input, "hypothesis"));
             const char *target = json_string_value(json_object_get(input, "reference"));
             /* graders read answers without white space at their ends; the goldens' texts that have some are not theirs */
@@ -152,7 +154,8 @@ static void golden_corpus_through_graders(void **state) {
     if (!golden) skip();
     static const struct {
         const char *entry, *key;
-    } kinds[] = {{"bleu", "bleu"}, {"bleu: {words: split}", "bleu_tokenize_none"}, {"chrf", "chrf"}, {"chrf: 2", "chrfpp"},
+    } kinds[] = {{"bleu", "bleu"}, {"bleu: {words: split}", "bleu_tokenize_none"},
+                 {"chrf", "chrf"}, {"chrf: 2", "chrfpp"},
                  {"ter", "ter"},   {"gleu", "gleu"}};
     json_t *c = json_object_get(golden, "corpus"), *answers = json_object_get(c, "hypotheses");
     json_t *references = json_object_get(c, "references");
@@ -254,14 +257,14 @@ static void values_by_hand(void **state) {
          "{\"name\": \"f\", \"arguments\": {\"x\": 1}}", 1);
     SAME("tool_call", "[{\"name\": \"g\", \"arguments\": {}}, {\"name\": \"f\", \"arguments\": {}}]",
          "[{\"name\": \"f\"}, {\"name\": \"g\"}]", 1);
-    SAME("tool_call: {ordered: true}", "[{\"name\": \"g\"}, {\"name\": \"f\"}]", "[{\"name\": \"f\"}, {\"name\": \"g\"}]",
-         0);
-    SAME("tool_call", "{\"name\": \"f\", \"arguments\": {\"x\": 1, \"y\": 2}}", "{\"name\": \"f\", \"arguments\": {\"x\": 1}}",
-         0);
+    SAME("tool_call: {ordered: true}", "[{\"name\": \"g\"}, {\"name\": \"f\"}]",
+         "[{\"name\": \"f\"}, {\"name\": \"g\"}]", 0);
+    SAME("tool_call", "{\"name\": \"f\", \"arguments\": {\"x\": 1, \"y\": 2}}",
+         "{\"name\": \"f\", \"arguments\": {\"x\": 1}}", 0);
     SAME("tool_call: subset", "{\"name\": \"f\", \"arguments\": {\"x\": 1, \"y\": 2}}",
          "{\"name\": \"f\", \"arguments\": {\"x\": 1}}", 1);
-    SAME("tool_call: name", "{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}", "{\"name\": \"f\", \"arguments\": {\"x\": 1}}",
-         1);
+    SAME("tool_call: name", "{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}",
+         "{\"name\": \"f\", \"arguments\": {\"x\": 1}}", 1);
     SAME("tool_call", "It is sunny.", "[]", 1);
     SAME("tool_call", "It is sunny.", "{\"name\": \"f\"}", 0);
 }
@@ -271,8 +274,14 @@ static void measures_by_hand(void **state) {
     static char *labels[] = {"a", "b"};
     static const char *const kinds[] = {"log_loss", "perplexity", "latency", "tokens", "cost"};
     const double p[] = {0.2, 0.8};
-    hn_prediction row = {.case_id = "c", .target = "a", .value = "b", .probabilities = p, .n_probabilities = 2,
-                         .prefill_ms = 30, .decode_ms = 12, .completion_tokens = 5,
+    hn_prediction row = {.case_id = "c",
+                         .target = "a",
+                         .value = "b",
+                         .probabilities = p,
+                         .n_probabilities = 2,
+                         .prefill_ms = 30,
+                         .decode_ms = 12,
+                         .completion_tokens = 5,
                          .details_json = "{\"cost\": 0.25}"};
     const double expected[] = {-log(0.2), 5, 42, 5, 0.25};
     for (size_t i = 0; i < 5; i++) {
@@ -394,10 +403,14 @@ static void memory_may_run_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_texts_through_graders), cmocka_unit_test(golden_corpus_through_graders),
-        cmocka_unit_test(texts_by_hand),                cmocka_unit_test(values_by_hand),
-        cmocka_unit_test(measures_by_hand),             cmocka_unit_test(schema_and_files),
-        cmocka_unit_test(mistakes_are_named),           cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(golden_texts_through_graders),
+        cmocka_unit_test(golden_corpus_through_graders),
+        cmocka_unit_test(texts_by_hand),
+        cmocka_unit_test(values_by_hand),
+        cmocka_unit_test(measures_by_hand),
+        cmocka_unit_test(schema_and_files),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(memory_may_run_out),
     };
     hn_json_init();
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -224,8 +224,10 @@ static void mistakes_in_the_scope(void **state) {
             "`minimum` must be a number, it is a string", "");
     refuses(with(10, "  number: {min: 3, max: 2}"), NULL, bad, "hone.yaml:10:25", "`max` is 2, below `min`, which is 3",
             "exchange");
-    refuses(with(11, "metric: acuracy"), NULL, bad, "hone.yaml:11:9",
-            "`metric` must be accuracy or macro_f1, but the text \"acuracy\" is here", "did you mean `accuracy`?");
+    refuses(
+        with(11, "metric: acuracy"), NULL, bad, "hone.yaml:11:9",
+        "`metric` must be accuracy, macro_f1, micro_f1, weighted_f1, mcc or kappa, but the text \"acuracy\" is here",
+        "did you mean `accuracy`?");
     refuses(with(10, "  text:"), NULL, bad, "hone.yaml:11:9",
             "macro_f1 is about classes: it needs `output: {choice: [...]}`", "accuracy");
     refuses(with(12, "target_value: 90"), NULL, bad, "hone.yaml:12:15",

@@ -9,8 +9,8 @@
 #include "base/interrupt.h"
 #include "lifecycle/eval/correction_run.h"
 #include "lifecycle/eval/grade.h"
-#include "lifecycle/iterate/kept_project.h"
 #include "lifecycle/eval/grade_run.h"
+#include "lifecycle/iterate/kept_project.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -34,7 +34,8 @@ bool hn_grade_answer(const hn_contract *contract, const char *target, const char
     double wanted, given;
     if (!target || !value) return false;
     if (contract->kind == HN_CONTRACT_JSON) return same_json(target, value);
-    if (contract->kind == HN_CONTRACT_NUMBER && hn_grade_read_number(target, &wanted) && hn_grade_read_number(value, &given))
+    if (contract->kind == HN_CONTRACT_NUMBER && hn_grade_read_number(target, &wanted) &&
+        hn_grade_read_number(value, &given))
         return fabs(wanted - given) <= 1e-9 * fmax(1, fabs(wanted));
     return hn_str_equal(hn_str_trim(hn_str_of(target)), hn_str_trim(hn_str_of(value)));
 }

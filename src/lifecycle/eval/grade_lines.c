@@ -71,7 +71,9 @@ const hn_grade_line *hn_grade_lines_find(const hn_grade_lines *lines, const char
 }
 
 /* As many digits as its size asks for: 0.713, 27.57, 183. */
-static int digits_for(double value) { return fabs(value) < 10 ? 3 : fabs(value) < 100 ? 2 : fabs(value) < 1000 ? 1 : 0; }
+static int digits_for(double value) {
+    return fabs(value) < 10 ? 3 : fabs(value) < 100 ? 2 : fabs(value) < 1000 ? 1 : 0;
+}
 
 char *hn_grade_text(const hn_grade_line *line, char out[80]) {
     hn_estimate e = line->mean;

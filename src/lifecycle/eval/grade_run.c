@@ -228,9 +228,9 @@ static hn_status line_json(work *w, hn_grader *g, json_t **line, hn_error *err) 
     if (st == HN_OK) hn_score_list_free(&scores);
     *line = st != HN_OK
                 ? NULL
-                : json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s, s:b}", "name", c->name, "kind",
-                            c->kind, "value", number_or_null(mean.value), "low", number_or_null(mean.low), "high",
-                            number_or_null(mean.high), "n", (json_int_t)(n - n_missing), "missing",
+                : json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s, s:b}", "name", c->name,
+                            "kind", c->kind, "value", number_or_null(mean.value), "low", number_or_null(mean.low),
+                            "high", number_or_null(mean.high), "n", (json_int_t)(n - n_missing), "missing",
                             (json_int_t)n_missing, "failed", (json_int_t)n_failed, "corpus", number_or_null(corpus),
                             "corpus_name", t.corpus, "lower_is_better", t.lower_is_better, "range",
                             number_or_null(t.range), "unit", t.unit, "geometric", t.geometric);
@@ -270,7 +270,8 @@ hn_status hn_grade_run(const hn_grading *grading, int64_t run_id, const hn_predi
     if (!w.items || !w.missing || !w.at || !w.values || !w.there || !w.groups)
         st = hn_fail_memory(err, n * sizeof *w.items);
     if (st == HN_OK && scope->n_graders) st = find_cases(grading->dataset, rows, w.items, err);
-    if (st == HN_OK && scope->n_graders) st = hn_report_groups(rows->rows, rows->n, w.groups, &n_groups, &w.grouped, err);
+    if (st == HN_OK && scope->n_graders)
+        st = hn_report_groups(rows->rows, rows->n, w.groups, &n_groups, &w.grouped, err);
     for (size_t i = 0; st == HN_OK && i < scope->n_graders; i++) st = run_grader(&w, &scope->graders[i], all, err);
     hn_free(w.items);
     hn_free(w.missing);

@@ -69,8 +69,7 @@ static hn_status read_items(const hn_grader *g, hn_str text, items *it, hn_error
     *it = (items){0};
     hn_buf_init(&it->text, 0);
     text = hn_str_trim(text);
-    if (text.len && text.data[0] == '[')
-        st = hn_json_parse(text.data, text.len, "text", HN_JSON_NUL, &list, NULL);
+    if (text.len && text.data[0] == '[') st = hn_json_parse(text.data, text.len, "text", HN_JSON_NUL, &list, NULL);
     if (st == HN_ERR_MEMORY) return hn_fail_memory(err, text.len);
     st = json_is_array(list) ? add_json(g, it, list, err) : add_split(g, it, text, err);
     json_decref(list);

@@ -65,14 +65,19 @@ static hn_status corpus_counts(hn_grader *g, const hn_graded *items, const doubl
     return HN_OK;
 }
 
-const hn_grader_kind hn_grader_bleu = {"bleu", .grade = grade_counts, .corpus = corpus_counts, .range = 100,
-                                       .needs_target = true, .corpus_name = "BLEU"};
-const hn_grader_kind hn_grader_gleu = {"gleu", .grade = grade_counts, .corpus = corpus_counts, .range = 1,
-                                       .needs_target = true, .corpus_name = "GLEU"};
-const hn_grader_kind hn_grader_chrf = {"chrf", .grade = grade_counts, .corpus = corpus_counts, .range = 100,
-                                       .needs_target = true, .corpus_name = "chrF"};
-const hn_grader_kind hn_grader_ter = {"ter", .grade = grade_counts, .corpus = corpus_counts, .unit = "%",
-                                      .needs_target = true, .lower_is_better = true, .corpus_name = "TER"};
+const hn_grader_kind hn_grader_bleu = {"bleu",       .grade = grade_counts, .corpus = corpus_counts,
+                                       .range = 100, .needs_target = true,  .corpus_name = "BLEU"};
+const hn_grader_kind hn_grader_gleu = {"gleu",     .grade = grade_counts, .corpus = corpus_counts,
+                                       .range = 1, .needs_target = true,  .corpus_name = "GLEU"};
+const hn_grader_kind hn_grader_chrf = {"chrf",       .grade = grade_counts, .corpus = corpus_counts,
+                                       .range = 100, .needs_target = true,  .corpus_name = "chrF"};
+const hn_grader_kind hn_grader_ter = {"ter",
+                                      .grade = grade_counts,
+                                      .corpus = corpus_counts,
+                                      .unit = "%",
+                                      .needs_target = true,
+                                      .lower_is_better = true,
+                                      .corpus_name = "TER"};
 
 static hn_status grade_rouge(hn_grader *g, const hn_graded *item, hn_grade *out, hn_error *err) {
     hn_references r;

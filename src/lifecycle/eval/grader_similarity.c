@@ -142,6 +142,10 @@ static hn_status similarity_remarks(hn_grader *g, const hn_graded *items, const 
     return *remarks ? HN_OK : hn_fail_memory(err, 0);
 }
 
-const hn_grader_kind hn_grader_similarity = {"similarity", .open = open_similarity, .grade = grade_similarity,
-                                             .remarks = similarity_remarks, .close = close_similarity, .range = 1,
+const hn_grader_kind hn_grader_similarity = {"similarity",
+                                             .open = open_similarity,
+                                             .grade = grade_similarity,
+                                             .remarks = similarity_remarks,
+                                             .close = close_similarity,
+                                             .range = 1,
                                              .needs_target = true};

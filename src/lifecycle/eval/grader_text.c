@@ -95,8 +95,9 @@ static hn_status open_regex(hn_grader *g, hn_error *err) {
     if (st == HN_OK) {
         st = hn_regex_compile(hn_buf_str(&text), text.len, &p->re, &why);
         if (st != HN_OK)
-            st = hn_fail(err, st, g->config->place, "put the pattern in single quotes: backslashes then stay as they are",
-                         "grader %s: %s", g->config->name, why.message);
+            st = hn_fail(err, st, g->config->place,
+                         "put the pattern in single quotes: backslashes then stay as they are", "grader %s: %s",
+                         g->config->name, why.message);
     }
     hn_buf_free(&text);
     return st;
@@ -114,8 +115,8 @@ static hn_status grade_regex(hn_grader *g, const hn_graded *item, hn_grade *out,
     return HN_OK;
 }
 
-const hn_grader_kind hn_grader_regex = {
-    "regex", .open = open_regex, .grade = grade_regex, .close = close_regex, .range = 1};
+const hn_grader_kind hn_grader_regex = {"regex", .open = open_regex, .grade = grade_regex, .close = close_regex,
+                                        .range = 1};
 
 /* ---- words and characters ---- */
 
@@ -174,8 +175,8 @@ static hn_status grade_edits(hn_grader *g, const hn_graded *item, hn_grade *out,
     return best_of(g, item, score_edits, out, err);
 }
 
-const hn_grader_kind hn_grader_edit_distance = {
-    "edit_distance", .grade = grade_edits, .lower_is_better = true, .needs_target = true};
+const hn_grader_kind hn_grader_edit_distance = {"edit_distance", .grade = grade_edits, .lower_is_better = true,
+                                                .needs_target = true};
 
 static hn_status grade_jaccard(hn_grader *g, const hn_graded *item, hn_grade *out, hn_error *err) {
     size_t k = (size_t)hn_grader_number(g, "k");

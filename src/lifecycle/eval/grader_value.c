@@ -106,16 +106,15 @@ static hn_status grade_json(hn_grader *g, const hn_graded *item, hn_grade *out, 
     if (st == HN_OK && given && g->state)
         st = grade_schema(g, given, out, err);
     else if (st == HN_OK && given)
-        out->value = !needs_target                     ? 1
+        out->value = !needs_target                        ? 1
                      : hn_grader_is(g, "match", "subset") ? json_within(wanted, given)
-                                                       : hn_json_values_equal(wanted, given);
+                                                          : hn_json_values_equal(wanted, given);
     json_decref(given);
     json_decref(wanted);
     return st;
 }
 
-const hn_grader_kind hn_grader_json = {
-    "json", .open = open_json, .grade = grade_json, .close = close_json, .range = 1};
+const hn_grader_kind hn_grader_json = {"json", .open = open_json, .grade = grade_json, .close = close_json, .range = 1};
 
 /* ---- numeric, choice: through the parser that reads answers everywhere ---- */
 
@@ -149,15 +148,16 @@ static hn_status grade_numeric(hn_grader *g, const hn_graded *item, hn_grade *ou
         return hn_grader_fail(g, item, "write the targets as numbers", err, "the target is no number: %.80s",
                               item->row->target);
     HN_TRY(hn_answer_parse(r->parser, answer.data ? answer.data : "", answer.len, &parsed, err));
-    double scale = fmax(1, fabs(wanted)), allowed = hn_grader_flag(g, "relative") ? tolerance * fabs(wanted) : tolerance;
+    double scale = fmax(1, fabs(wanted)),
+           allowed = hn_grader_flag(g, "relative") ? tolerance * fabs(wanted) : tolerance;
     /* What is written to 9 digits is the same number; the last bit of a decimal must not decide at the tolerance's edge. */
     out->value = parsed.valid && fabs(parsed.number - wanted) <= allowed + 1e-9 * scale;
     hn_parsed_free(&parsed);
     return HN_OK;
 }
 
-const hn_grader_kind hn_grader_numeric = {"numeric", .open = open_numeric, .grade = grade_numeric,
-                                          .close = close_reader, .range = 1, .needs_target = true};
+const hn_grader_kind hn_grader_numeric = {
+    "numeric", .open = open_numeric, .grade = grade_numeric, .close = close_reader, .range = 1, .needs_target = true};
 
 static hn_status open_choice(hn_grader *g, hn_error *err) {
     const json_t *labels = json_object_get(g->config->options, "labels");
@@ -189,7 +189,7 @@ static hn_status grade_choice(hn_grader *g, const hn_graded *item, hn_grade *out
     return HN_OK;
 }
 
-const hn_grader_kind hn_grader_choice = {"choice", .open = open_choice, .grade = grade_choice, .close = close_reader,
+const hn_grader_kind hn_grader_choice = {"choice",   .open = open_choice, .grade = grade_choice, .close = close_reader,
                                          .range = 1, .needs_target = true};
 
 /* ---- tool_call ---- */
@@ -276,8 +276,8 @@ static hn_status grade_calls(hn_grader *g, const hn_graded *item, hn_grade *out,
     wanted = read || target.len == 0 ? plain_calls(read) : NULL;
     json_decref(read);
     if (!wanted)
-        return hn_grader_fail(g, item, "write the targets as {\"name\": \"f\", \"arguments\": {}}, or a list of such", err,
-                              "the target is no call: %.80s", item->row->target);
+        return hn_grader_fail(g, item, "write the targets as {\"name\": \"f\", \"arguments\": {}}, or a list of such",
+                              err, "the target is no call: %.80s", item->row->target);
     hn_status st = calls_of_answer(item, &given, err);
     if (st == HN_OK) out->value = same_calls(g, wanted, given);
     json_decref(wanted);

@@ -119,7 +119,8 @@ char *hn_metric_text(const hn_metric_value *m, char out[80]) {
     hn_grade_line line = {.mean = m->estimate, .traits = {.unit = m->factor == 100 ? "" : m->unit}};
     if (!m->known || m->factor != 100) return hn_grade_text(&line, out);
     if (isfinite(m->estimate.low) && isfinite(m->estimate.high))
-        snprintf(out, 80, "%.1f %% [%.1f, %.1f]", 100 * m->estimate.value, 100 * m->estimate.low, 100 * m->estimate.high);
+        snprintf(out, 80, "%.1f %% [%.1f, %.1f]", 100 * m->estimate.value, 100 * m->estimate.low,
+                 100 * m->estimate.high);
     else
         snprintf(out, 80, "%.1f %%", 100 * m->estimate.value);
     return out;

@@ -16,9 +16,9 @@ typedef struct hn_metric_value {
     bool known; /* the run has it */
     hn_estimate estimate;
     bool lower_is_better, geometric;
-    double range;     /* largest difference of two values; NaN: unbounded */
-    double factor;    /* what a difference is multiplied with for people: 100 (points) or 1 */
-    char unit[24];    /* "points", "ms", "" */
+    double range;  /* largest difference of two values; NaN: unbounded */
+    double factor; /* what a difference is multiplied with for people: 100 (points) or 1 */
+    char unit[24]; /* "points", "ms", "" */
 } hn_metric_value;
 
 hn_status hn_run_metric(const char *metric, const hn_report *report, const hn_prediction_list *rows,

@@ -27,7 +27,7 @@ typedef struct hn_comparison {
     json_t *labels_json;                   /* keeps the labels' texts */
     const char **labels;                   /* (n_labels) NULL: not a choice */
     size_t n_labels;
-    const char *metric; /* what the verdict is about: the scope's, or accuracy where a run lacks that */
+    const char *metric;                 /* what the verdict is about: the scope's, or accuracy where a run lacks that */
     hn_metric_value metric_a, metric_b; /* on the shared cases */
     hn_verdict verdict;
     hn_flip *flips; /* (n_flips) */

@@ -33,11 +33,15 @@ static hn_status check_target(const hn_goal_facts *f, hn_goals *goals, hn_error 
     }
     hn_estimate e = m.estimate;
     bool there = m.lower_is_better ? e.value <= wanted : e.value >= wanted;
-    bool sure = m.lower_is_better ? (there ? e.high <= wanted : e.low > wanted)
-                                  : (there ? e.low >= wanted : e.high < wanted);
+    bool sure =
+        m.lower_is_better ? (there ? e.high <= wanted : e.low > wanted) : (there ? e.low >= wanted : e.high < wanted);
     hn_goal *g = add(goals, "target", sure ? (there ? HN_GOAL_MET : HN_GOAL_MISSED) : HN_GOAL_UNSURE);
     snprintf(g->text, sizeof g->text, "target: %.60s of %.*f%s%s: %s (%s)", f->scope->metric, m.factor == 100 ? 0 : 2,
-             m.factor * wanted, m.factor == 100 ? " %" : *m.unit ? " " : "", m.factor == 100 ? "" : m.unit,
+             m.factor * wanted,
+             m.factor == 100 ? " %"
+             : *m.unit       ? " "
+                             : "",
+             m.factor == 100 ? "" : m.unit,
              sure    ? (there ? "reached" : "not reached yet")
              : there ? "reached, but the interval reaches past it"
                      : "not reached yet, though within the interval",
@@ -80,8 +84,8 @@ static void judge_baseline(hn_goals *goals, const char *name, const hn_verdict *
     hn_goal *g = add(goals, "baseline", states[v->kind]);
     int d = factor == 100 ? 1 : 3;
     const char *unit = m ? m->unit : "points";
-    snprintf(g->text, sizeof g->text, "baseline: %s %.100s: %+.*f%s%s [%+.*f, %+.*f], p = %.2g", words[v->kind], name, d,
-             factor * v->difference.value, *unit ? " " : "", unit, d, factor * v->difference.low, d,
+    snprintf(g->text, sizeof g->text, "baseline: %s %.100s: %+.*f%s%s [%+.*f, %+.*f], p = %.2g", words[v->kind], name,
+             d, factor * v->difference.value, *unit ? " " : "", unit, d, factor * v->difference.low, d,
              factor * v->difference.high, v->p);
 }
 

@@ -62,7 +62,8 @@ static void free_pairs(pairs *p) {
 
 static hn_status open_pairs(const hn_prediction_list *rows, pairs *p, hn_error *err) {
     size_t n = rows->n ? rows->n : 1, n_groups;
-    *p = (pairs){hn_alloc(n * sizeof *p->a), hn_alloc(n * sizeof *p->b), hn_alloc(n * sizeof *p->groups), rows->n, false};
+    *p = (pairs){hn_alloc(n * sizeof *p->a), hn_alloc(n * sizeof *p->b), hn_alloc(n * sizeof *p->groups), rows->n,
+                 false};
     if (!p->a || !p->b || !p->groups) return hn_fail_memory(err, n * sizeof *p->a);
     return hn_report_groups(rows->rows, rows->n, p->groups, &n_groups, &p->several, err);
 }
@@ -117,7 +118,9 @@ static hn_status judge_grader(hn_store *store, const hn_run *run_a, const hn_run
     /* Without a largest possible difference, the largest seen bounds what too few groups cannot. */
     hn_verdict_options options = {.smallest_difference = smallest_difference,
                                   .seed = HN_REPORT_SEED,
-                                  .range = isfinite(out->b.range) ? out->b.range : widest > 0 ? widest : 1};
+                                  .range = isfinite(out->b.range) ? out->b.range
+                                           : widest > 0           ? widest
+                                                                  : 1};
     if (st == HN_OK) st = hn_verdict_judge(p.a, p.b, groups, p.n, &options, &out->verdict, err);
     if (st == HN_OK) st = hn_grade_mean(p.a, groups, p.n, false, &out->a.estimate, err);
     if (st == HN_OK) st = hn_grade_mean(p.b, groups, p.n, false, &out->b.estimate, err);
@@ -248,8 +251,8 @@ hn_status hn_metric_judge(hn_store *store, const hn_run *run_a, const hn_run *ru
 
 json_t *hn_metric_verdict_json(const char *metric, const hn_metric_verdict *v) {
     return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:b, s:s}", "metric", metric, "verdict",
-                     hn_verdict_name(v->verdict.kind), "difference", hn_report_estimate_json(v->verdict.difference), "p",
-                     isfinite(v->verdict.p) ? json_real(v->verdict.p) : json_null(), "test", v->verdict.test, "a",
+                     hn_verdict_name(v->verdict.kind), "difference", hn_report_estimate_json(v->verdict.difference),
+                     "p", isfinite(v->verdict.p) ? json_real(v->verdict.p) : json_null(), "test", v->verdict.test, "a",
                      hn_report_estimate_json(v->a.estimate), "b", hn_report_estimate_json(v->b.estimate), "n",
                      (json_int_t)v->verdict.n, "left_out", (json_int_t)v->n_left_out, "lower_is_better",
                      v->b.lower_is_better, "unit", v->b.unit);

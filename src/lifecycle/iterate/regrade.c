@@ -195,7 +195,8 @@ static hn_status begin(const hn_grading *g, const hn_project *project, hn_regrad
 
 static hn_status finish(const hn_grading *g, hn_regrade *r, double started, hn_error *err) {
     json_t *extra = json_pack("{s:I, s:I}", "regrade_of", (json_int_t)r->parent->id, "marks_changed",
-                              (json_int_t)r->n_changed), *summary = NULL;
+                              (json_int_t)r->n_changed),
+           *summary = NULL;
     hn_buf text;
     if (!extra) return hn_fail_memory(err, 0);
     hn_status st = hn_grade_into(g, r->run->id, &r->after, extra, err);
@@ -274,12 +275,11 @@ hn_status hn_regrade_json(const hn_regrade *r, json_t **value, hn_error *err) {
     snprintf(run, sizeof run, "r%lld", (long long)r->run->id);
     snprintf(parent, sizeof parent, "r%lld", (long long)r->parent->id);
     HN_TRY(hn_grade_lines_read(r->run->summary_json, &lines, err));
-    *value = json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:{s:o, s:o}, s:o}", "run", run, "parent", parent, "n",
-                       (json_int_t)r->after.n, "changed", changed_json(r), "targets_changed", (json_int_t)r->n_targets,
-                       "cases_gone", (json_int_t)r->n_gone, "accuracy", "before",
-                       hn_report_estimate_json(r->report_before.accuracy), "after",
-                       hn_report_estimate_json(r->report.accuracy), "graders",
-                       lines.json ? json_incref(lines.json) : json_array());
+    *value = json_pack(
+        "{s:s, s:s, s:I, s:o, s:I, s:I, s:{s:o, s:o}, s:o}", "run", run, "parent", parent, "n", (json_int_t)r->after.n,
+        "changed", changed_json(r), "targets_changed", (json_int_t)r->n_targets, "cases_gone", (json_int_t)r->n_gone,
+        "accuracy", "before", hn_report_estimate_json(r->report_before.accuracy), "after",
+        hn_report_estimate_json(r->report.accuracy), "graders", lines.json ? json_incref(lines.json) : json_array());
     hn_grade_lines_free(&lines);
     return *value ? HN_OK : hn_fail_memory(err, 0);
 }

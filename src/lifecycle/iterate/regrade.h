@@ -17,8 +17,8 @@
 
 typedef struct hn_regrade {
     hn_run *parent, *run;
-    hn_run_start start;          /* DONE: it was there already */
-    hn_prediction_list before;   /* the parent's, of the cases that are left, in the same order as `after` */
+    hn_run_start start;        /* DONE: it was there already */
+    hn_prediction_list before; /* the parent's, of the cases that are left, in the same order as `after` */
     hn_prediction_list after;
     hn_report report_before, report;
     size_t n_changed; /* marks (right or wrong) that are different */

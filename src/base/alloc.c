@@ -65,7 +65,7 @@ enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-void *hn_alloc_aligned(size_t size_bytes, size_t align) {
+static void *alloc_aligned(size_t size_bytes, size_t align, bool zeroed) {
     if (size_bytes > PTRDIFF_MAX / 2 || !may_allocate()) return NULL;
     if (align < sizeof(void *)) align = sizeof(void *);
     bool huge = size_bytes >= HUGE_FROM;
@@ -74,9 +74,12 @@ void *hn_alloc_aligned(size_t size_bytes, size_t align) {
     size_t total = round_up(size_bytes ? size_bytes : 1, align);
     if (posix_memalign(&memory, align, total) != 0) return NULL;
     if (huge) (void)madvise(memory, total, MADV_HUGEPAGE); /* a hint: without it everything still works */
-    memset(memory, 0, total);
+    if (zeroed) memset(memory, 0, total);
     return memory;
 }
+
+void *hn_alloc_aligned(size_t size_bytes, size_t align) { return alloc_aligned(size_bytes, align, true); }
+void *hn_alloc_aligned_unset(size_t size_bytes, size_t align) { return alloc_aligned(size_bytes, align, false); }
 
 void hn_free_aligned(void *memory, size_t size_bytes) {
     (void)size_bytes;

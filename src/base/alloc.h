@@ -28,6 +28,8 @@ void hn_free(void *memory);
 /* `size_bytes` of zeroed pages aligned to `align` (a power of two; 64 for kernels); blocks from 4 MiB on are mapped with huge pages where the
  * system grants them. Free with hn_free_aligned, with the same size. */
 void *hn_alloc_aligned(size_t size_bytes, size_t align);
+/* The same with any contents: pages that are never touched are never taken from the system. */
+void *hn_alloc_aligned_unset(size_t size_bytes, size_t align);
 void hn_free_aligned(void *memory, size_t size_bytes);
 
 /* Grows an array for at least `need` elements: doubles *capacity. False when memory is used up (nothing changed). */

@@ -156,7 +156,7 @@ void hn_engine_free(hn_engine *e) {
     hn_free(e->floats);
     hn_free(e->node_slot);
     hn_free(e->searches);
-    if (e->kept) hn_free_aligned(e->kept, e->kept_bytes);
+    hn_free(e->kept_memory);
     hn_pool_free(e->pool);
     hn_free(e);
 }
@@ -270,5 +270,5 @@ hn_engine_memory hn_engine_memory_now(const hn_engine *e) {
     return (hn_engine_memory){.pack_bytes = e->pack_bytes,
                               .kv_bytes = hn_kv_pool_used(&e->kv) * e->kv.block_bytes,
                               .kv_bytes_per_token = e->kv.block_bytes / HN_KV_BLOCK,
-                              .scratch_bytes = e->scratch.bytes + e->kept_bytes};
+                              .scratch_bytes = e->scratch.bytes + e->kept_most * hn_search_node_bytes(e)};
 }

@@ -58,9 +58,8 @@ typedef struct hn_run {
     int row, n_rows, first; /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
     int n_unwanted;         /* rows at the run's start whose final states nobody asks for */
     const int32_t *slots, *slot_start; /* tree: see hn_attention_run; NULL otherwise */
-    unsigned char *kept; /* tree: keys (n_layers, 2, n_kept, KV, HS) and values of nodes that stay; NULL: the scratch */
-    size_t n_kept;
-    int first_slot; /* with `kept`: where the run's first row goes */
+    bool is_kept;   /* tree: keys and values go to engine->kept and stay; else to the scratch */
+    int first_slot; /* is_kept: where the run's first row goes */
 } hn_run;
 
 typedef struct hn_chunk {
@@ -83,8 +82,6 @@ typedef struct hn_entry {
     int n_inner;          /* nodes with children */
     hn_label_search search;
     int32_t *slot_of; /* (n_nodes) search: where a computed node's keys and values are kept */
-    int n_slots;
-    unsigned char *kept;
 } hn_entry;
 
 /* A row whose logits are wanted: `index` is the token's place in the item, or the trie node (-1: the root). */
@@ -118,8 +115,9 @@ struct hn_engine {
     int32_t *node_slot; /* (largest trie) */
     size_t doubles_capacity, floats_capacity, node_slot_capacity;
     unsigned char *searches; /* memory of the searches of a step */
-    unsigned char *kept;     /* (kept_bytes) keys and values of the nodes of a wave of searches */
-    size_t searches_capacity, kept_bytes;
+    void *kept_memory;
+    unsigned char *kept; /* (n_layers, 2, kept_rows, KV, HS) keys and values of the nodes of a wave of searches */
+    size_t searches_capacity, kept_rows, kept_used, kept_most; /* kept_most: of any wave so far */
 };
 
 /* forward.c: runs the layers over engine->chunk; afterwards scratch.x holds the rows' states before the final norm. Rows
@@ -152,7 +150,7 @@ void hn_outputs_of_chunk(hn_engine *e);
 /* step_labels.c */
 typedef struct hn_label_needs {
     size_t rows, deepest, largest;   /* tree rows, longest path in them, nodes of the largest trie */
-    size_t search_bytes, kept_bytes; /* of searches: their memory, and room to keep every node's keys and values */
+    size_t search_bytes, kept_rows; /* of searches: their memory, and nodes whose keys and values may be kept */
 } hn_label_needs;
 /* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot
  * be scored. */

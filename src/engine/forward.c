@@ -63,12 +63,12 @@ typedef struct hn_tail {
 /* Where a tree run's own keys and values of a layer are, from slot 0 on. */
 static hn_tail tail_of(const hn_engine *e, const hn_run *run, int layer) {
     size_t row_bytes = hn_kv_row_bytes(e->attention.kv_type, e->shape->n_kv_heads, e->shape->head_size);
-    if (!run->kept) {
+    if (!run->is_kept) {
         size_t at = (size_t)run->row * row_bytes;
         return (hn_tail){e->scratch.tail_k + at, e->scratch.tail_v + at};
     }
-    unsigned char *k = run->kept + 2 * (size_t)layer * run->n_kept * row_bytes;
-    return (hn_tail){k, k + run->n_kept * row_bytes};
+    unsigned char *k = e->kept + 2 * (size_t)layer * e->kept_rows * row_bytes;
+    return (hn_tail){k, k + e->kept_rows * row_bytes};
 }
 
 static void store_row(hn_engine *e, const hn_run *run, size_t row, int layer) {

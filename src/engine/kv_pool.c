@@ -29,7 +29,7 @@ static int add_slab(hn_kv_pool *pool) {
     if (references) pool->references = references;
     int32_t *unused = references ? hn_realloc_array(pool->unused, more, sizeof *unused) : NULL;
     if (unused) pool->unused = unused;
-    unsigned char *slab = unused ? hn_alloc_aligned(n * pool->block_bytes, ALIGN) : NULL;
+    unsigned char *slab = unused ? hn_alloc_aligned_unset(n * pool->block_bytes, ALIGN) : NULL;
     if (!slab) return 0;
     pool->slabs[pool->n_slabs++] = slab;
     if (more > pool->max_blocks) more = pool->max_blocks; /* the last slab may be used in part */

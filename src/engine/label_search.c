@@ -30,6 +30,7 @@
 #include <string.h>
 
 #define SLACK 1e-5                             /* nat a token */
+#define USUAL_LOSS 0.4                         /* nat a token further: what a guess takes off a node's bound */
 #define TOLERANCE (HN_LABEL_TOLERANCE * 0.999) /* the sums' own rounding */
 
 enum { STATE_KNOWN = 1, STATE_OPEN = 2, STATE_COMPUTED = 4 };
@@ -185,19 +186,29 @@ static double worth_computing(const hn_label_search *s) {
     return all + log(HN_LABEL_TOLERANCE);
 }
 
-int hn_label_search_pick(const hn_label_search *s, int most, int32_t *nodes) {
-    int n = 0;
-    double least = worth_computing(s);
+/* BEST: what the best score will be at the end, by guess: every node above it will be needed. */
+static double expected_best(const hn_label_search *s) {
+    double best = s->best_score;
+    for (int i = 0; i < s->n_heap; i++)
+        best = fmax(best, s->bound[s->heap[i]] - USUAL_LOSS * (double)s->height[s->heap[i]]);
+    return best;
+}
+
+int hn_label_search_pick(const hn_label_search *s, int least, int most, int32_t *nodes) {
+    int n = 0, n_likely = 1;
+    double matters = worth_computing(s), likely = s->mode == HN_LABELS_BEST ? expected_best(s) : matters;
     nodes[n++] = s->heap[0];
     for (int i = 1; i < s->n_heap && most > 1; i++) {
         int32_t node = s->heap[i];
-        if (s->state[node] & STATE_COMPUTED || !(s->bound[node] >= least)) continue;
+        if (s->state[node] & STATE_COMPUTED || !(s->bound[node] >= matters)) continue;
+        n_likely += s->bound[node] >= likely;
         if (n == most && !comes_before(s, node, nodes[n - 1])) continue;
         int at = n < most ? n++ : n - 1; /* sorted by insertion; the one that is needed stays first */
         for (; at > 1 && comes_before(s, node, nodes[at - 1]); at--) nodes[at] = nodes[at - 1];
         nodes[at] = node;
     }
-    return n;
+    int wanted = n_likely > least ? n_likely : least;
+    return n < wanted ? n : wanted;
 }
 
 bool hn_label_search_knows(const hn_label_search *s, int node) { return s->state[node] & STATE_KNOWN; }

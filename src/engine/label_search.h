@@ -4,7 +4,7 @@
  *     hn_label_search_init(&s, trie, mode, log_priors, logprobs, memory);   // hn_label_search_bytes(trie) bytes
  *     hn_label_search_start(&s);                       // logprobs of the root's children are there
  *     while (!hn_label_search_advance(&s)) {
- *         int n = hn_label_search_pick(&s, 4, nodes);  // compute these: fill logprobs of their children,
+ *         int n = hn_label_search_pick(&s, 1, 4, nodes);  // compute these: fill logprobs of their children,
  *         for (i < n) hn_label_search_computed(&s, nodes[i]);
  *     }
  *     hn_label_search_result(&s, label_logprobs, label_is_bound);
@@ -51,9 +51,9 @@ void hn_label_search_init(hn_label_search *s, const hn_label_trie *trie, hn_labe
 void hn_label_search_start(hn_label_search *s);
 /* Goes as far as the computed nodes allow; true: the search is over. */
 bool hn_label_search_advance(hn_label_search *s);
-/* Up to `most` (>= 1) nodes that are not computed: the one that is needed, then the likeliest to be. The search is not
- * over. */
-int hn_label_search_pick(const hn_label_search *s, int most, int32_t *nodes);
+/* Up to `most` nodes that are not computed: the one that is needed, then those that will likely be, by falling bound;
+ * at least `least` (1 <= least <= most) where so many may matter at all. The search is not over. */
+int hn_label_search_pick(const hn_label_search *s, int least, int most, int32_t *nodes);
 void hn_label_search_computed(hn_label_search *s, int node);
 /* After the end. logprobs (n_labels): the exact log-likelihood, or where is_bound says so an upper bound of it. Returns
  * the largest share of all labels' probability that the labels with is_bound can have together. */

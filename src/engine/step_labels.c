@@ -28,12 +28,12 @@ hn_status hn_labels_check(const hn_engine *e, hn_entry *entry, int first, hn_lab
         if ((size_t)t->depth[i] + 1 > needs->deepest) needs->deepest = (size_t)t->depth[i] + 1;
     }
     if ((size_t)t->n_nodes > needs->largest) needs->largest = (size_t)t->n_nodes;
-    size_t kept = (size_t)entry->n_inner * hn_search_node_bytes(e);
+    size_t kept = (size_t)entry->n_inner;
     /* A trie too large to keep is computed as a whole: decided by the case alone, as all that an answer depends on. */
-    entry->searches = entry->item->label_mode != HN_LABELS_ALL && kept <= HN_SEARCH_BYTES;
+    entry->searches = entry->item->label_mode != HN_LABELS_ALL && kept <= HN_SEARCH_BYTES / hn_search_node_bytes(e);
     if (!entry->searches) return HN_OK;
     needs->search_bytes += hn_label_search_bytes(t) + ((size_t)t->n_nodes + 1) / 2 * 2 * sizeof(int32_t);
-    needs->kept_bytes += kept;
+    needs->kept_rows += kept;
     return HN_OK;
 }
 
@@ -63,9 +63,8 @@ void hn_tree_open_run(hn_tree_builder *b, const hn_entry *entry) {
                                                 .first = first_position(entry),
                                                 .slots = e->scratch.slots,
                                                 .slot_start = starts,
-                                                .kept = entry->kept,
-                                                .n_kept = (size_t)entry->n_inner,
-                                                .first_slot = entry->n_slots};
+                                                .is_kept = entry->searches,
+                                                .first_slot = entry->searches ? (int)e->kept_used : 0};
 }
 
 void hn_tree_append(hn_tree_builder *b, const hn_label_trie *trie, int node, int32_t *slot_of) {

@@ -2,9 +2,9 @@
  * rest.
  *
  * Each round asks every case that is not finished for the nodes that it needs next and computes them together, so that
- * products stay large. A node's keys and values of all layers stay until the step ends: none is computed twice. Room for
- * every node is secured beforehand, as nothing fails once computing began; memory that is never written is never really
- * taken. Surprise: cases that do not fit HN_SEARCH_BYTES together run in waves, one after another. */
+ * products stay large. A node's keys and values of all layers stay until the wave ends: none is computed twice. Room for
+ * every node is secured beforehand, as nothing fails once computing began; it is filled from its start on, and what is never
+ * written is never really taken. Surprise: cases that do not fit HN_SEARCH_BYTES together run in waves, one after another. */
 #include "base/alloc.h"
 #include "engine/engine_parts.h"
 
@@ -23,16 +23,18 @@ size_t hn_search_node_bytes(const hn_engine *e) {
 }
 
 hn_status hn_searches_reserve(hn_engine *e, size_t n_entries, const hn_label_needs *needs, hn_error *err) {
-    size_t bytes = needs->kept_bytes < HN_SEARCH_BYTES ? needs->kept_bytes : HN_SEARCH_BYTES;
+    size_t node_bytes = hn_search_node_bytes(e), most = HN_SEARCH_BYTES / node_bytes;
+    size_t rows = needs->kept_rows < most ? needs->kept_rows : most;
     if (needs->search_bytes == 0) return HN_OK;
     if (!hn_grow((void **)&e->searches, &e->searches_capacity, needs->search_bytes, 1))
         return hn_fail_memory(err, needs->search_bytes);
-    if (bytes > e->kept_bytes) {
-        unsigned char *kept = hn_alloc_aligned(bytes, ALIGN);
-        if (!kept) return hn_fail_memory(err, bytes);
-        if (e->kept) hn_free_aligned(e->kept, e->kept_bytes);
-        e->kept = kept;
-        e->kept_bytes = bytes;
+    if (rows > e->kept_rows) { /* small pages on purpose: most of it is never touched */
+        void *memory = hn_alloc(rows * node_bytes + ALIGN);
+        if (!memory) return hn_fail_memory(err, rows * node_bytes + ALIGN);
+        hn_free(e->kept_memory);
+        e->kept_memory = memory;
+        e->kept = (unsigned char *)memory + (ALIGN - (uintptr_t)memory % ALIGN) % ALIGN;
+        e->kept_rows = rows;
     }
     unsigned char *memory = e->searches;
     for (size_t i = 0; i < n_entries; i++) {
@@ -47,16 +49,15 @@ hn_status hn_searches_reserve(hn_engine *e, size_t n_entries, const hn_label_nee
     return HN_OK;
 }
 
-/* The cases from `first` on that fit the memory together, with their parts of it; where the next wave begins. */
+/* The cases from `first` on that fit the memory together; where the next wave begins. */
 static size_t begin_wave(hn_engine *e, size_t first, size_t n_entries) {
-    size_t used = 0, i = first;
+    size_t rows = 0, i = first;
+    e->kept_used = 0;
     for (; i < n_entries; i++) {
         hn_entry *entry = &e->entries[i];
         if (!entry->searches) continue;
-        size_t bytes = (size_t)entry->n_inner * hn_search_node_bytes(e);
-        if (used + bytes > e->kept_bytes) break;
-        entry->kept = e->kept + used;
-        used += bytes;
+        rows += (size_t)entry->n_inner;
+        if (rows > e->kept_rows) break;
         entry->search.logprobs = entry->node_logprobs;
         hn_label_search_start(&entry->search);
     }
@@ -73,15 +74,15 @@ static void finish(hn_entry *entry) {
 }
 
 /* Puts the case's next nodes into the chunk. */
-static void add_picks(hn_tree_builder *b, hn_entry *entry, int most) {
+static void add_picks(hn_tree_builder *b, hn_entry *entry, int least) {
     hn_engine *e = b->e;
     int32_t nodes[PICKS_MAX];
-    int n = hn_label_search_pick(&entry->search, most, nodes);
+    int n = hn_label_search_pick(&entry->search, least, PICKS_MAX, nodes);
     for (int i = 0; i < n; i++) {
         if (e->chunk.n_rows == HN_CHUNK_ROWS) hn_tree_run_chunk(b);
         if (i == 0 || e->chunk.n_rows == 0) hn_tree_open_run(b, entry);
         hn_tree_append(b, entry->item->labels, nodes[i], entry->slot_of);
-        entry->n_slots++;
+        if (++e->kept_used > e->kept_most) e->kept_most = e->kept_used;
         hn_outputs_want(e, entry, e->chunk.n_rows - 1, nodes[i]);
         hn_label_search_computed(&entry->search, nodes[i]);
     }
@@ -104,9 +105,7 @@ static void run_wave(hn_engine *e, size_t from, size_t to) {
         int few = (ROUND_ROWS + n_open - 1) / n_open;
         for (size_t i = from; i < to; i++) {
             hn_entry *entry = &e->entries[i];
-            if (!entry->searches) continue;
-            bool all_needed = entry->item->label_mode == HN_LABELS_BOUNDED;
-            add_picks(&b, entry, all_needed || few > PICKS_MAX ? PICKS_MAX : few);
+            if (entry->searches) add_picks(&b, entry, few > PICKS_MAX ? PICKS_MAX : few);
         }
         hn_tree_run_chunk(&b);
     }

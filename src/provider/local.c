@@ -139,13 +139,16 @@ static bool has_room(hn_local *p, const hn_local_request *r) {
     return true;
 }
 
-/* Whether a request now waiting for its first step has more in common with `r` than anything that is computed. */
-static bool better_soon(const hn_local *p, const hn_local_request *r, size_t shared) {
+/* Whether a request that is being computed has more in common with `r` than anything that is there. It then stops where
+ * both part, so that they go on together: alone, the rest of one prompt and its labels would be small products. */
+static bool better_soon(hn_local *p, const hn_local_request *r, size_t shared) {
     for (size_t i = 0; i < p->n_requests; i++) {
-        const hn_local_request *other = p->requests[i];
+        hn_local_request *other = p->requests[i];
         if (other->state != HN_LOCAL_PREFILL || other == r) continue;
         size_t common = hn_local_common(other->prompt.ids, other->prompt.n, r->prompt.ids, r->prompt.n);
-        if (common >= shared + HN_LOCAL_SHARE_MIN && common > (size_t)hn_sequence_length(other->sequence)) return true;
+        if (common < shared + HN_LOCAL_SHARE_MIN || common <= (size_t)hn_sequence_length(other->sequence)) continue;
+        if (other->hold_at == 0 || common < other->hold_at) other->hold_at = common;
+        return true;
     }
     return false;
 }
@@ -198,6 +201,7 @@ static size_t order_waiting(const hn_local *p, hn_local_request *waiting[LOOK_AH
 static void admit_waiting(hn_local *p) {
     hn_local_request *waiting[LOOK_AHEAD];
     size_t in_flight = count_in_flight(p);
+    for (size_t i = 0; i < p->n_requests; i++) p->requests[i]->hold_at = 0;
     if (in_flight >= (size_t)p->max_batch) return;
     size_t n = order_waiting(p, waiting);
     for (size_t i = 0; i < n && in_flight < (size_t)p->max_batch; i++) {
@@ -244,6 +248,8 @@ static hn_status add_decoding(hn_local *p, hn_local_request *r) {
  * before it. */
 static hn_status add_prefill(hn_local *p, hn_local_request *r, size_t budget, size_t *used) {
     size_t done = (size_t)hn_sequence_length(r->sequence), left = r->prompt.n - done;
+    bool holds = r->hold_at > done && r->hold_at < r->prompt.n && !r->echo_logprobs;
+    if (holds && r->hold_at - done < budget) budget = r->hold_at - done;
     hn_step_item item = {.sequence = r->sequence, .tokens = r->prompt.ids + done};
     if (r->echo_logprobs && left > 1) {
         left--;

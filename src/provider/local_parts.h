@@ -70,6 +70,7 @@ typedef struct hn_local_request {
     hn_tokens prompt;
     hn_sequence *sequence; /* NULL while waiting */
     int cached;            /* prompt tokens that were shared */
+    size_t hold_at;        /* others wait for this many of its tokens: the next step ends there; 0: nobody waits */
     /* LABELS */
     hn_label_trie *labels;
     double *label_logprobs; /* (n_labels) */

@@ -92,7 +92,7 @@ static outcome search(const world *w, hn_label_mode mode, int ahead) {
     hn_label_search_start(&s);
     while (!hn_label_search_advance(&s)) {
         int32_t nodes[16];
-        int n = hn_label_search_pick(&s, ahead, nodes);
+        int n = hn_label_search_pick(&s, 1 + ahead / 2, ahead, nodes);
         assert_in_range(n, 1, ahead);
         for (int k = 0; k < n; k++) {
             assert_true(t->has_child[nodes[k]]);

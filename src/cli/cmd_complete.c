@@ -223,6 +223,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
         st = hn_cli_usage(cli, err, "--tools go through the chat template: use --prompt, --user or --messages");
     if (st == HN_OK) st = complete(cli, provider, &request, &shape, err);
     hn_cli_prompt_free(&prompt);
+    hn_cli_note_prefix_cache(cli, provider);
     hn_provider_close(provider);
     hn_cli_constraint_free(&shape);
     return st;

@@ -105,6 +105,8 @@ static hn_status open_all(evaluation *e, hn_error *err) {
 static void close_all(evaluation *e) {
     if (e->show.reported) hn_eval_matrix_report_free(&e->show.report);
     hn_reference_free(&e->reference);
+    for (size_t i = 0; e->show.matrix && i < e->show.matrix->n_models; i++)
+        hn_cli_note_prefix_cache(e->show.cli, e->show.matrix->models[i].provider);
     hn_eval_matrix_free(e->show.matrix);
     hn_baselines_free(&e->show.baselines);
     hn_free(e->cases);

@@ -390,6 +390,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     if (st == HN_OK) st = score(&all, &request, err);
     hn_free(all.priors);
     hn_cli_prompt_free(&prompt);
+    hn_cli_note_prefix_cache(cli, provider);
     hn_provider_close(provider);
     label_set_free(&set);
     return st;

@@ -8,6 +8,7 @@
 #include "model/chat.h"
 #include "project/project.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGES_BYTES_MAX = 64 << 20, PROMPT_BYTES_MAX = 64 << 20 };
@@ -31,11 +32,34 @@ hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) 
     return hn_model_resolve(model_name(cli), path, err);
 }
 
+/* --prefix-cache, else HONE_PREFIX_CACHE: megabytes as bytes. */
+static size_t prefix_cache_bytes(hn_cli *cli) {
+    const char *text = getenv("HONE_PREFIX_CACHE");
+    int64_t mb = hn_cli_int(cli, "prefix-cache");
+    if (hn_cli_given(cli, "prefix-cache") || !text || !*text) return (size_t)mb * 1000000;
+    if (hn_parse_int64(text, &mb) && mb >= 0 && mb <= 1 << 30) return (size_t)mb * 1000000;
+    hn_output_note(cli->out, "HONE_PREFIX_CACHE takes megabytes, such as 1000: \"%s\" leaves the prefix cache off", text);
+    return 0;
+}
+
+void hn_cli_note_prefix_cache(hn_cli *cli, hn_provider *provider) {
+    hn_provider_info info;
+    hn_error unused;
+    if (!provider || hn_provider_info_get(provider, &info, &unused) != HN_OK) return;
+    if (info.prefix_tokens_read)
+        hn_output_note(cli->out, "prefix cache: %zu prompt tokens read from disk instead of computed",
+                       info.prefix_tokens_read);
+    if (info.prefix_tokens_written)
+        hn_output_note(cli->out, "prefix cache: %zu prompt tokens kept on disk for the next time",
+                       info.prefix_tokens_written);
+}
+
 hn_local_options hn_cli_local_options(hn_cli *cli) {
     hn_local_options options = {.n_threads = (int)hn_cli_int(cli, "threads"),
                                 .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
                                 .context = (int)hn_cli_int(cli, "context"),
-                                .kv_max_bytes = (size_t)hn_cli_int(cli, "kv-memory") * 1000000};
+                                .kv_max_bytes = (size_t)hn_cli_int(cli, "kv-memory") * 1000000,
+                                .prefix_cache_bytes = prefix_cache_bytes(cli)};
     (void)hn_kv_type_named(hn_cli_string(cli, "kv"), &options.kv_type); /* the option takes no other names */
     return options;
 }

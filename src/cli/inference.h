@@ -50,6 +50,13 @@
          .low = 1,                                                                                                     \
          .high = 1 << 30,                                                                                              \
          .help = "memory of the KV cache at most (default: a quarter of the machine's)"},                              \
+        {.name = "prefix-cache",                                                                                       \
+         .kind = HN_OPTION_INT,                                                                                        \
+         .value = "MB",                                                                                                \
+         .low = 0,                                                                                                     \
+         .high = 1 << 30,                                                                                              \
+         .help = "keep computed beginnings of prompts on disk, up to MB megabytes in all; answers are the same "       \
+                 "(default: $HONE_PREFIX_CACHE, else 0: off)"},                                                        \
     {                                                                                                                  \
         .name = "context", .kind = HN_OPTION_INT, .value = "N", .low = 1, .high = 1 << 24,                             \
         .help = "context window in tokens (default: the model's)"                                                      \
@@ -82,6 +89,8 @@
 hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;
 /* What the HN_MODEL_OPTIONS say, without a name. */
 hn_local_options hn_cli_local_options(hn_cli *cli);
+/* Says what the prefix cache on disk saved, where it did something; a NULL or remote provider is fine. */
+void hn_cli_note_prefix_cache(hn_cli *cli, hn_provider *provider);
 /* Opens it with the HN_MODEL_OPTIONS; close with hn_provider_close. */
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 

@@ -158,9 +158,12 @@ static hn_status admit(hn_local *p, hn_local_request *r, bool *waits, hn_error *
     size_t shared = 0, most = r->prompt.n - 1; /* the last token is computed here: its output is what is wanted */
     bool computes_all = r->echo && r->want_logprobs;
     const hn_sequence *from = computes_all ? NULL : hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
+    if (!computes_all && hn_local_store_fetch(p, r->prompt.ids, r->prompt.n, shared))
+        from = hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
     *waits = !computes_all && better_soon(p, r, shared);
     if (*waits) return HN_OK;
     if (shared > most) shared = most;
+    if (from) hn_local_store_save(p, from, shared);
     if (from && shared > 0)
         HN_TRY(hn_sequence_fork(from, (int)shared, &r->sequence, err));
     else
@@ -433,6 +436,8 @@ static hn_status info(hn_provider *base, hn_provider_info *out, hn_error *err) {
     out->model_bytes = (size_t)hn_model_file_bytes(p->model) + memory.pack_bytes;
     out->memory_bytes = out->model_bytes + memory.kv_bytes + memory.scratch_bytes;
     out->model = p->model;
+    out->prefix_tokens_read = p->store_read;
+    out->prefix_tokens_written = p->store_written;
     return HN_OK;
 }
 
@@ -444,6 +449,7 @@ static void close_provider(hn_provider *base) {
     for (size_t i = 0; i < p->n_requests; i++) hn_local_finish(p, p->requests[i], HN_ERR_INTERRUPTED, &err);
     p->depth--;
     sweep(p);
+    hn_local_store_close(p);
     while (hn_local_prefix_drop(p)) continue;
     hn_local_constraints_close(p);
     hn_local_chat_close(p);
@@ -484,6 +490,7 @@ static hn_status open_parts(hn_local *p, const char *path, const hn_local_option
     p->max_batch = o->max_batch > 0 ? o->max_batch : HN_LOCAL_BATCH;
     p->name = hn_strdup(o->name ? o->name : hn_path_base(path));
     if (!p->name) return hn_fail_memory(err, 0);
+    HN_TRY(hn_local_store_open(p, o, err));
     text = hn_model_chat_template(p->model);
     return text ? hn_sha256_bytes(text, strlen(text), p->template_hash) : HN_OK;
 }

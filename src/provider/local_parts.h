@@ -18,12 +18,14 @@
 #include "engine/grammar_match.h"
 #include "format/json_names.h"
 #include "model/tool_calls.h"
+#include "provider/prefix_store.h"
 #include "provider/provider_table.h"
 #include "provider/stop_text.h"
 
 enum {
     HN_LOCAL_PREFIXES = 48,    /* finished prompts that are kept */
     HN_LOCAL_SHARE_MIN = 32,   /* a common beginning of fewer tokens is not worth waiting for */
+    HN_LOCAL_STORE_MIN = 64,   /* a shorter beginning is not worth a file */
     HN_LOCAL_CONSTRAINTS = 32, /* compiled constraints that are kept, beyond those in use */
     HN_LOCAL_BATCH = 64,       /* sequences in flight, where not told otherwise */
     HN_LOCAL_ROWS = 2048,      /* prompt tokens and label nodes in one engine step */
@@ -123,6 +125,8 @@ typedef struct hn_local {
     size_t n_items, items_capacity, item_requests_capacity;
     hn_local_prefix prefixes[HN_LOCAL_PREFIXES];
     size_t n_prefixes;
+    hn_prefix_store *store; /* NULL: prefixes are kept in memory alone */
+    size_t store_read, store_written;
     uint64_t uses, n_finished;
     hn_grammar_vocab *vocab; /* NULL: no constraint yet */
     hn_local_constraint **constraints;
@@ -189,6 +193,14 @@ const hn_sequence *hn_local_prefix_find(hn_local *p, const int32_t *ids, size_t 
 void hn_local_prefix_keep(hn_local *p, hn_sequence *sequence);
 /* Frees the one used longest ago; false: there is none. */
 bool hn_local_prefix_drop(hn_local *p);
+/* Opens the prefix cache on disk, where the options ask for it. */
+hn_status hn_local_store_open(hn_local *p, const hn_local_options *o, hn_error *err) HN_MUST_CHECK;
+/* Takes from disk what begins like `ids` and is longer than the `shared` tokens that are there; true: there is more now. What fails is computed. */
+bool hn_local_store_fetch(hn_local *p, const int32_t *ids, size_t n, size_t shared);
+/* Keeps the first `n` tokens of a sequence, which others share, on disk. */
+void hn_local_store_save(hn_local *p, const hn_sequence *sequence, size_t n);
+/* A process that computed one prompt alone keeps that; then closes. */
+void hn_local_store_close(hn_local *p);
 size_t hn_local_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 
 /* local_answer.c */

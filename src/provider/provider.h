@@ -136,6 +136,7 @@ typedef struct hn_provider_info {
     size_t model_bytes;        /* weights and packs alone */
     size_t kv_bytes_per_token; /* of the cache, for each token that is held; 0: remote */
     const hn_model *model;     /* local only, else NULL */
+    size_t prefix_tokens_read, prefix_tokens_written; /* of the prefix cache on disk, since it was opened */
 } hn_provider_info;
 
 typedef struct hn_provider hn_provider;
@@ -166,6 +167,8 @@ typedef struct hn_local_options {
     size_t kv_max_bytes; /* 0: a quarter of the machine's memory */
     int max_batch;       /* sequences in flight; 0: chosen */
     const char *name;    /* for people; NULL: the file's name */
+    size_t prefix_cache_bytes;      /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
+    const char *prefix_cache_folder; /* NULL: the user's cache folder */
 } hn_local_options;
 
 hn_status hn_provider_local_open(const char *path, const hn_local_options *options, hn_provider **p,

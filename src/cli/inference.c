@@ -38,7 +38,8 @@ static size_t prefix_cache_bytes(hn_cli *cli) {
     int64_t mb = hn_cli_int(cli, "prefix-cache");
     if (hn_cli_given(cli, "prefix-cache") || !text || !*text) return (size_t)mb * 1000000;
     if (hn_parse_int64(text, &mb) && mb >= 0 && mb <= 1 << 30) return (size_t)mb * 1000000;
-    hn_output_note(cli->out, "HONE_PREFIX_CACHE takes megabytes, such as 1000: \"%s\" leaves the prefix cache off", text);
+    hn_output_note(cli->out, "HONE_PREFIX_CACHE takes megabytes, such as 1000: \"%s\" leaves the prefix cache off",
+                   text);
     return 0;
 }
 

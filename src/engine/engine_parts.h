@@ -58,8 +58,8 @@ typedef struct hn_run {
     int row, n_rows, first; /* rows row .. row+n_rows-1; first: position of the first, or of a tree's depth 0 */
     int n_unwanted;         /* rows at the run's start whose final states nobody asks for */
     const int32_t *slots, *slot_start; /* tree: see hn_attention_run; NULL otherwise */
-    bool is_kept;   /* tree: keys and values go to engine->kept and stay; else to the scratch */
-    int first_slot; /* is_kept: where the run's first row goes */
+    bool is_kept;                      /* tree: keys and values go to engine->kept and stay; else to the scratch */
+    int first_slot;                    /* is_kept: where the run's first row goes */
 } hn_run;
 
 typedef struct hn_chunk {
@@ -149,7 +149,7 @@ void hn_outputs_of_chunk(hn_engine *e);
 
 /* step_labels.c */
 typedef struct hn_label_needs {
-    size_t rows, deepest, largest;   /* tree rows, longest path in them, nodes of the largest trie */
+    size_t rows, deepest, largest;  /* tree rows, longest path in them, nodes of the largest trie */
     size_t search_bytes, kept_rows; /* of searches: their memory, and nodes whose keys and values may be kept */
 } hn_label_needs;
 /* Adds what an item's trie will need after `first` tokens. HN_ERR_INPUT, HN_ERR_CONTEXT, HN_ERR_LIMIT where it cannot

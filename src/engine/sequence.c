@@ -115,9 +115,7 @@ hn_status hn_sequence_reserve(hn_sequence *s, int start, int n, hn_error *err) {
 
 size_t hn_engine_block_bytes(const hn_engine *engine) { return engine->kv.block_bytes; }
 
-const void *hn_sequence_block(const hn_sequence *s, size_t i) {
-    return hn_kv_pool_data(&s->engine->kv, s->blocks[i]);
-}
+const void *hn_sequence_block(const hn_sequence *s, size_t i) { return hn_kv_pool_data(&s->engine->kv, s->blocks[i]); }
 
 hn_status hn_sequence_restore(hn_sequence *s, const int32_t *tokens, size_t n_blocks, hn_block_fill *fill, void *user,
                               hn_error *err) {

@@ -84,10 +84,10 @@ hn_status hn_local_store_open(hn_local *p, const hn_local_options *o, hn_error *
     hn_sha256_field_str(h, hn_engine_numeric_path(p->engine)); /* kernels and their version, the cache's type */
     hn_sha256_field_i64(h, (int64_t)hn_engine_block_bytes(p->engine));
     hn_sha256_finish(h, identity);
-    return hn_prefix_store_open(
-        &(hn_prefix_store_options){
-            .folder = o->prefix_cache_folder, .max_bytes = o->prefix_cache_bytes, .identity = identity},
-        p->engine, &p->store, err);
+    return hn_prefix_store_open(&(hn_prefix_store_options){.folder = o->prefix_cache_folder,
+                                                           .max_bytes = o->prefix_cache_bytes,
+                                                           .identity = identity},
+                                p->engine, &p->store, err);
 }
 
 static void warn(const hn_error *err) { hn_log(HN_LOG_WARN, "prefix cache", "%s", err->message); }

@@ -22,8 +22,8 @@
 typedef struct hn_prefix_store hn_prefix_store;
 
 typedef struct hn_prefix_store_options {
-    const char *folder; /* NULL: $XDG_CACHE_HOME/hone/prefixes, else ~/.cache/hone/prefixes */
-    size_t max_bytes;   /* of all files in the folder together */
+    const char *folder;   /* NULL: $XDG_CACHE_HOME/hone/prefixes, else ~/.cache/hone/prefixes */
+    size_t max_bytes;     /* of all files in the folder together */
     const char *identity; /* 64 hex digits */
 } hn_prefix_store_options;
 

@@ -131,11 +131,11 @@ typedef struct hn_provider_info {
     bool reproducible;
     const char *numeric_path; /* "k1/avx512bf16/kv-f16/Q4_1" */
     char model_hash[65], template_hash[65];
-    int context;               /* tokens */
-    size_t memory_bytes;       /* weights, packs, cache now */
-    size_t model_bytes;        /* weights and packs alone */
-    size_t kv_bytes_per_token; /* of the cache, for each token that is held; 0: remote */
-    const hn_model *model;     /* local only, else NULL */
+    int context;                                      /* tokens */
+    size_t memory_bytes;                              /* weights, packs, cache now */
+    size_t model_bytes;                               /* weights and packs alone */
+    size_t kv_bytes_per_token;                        /* of the cache, for each token that is held; 0: remote */
+    const hn_model *model;                            /* local only, else NULL */
     size_t prefix_tokens_read, prefix_tokens_written; /* of the prefix cache on disk, since it was opened */
 } hn_provider_info;
 
@@ -160,14 +160,14 @@ hn_status hn_provider_label_ids(hn_provider *p, const hn_request *request, hn_to
 void hn_provider_close(hn_provider *p);
 
 typedef struct hn_local_options {
-    int n_threads;       /* 0: one per CPU */
-    bool low_memory;     /* --memory low */
-    hn_kv_type kv_type;  /* --kv: HN_KV_F16 (the default) or HN_KV_Q8_0 */
-    int context;         /* 0: the model's */
-    size_t kv_max_bytes; /* 0: a quarter of the machine's memory */
-    int max_batch;       /* sequences in flight; 0: chosen */
-    const char *name;    /* for people; NULL: the file's name */
-    size_t prefix_cache_bytes;      /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
+    int n_threads;             /* 0: one per CPU */
+    bool low_memory;           /* --memory low */
+    hn_kv_type kv_type;        /* --kv: HN_KV_F16 (the default) or HN_KV_Q8_0 */
+    int context;               /* 0: the model's */
+    size_t kv_max_bytes;       /* 0: a quarter of the machine's memory */
+    int max_batch;             /* sequences in flight; 0: chosen */
+    const char *name;          /* for people; NULL: the file's name */
+    size_t prefix_cache_bytes; /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
     const char *prefix_cache_folder; /* NULL: the user's cache folder */
 } hn_local_options;
 

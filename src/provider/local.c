@@ -73,6 +73,12 @@ static hn_status fill_request(hn_local *p, hn_local_request *r, const hn_request
         if (!r->label_logprobs) return hn_fail_memory(err, (size_t)r->labels->n_labels * sizeof *r->label_logprobs);
         HN_TRY(fill_search(r, request, err));
     }
+    if (r->kind == HN_REQUEST_POOLED) {
+        size_t n_bytes = (size_t)hn_model_shape(p->model)->n_embd * sizeof *r->pooled;
+        r->max_tokens = 0;
+        r->pooled = hn_alloc(n_bytes);
+        if (!r->pooled) return hn_fail_memory(err, n_bytes);
+    }
     HN_TRY(check_length(p, r, err));
     return r->kind == HN_REQUEST_GENERATE ? hn_local_answer_prepare(p, r, request, err) : HN_OK;
 }
@@ -156,7 +162,7 @@ static bool better_soon(hn_local *p, const hn_local_request *r, size_t shared) {
 /* Gives a waiting request its sequence, forked from whatever shares most with it. *waits: it is better to wait for a step. */
 static hn_status admit(hn_local *p, hn_local_request *r, bool *waits, hn_error *err) {
     size_t shared = 0, most = r->prompt.n - 1; /* the last token is computed here: its output is what is wanted */
-    bool computes_all = r->echo && r->want_logprobs;
+    bool computes_all = r->kind == HN_REQUEST_POOLED || (r->echo && r->want_logprobs); /* each token's state is wanted */
     const hn_sequence *from = computes_all ? NULL : hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
     if (!computes_all && hn_local_store_fetch(p, r->prompt.ids, r->prompt.n, shared))
         from = hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
@@ -254,7 +260,11 @@ static hn_status add_prefill(hn_local *p, hn_local_request *r, size_t budget, si
     bool holds = r->hold_at > done && r->hold_at < r->prompt.n && !r->echo_logprobs;
     if (holds && r->hold_at - done < budget) budget = r->hold_at - done;
     hn_step_item item = {.sequence = r->sequence, .tokens = r->prompt.ids + done};
-    if (r->echo_logprobs && left > 1) {
+    if (r->kind == HN_REQUEST_POOLED) { /* whole, whatever the budget: a mean of parts would depend on where they were cut */
+        item.n_tokens = (int)left;
+        item.want = HN_WANT_POOLED;
+        item.pooled = r->pooled;
+    } else if (r->echo_logprobs && left > 1) {
         left--;
         size_t n = left < budget ? left : budget;
         item.want = HN_WANT_LOGPROBS;
@@ -305,7 +315,9 @@ static void take_output(hn_local *p, hn_local_request *r, const hn_step_item *it
     if (r->state == HN_LOCAL_DONE) return; /* cancelled by another's callback */
     bool whole_echo =
         r->echo_logprobs && r->max_tokens == 0 && (size_t)hn_sequence_length(r->sequence) + 1 == r->prompt.n;
-    if (item->want == HN_WANT_LABELS) {
+    if (item->want == HN_WANT_POOLED) {
+        done = true;
+    } else if (item->want == HN_WANT_LABELS) {
         r->label_open_share = item->label_open_share;
         done = true;
     } else if (whole_echo) {
@@ -382,7 +394,7 @@ static void finish_trivial(hn_local *p) {
     for (size_t i = 0; i < p->n_requests; i++) {
         hn_local_request *r = p->requests[i];
         hn_error err = {0};
-        bool computes = r->kind == HN_REQUEST_LABELS || r->max_tokens > 0 || (r->echo_logprobs && r->prompt.n > 1);
+        bool computes = r->kind != HN_REQUEST_GENERATE || r->max_tokens > 0 || (r->echo_logprobs && r->prompt.n > 1);
         if (r->state != HN_LOCAL_WAITING || computes) continue;
         r->finish = HN_FINISH_LENGTH;
         hn_status st = hn_local_answer_echo(p, r, &err);

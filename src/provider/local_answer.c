@@ -168,6 +168,8 @@ void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_er
     c.n_labels = r->labels && c.label_logprobs ? (size_t)r->labels->n_labels : 0;
     c.label_is_bound = c.label_logprobs ? r->label_is_bound : NULL;
     c.label_open_share = c.label_is_bound ? r->label_open_share : 0;
+    c.pooled = c.status == HN_OK ? r->pooled : NULL;
+    c.n_pooled = c.pooled ? (size_t)hn_model_shape(p->model)->n_embd : 0;
     c.usage = (hn_usage){(int)r->prompt.n, r->cached, (int)r->n_tokens - r->n_echo};
     r->on_done(r->user, r->ticket, &c);
     hn_free(tokens);
@@ -186,6 +188,7 @@ void hn_local_request_free(hn_local_request *r) {
     hn_tokens_free(&r->prompt);
     hn_label_trie_free(r->labels);
     hn_free(r->label_logprobs);
+    hn_free(r->pooled);
     hn_free(r->label_log_priors);
     hn_free(r->label_is_bound);
     hn_sampler_free(r->sampler);

@@ -80,6 +80,7 @@ typedef struct hn_local_request {
     double *label_log_priors; /* (n_labels), or NULL */
     bool *label_is_bound;     /* (n_labels); NULL for ALL */
     double label_open_share;
+    float *pooled; /* POOLED: (C) */
     /* GENERATE */
     hn_sampler *sampler;
     int max_tokens, n_top, n_echo; /* n_echo: prompt tokens that come first in `tokens` */

@@ -267,6 +267,8 @@ hn_status hn_local_cache_key(hn_provider *base, const hn_request *request, char 
         hn_sha256_field(h, ids.ids, ids.n * sizeof *ids.ids);
         if (trie)
             hash_trie(h, request, trie);
+        else if (request->kind == HN_REQUEST_POOLED)
+            hn_sha256_field_str(h, "pooled");
         else
             hash_sampling(h, request);
         if (constraint) hn_local_constraint_hash(h, constraint);

@@ -20,7 +20,8 @@
 #include "format/json.h"
 #include "model/model.h"
 
-typedef enum hn_request_kind { HN_REQUEST_GENERATE, HN_REQUEST_LABELS } hn_request_kind;
+/* POOLED: no answer, but the mean over the prompt's tokens of the last layer's normalised hidden state (local models). */
+typedef enum hn_request_kind { HN_REQUEST_GENERATE, HN_REQUEST_LABELS, HN_REQUEST_POOLED } hn_request_kind;
 typedef enum hn_finish { HN_FINISH_STOP, HN_FINISH_LENGTH, HN_FINISH_CANCELLED, HN_FINISH_ERROR } hn_finish;
 
 /* One label to score: text (ended by the end-of-turn token in chat form, by `label_stop` in raw form), or ids taken as they are. */
@@ -118,6 +119,8 @@ typedef struct hn_completion {
     size_t n_labels;
     const bool *label_is_bound; /* LABELS, not ALL: (n_labels) where label_logprobs is only an upper bound; else NULL */
     double label_open_share;    /* what those labels have of all labels' probability, together, at most */
+    const float *pooled;        /* POOLED: (n_pooled) */
+    size_t n_pooled;
     hn_finish finish;
     hn_usage usage;
     hn_timing timing;

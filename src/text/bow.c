@@ -37,6 +37,10 @@ hn_status hn_bow_predict(const hn_bow *bow, const hn_str *texts, size_t n, int32
     return st;
 }
 
+size_t hn_bow_bytes(const hn_bow *bow) {
+    return sizeof *bow + hn_tfidf_bytes(bow->features) + hn_linear_bytes(bow->model);
+}
+
 void hn_bow_free(hn_bow *bow) {
     if (!bow) return;
     hn_tfidf_free(bow->features);

@@ -27,6 +27,8 @@ hn_status hn_bow_train(const hn_str *texts, const int32_t *labels, size_t n, siz
 /* `labels` (n). A text without a known feature gets the class that the biases favour. */
 hn_status hn_bow_predict(const hn_bow *bow, const hn_str *texts, size_t n, int32_t *labels,
                          hn_error *err) HN_MUST_CHECK;
+/* Memory that it takes, in bytes. */
+size_t hn_bow_bytes(const hn_bow *bow);
 void hn_bow_free(hn_bow *bow);
 
 #endif

@@ -35,6 +35,11 @@ void hn_linear_free(hn_linear *model) {
     hn_free(model);
 }
 
+size_t hn_linear_bytes(const hn_linear *model) {
+    return sizeof *model +
+           model->n_classes * ((model->n_features + 1) * sizeof *model->weights + sizeof *model->seen);
+}
+
 static double dot_row(const hn_sparse *rows, size_t r, const double *weights) {
     double sum = weights[rows->n_columns];
     for (size_t i = rows->start[r]; i < rows->start[r + 1]; i++) sum += weights[rows->index[i]] * rows->value[i];

@@ -33,6 +33,8 @@ void hn_linear_scores(const hn_linear *model, const hn_sparse *rows, double *sco
 /* `labels` (n_rows): the class with the highest score, the lower label of equals. HN_ERR_MEMORY. */
 hn_status hn_linear_predict(const hn_linear *model, const hn_sparse *rows, int32_t *labels,
                             hn_error *err) HN_MUST_CHECK;
+/* Memory that it takes, in bytes. */
+size_t hn_linear_bytes(const hn_linear *model);
 void hn_linear_free(hn_linear *model);
 
 #endif

@@ -24,6 +24,12 @@ hn_tfidf_options hn_nearest_defaults(void) {
 
 size_t hn_nearest_n_texts(const hn_nearest *index) { return index->n_texts; }
 
+size_t hn_nearest_bytes(const hn_nearest *index) {
+    size_t n_features = hn_tfidf_n_features(index->features);
+    return sizeof *index + hn_tfidf_bytes(index->features) + (n_features + 2) * sizeof *index->start +
+           index->start[n_features] * sizeof *index->postings;
+}
+
 void hn_nearest_free(hn_nearest *index) {
     if (!index) return;
     hn_tfidf_free(index->features);

@@ -31,6 +31,8 @@ hn_status hn_nearest_create(const hn_str *texts, size_t n, const hn_tfidf_option
  * HN_ERR_MEMORY. */
 hn_status hn_nearest_find(const hn_nearest *index, hn_str text, size_t k, hn_nearest_accept_fn accept, void *user,
                           uint32_t *ids, float *similarities, size_t *n_found, hn_error *err) HN_MUST_CHECK;
+/* Memory that it takes, in bytes. */
+size_t hn_nearest_bytes(const hn_nearest *index);
 size_t hn_nearest_n_texts(const hn_nearest *index);
 void hn_nearest_free(hn_nearest *index);
 

@@ -35,6 +35,11 @@ hn_tfidf_options hn_tfidf_defaults(void) {
 
 size_t hn_tfidf_n_features(const hn_tfidf *t) { return t->n_features; }
 
+size_t hn_tfidf_bytes(const hn_tfidf *t) {
+    return sizeof *t + t->entries_capacity * sizeof *t->entries + t->n_slots * sizeof *t->slots +
+           t->n_features * sizeof *t->idf;
+}
+
 void hn_sparse_free(hn_sparse *rows) {
     hn_free(rows->start);
     hn_free(rows->index);

@@ -50,6 +50,8 @@ hn_status hn_tfidf_fit(const hn_str *texts, size_t n, const hn_tfidf_options *op
 hn_status hn_tfidf_transform(const hn_tfidf *t, const hn_str *texts, size_t n, hn_sparse *out,
                              hn_error *err) HN_MUST_CHECK;
 size_t hn_tfidf_n_features(const hn_tfidf *t);
+/* Memory that it takes, in bytes. */
+size_t hn_tfidf_bytes(const hn_tfidf *t);
 void hn_tfidf_free(hn_tfidf *t);
 
 #endif

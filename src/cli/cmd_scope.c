@@ -1,6 +1,7 @@
 /* hone scope: what the project is about and what its data can carry. */
 #include "cli/commands.h"
 #include "cli/project_cli.h"
+#include "cli/scope_ladder.h"
 #include "lifecycle/scope/scope_report.h"
 #include "model/catalogue.h"
 
@@ -129,29 +130,7 @@ static hn_status print_counts(hn_cli *cli, const hn_scope_report *r, hn_error *e
     return hn_table_print(t, err);
 }
 
-/* ---- baselines and what dev can show ---- */
-
-static hn_status print_baselines(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
-    const hn_baselines *b = &r->baselines;
-    char text[48];
-    if (!b->known) return HN_OK;
-    hn_output_print(cli->out, "\nWithout any model, on dev (trained on %zu cases):\n", b->n_train);
-    hn_table *t = hn_table_create(cli->out);
-    hn_table_column(t, "baseline", HN_ALIGN_LEFT);
-    hn_table_column(t, "accuracy", HN_ALIGN_RIGHT);
-    hn_table_column(t, "macro F1", HN_ALIGN_RIGHT);
-    const hn_baseline *rows[] = {&b->majority, &b->bag_of_words};
-    for (int i = 0; i < 2; i++) {
-        hn_table_row(t);
-        if (i == 0)
-            hn_table_cell(t, "always %s", b->majority_label);
-        else
-            hn_table_cell(t, "bag of words");
-        hn_table_cell(t, "%s", hn_cli_percent(rows[i]->accuracy, text));
-        hn_table_cell(t, "%s", hn_cli_percent(rows[i]->macro_f1, text));
-    }
-    return hn_table_print(t, err);
-}
+/* ---- what dev can show ---- */
 
 static void print_power(hn_cli *cli, const hn_scope_report *r) {
     size_t n = r->splits[HN_SPLIT_DEV].n_cases;
@@ -195,16 +174,13 @@ static void print_warnings(hn_cli *cli, const hn_scope_report *r) {
     }
 }
 
-static void print_start(hn_cli *cli, const hn_scope_report *r) {
-    const hn_baselines *b = &r->baselines;
+static void print_start(hn_cli *cli) {
     hn_output_print(cli->out, "\nNext:\n");
-    if (b->known && isfinite(r->scope->target_value) && b->bag_of_words.accuracy.value >= r->scope->target_value)
-        hn_output_print(cli->out, "  the bag of words reaches the target already: a model must earn its cost\n");
     hn_output_print(cli->out, "  hone tokens prompts/NAME.yaml   one prompt as the model sees it\n");
     hn_output_print(cli->out, "  hone eval                       all prompts on dev, beside these baselines\n");
 }
 
-static hn_status print_report(hn_cli *cli, const hn_scope_report *r, hn_error *err) {
+static hn_status print_report(hn_cli *cli, const hn_cli_project *p, const hn_scope_report *r, hn_error *err) {
     hn_output_print(cli->out, "%s%s%s\n\n", hn_output_style(cli->out, HN_STYLE_BOLD),
                     r->scope->goal ? r->scope->goal : "(no goal is written down)",
                     hn_output_style(cli->out, HN_STYLE_NONE));
@@ -213,10 +189,10 @@ static hn_status print_report(hn_cli *cli, const hn_scope_report *r, hn_error *e
     print_lengths(cli, r);
     hn_output_print(cli->out, "\n");
     HN_TRY(print_counts(cli, r, err));
-    HN_TRY(print_baselines(cli, r, err));
     print_power(cli, r);
     print_warnings(cli, r);
-    print_start(cli, r);
+    HN_TRY(hn_cli_scope_ladder(cli, p, NULL, err));
+    print_start(cli);
     return HN_OK;
 }
 
@@ -239,22 +215,32 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     if (st == HN_OK && cli->out->json) {
         json_t *value;
         st = hn_scope_report_json(&report, &value, err);
+        if (st == HN_OK && (st = hn_cli_scope_ladder(cli, &p, value, err)) != HN_OK) json_decref(value);
         if (st == HN_OK) st = hn_cli_result(cli, value, err);
     } else if (st == HN_OK)
-        st = print_report(cli, &report, err);
+        st = print_report(cli, &p, &report, err);
     if (st == HN_OK) hn_scope_report_free(&report);
     if (model) hn_model_close(model);
     hn_cli_project_close(&p);
     return st;
 }
 
+static const hn_option options[] = {HN_LADDER_OPTIONS, {0}};
+
 const hn_command hn_cmd_scope = {
     .name = "scope",
     .summary = "what the project is about and what its data can carry",
-    .usage = "",
+    .usage = "[-m MODEL]... [--quick] [--limit N]",
+    .options = options,
     .description = "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing "
                    "(baselines), and the\n"
                    "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in "
-                   "two splits.",
+                   "two splits.\n\n"
+                   "Then the ladder: the commonest answer, a bag of words, the nearest training case, a linear probe on "
+                   "the model's hidden states,\n"
+                   "a plain prompt and one with the nearest examples, each with accuracy, time, memory and cost; learning "
+                   "curves; the labels that\n"
+                   "can be trusted already; and what to do next. What was measured is kept: the second time takes no time.",
+    .examples = "  hone scope --quick\n  hone scope -m smollm2 --limit 100",
     .run = run,
 };

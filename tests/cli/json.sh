@@ -45,7 +45,7 @@ show render render --template "$tmp/t.jinja" --messages "$tmp/m.json"
 (cd "$tmp" && "$HONE" init new --example tickets --json >"$tmp/stdout") || fail "hone init"
 out=$tmp/stdout
 check init
-(cd "$tmp/new" && "$HONE" scope --json >"$tmp/stdout") || fail "hone scope"
+(cd "$tmp/new" && "$HONE" scope --quick --json >"$tmp/stdout") || fail "hone scope"
 check scope
 (cd "$tmp/new" && "$HONE" log --json >"$tmp/stdout") || fail "hone log"
 check log

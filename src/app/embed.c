@@ -84,9 +84,9 @@ static hn_status keep(embedder *e, const slot *s, hn_error *err) {
     const hn_embeddings *o = e->out;
     if (!e->options->store) return HN_OK;
     char *hex = to_hex(o->vectors + s->index * o->n_dims, o->n_dims), *key = hn_strdup(s->key);
-    json_t *value = hex && key ? json_pack("{s:s, s:i, s:f}", "pooled", hex, "tokens", o->n_tokens[s->index], "ms",
-                                           o->ms[s->index])
-                               : NULL;
+    json_t *value =
+        hex && key ? json_pack("{s:s, s:i, s:f}", "pooled", hex, "tokens", o->n_tokens[s->index], "ms", o->ms[s->index])
+                   : NULL;
     hn_free(hex);
     if (!value) {
         hn_free(key);
@@ -195,7 +195,8 @@ static hn_status make_room(hn_provider *provider, size_t n, hn_embeddings *out, 
     size_t n_floats;
     HN_TRY(hn_provider_info_get(provider, &info, err));
     if (!info.model)
-        return hn_fail(err, HN_ERR_UNSUPPORTED, info.name, "use a local model", "only a local model shows its hidden states");
+        return hn_fail(err, HN_ERR_UNSUPPORTED, info.name, "use a local model",
+                       "only a local model shows its hidden states");
     *out = (hn_embeddings){.n = n, .n_dims = (size_t)hn_model_shape(info.model)->n_embd};
     if (!hn_mul_size(n, out->n_dims, &n_floats)) return hn_fail_memory(err, SIZE_MAX);
     out->vectors = hn_calloc(n_floats, sizeof *out->vectors);

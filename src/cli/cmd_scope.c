@@ -232,15 +232,16 @@ const hn_command hn_cmd_scope = {
     .summary = "what the project is about and what its data can carry",
     .usage = "[-m MODEL]... [--quick] [--limit N]",
     .options = options,
-    .description = "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing "
-                   "(baselines), and the\n"
-                   "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in "
-                   "two splits.\n\n"
-                   "Then the ladder: the commonest answer, a bag of words, the nearest training case, a linear probe on "
-                   "the model's hidden states,\n"
-                   "a plain prompt and one with the nearest examples, each with accuracy, time, memory and cost; learning "
-                   "curves; the labels that\n"
-                   "can be trusted already; and what to do next. What was measured is kept: the second time takes no time.",
+    .description =
+        "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing "
+        "(baselines), and the\n"
+        "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in "
+        "two splits.\n\n"
+        "Then the ladder: the commonest answer, a bag of words, the nearest training case, a linear probe on "
+        "the model's hidden states,\n"
+        "a plain prompt and one with the nearest examples, each with accuracy, time, memory and cost; learning "
+        "curves; the labels that\n"
+        "can be trusted already; and what to do next. What was measured is kept: the second time takes no time.",
     .examples = "  hone scope --quick\n  hone scope -m smollm2 --limit 100",
     .run = run,
 };

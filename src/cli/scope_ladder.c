@@ -158,13 +158,14 @@ static void print_meaning(climb *c, const hn_ladder *l) {
                     "Not worse: the 95 %% interval of the difference to the best lies above -%.1f points.\n",
                     100 * l->scope->smallest_difference);
     if (fewest < l->n_dev)
-        hn_output_print(c->cli->out, "Prompts answer the first %zu cases of dev's fixed order (--limit); pairs share those.\n",
+        hn_output_print(c->cli->out,
+                        "Prompts answer the first %zu cases of dev's fixed order (--limit); pairs share those.\n",
                         fewest);
     for (size_t i = 0; i < l->marked; i++) {
         const hn_rung *r = &l->rungs[i];
         if (r->against_best.difference.high < 0) continue;
-        hn_output_print(c->cli->out, "%s is cheaper and cannot be told from the best yet: %lld cases could say.\n", r->name,
-                        (long long)r->against_best.cases_needed);
+        hn_output_print(c->cli->out, "%s is cheaper and cannot be told from the best yet: %lld cases could say.\n",
+                        r->name, (long long)r->against_best.cases_needed);
     }
     for (size_t i = 0; i < l->n_left_out; i++)
         hn_output_print(c->cli->out, "Left out: %s: %s\n", l->left_out[i].name, l->left_out[i].reason);
@@ -193,7 +194,8 @@ static hn_status print_curves(climb *c, const hn_ladder *l, hn_error *err) {
         hn_table_row(t);
         hn_table_cell(t, "%s", curve->name);
         for (size_t i = 0; i < curve->n_points; i++) hn_table_cell(t, "%.1f", 100 * curve->points[i].accuracy);
-        hn_table_cell(t, "%+.1f [%+.1f, %+.1f]", 100 * curve->gain.value, 100 * curve->gain.low, 100 * curve->gain.high);
+        hn_table_cell(t, "%+.1f [%+.1f, %+.1f]", 100 * curve->gain.value, 100 * curve->gain.low,
+                      100 * curve->gain.high);
         if (target && isfinite(curve->labels_for_target) && curve->labels_for_target < 1e7)
             hn_table_cell(t, "%s", hn_format_count((int64_t)ceil(curve->labels_for_target), text));
         else if (target)

@@ -25,8 +25,7 @@
          .low = 0,                                                                                                     \
          .high = 1e9,                                                                                                  \
          .help = "the first N dev cases of their fixed random order; 0: all, and 400 for prompts"},                    \
-        {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "measure again what is kept"},                            \
-    {                                                                                                                  \
+        {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "measure again what is kept"}, {                          \
         .name = "threads", .letter = 't', .kind = HN_OPTION_INT, .value = "N", .low = 1, .high = 1024,                 \
         .help = "threads (default: one per CPU)"                                                                       \
     }

@@ -162,7 +162,8 @@ static bool better_soon(hn_local *p, const hn_local_request *r, size_t shared) {
 /* Gives a waiting request its sequence, forked from whatever shares most with it. *waits: it is better to wait for a step. */
 static hn_status admit(hn_local *p, hn_local_request *r, bool *waits, hn_error *err) {
     size_t shared = 0, most = r->prompt.n - 1; /* the last token is computed here: its output is what is wanted */
-    bool computes_all = r->kind == HN_REQUEST_POOLED || (r->echo && r->want_logprobs); /* each token's state is wanted */
+    bool computes_all =
+        r->kind == HN_REQUEST_POOLED || (r->echo && r->want_logprobs); /* each token's state is wanted */
     const hn_sequence *from = computes_all ? NULL : hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
     if (!computes_all && hn_local_store_fetch(p, r->prompt.ids, r->prompt.n, shared))
         from = hn_local_prefix_find(p, r->prompt.ids, r->prompt.n, &shared);
@@ -260,7 +261,8 @@ static hn_status add_prefill(hn_local *p, hn_local_request *r, size_t budget, si
     bool holds = r->hold_at > done && r->hold_at < r->prompt.n && !r->echo_logprobs;
     if (holds && r->hold_at - done < budget) budget = r->hold_at - done;
     hn_step_item item = {.sequence = r->sequence, .tokens = r->prompt.ids + done};
-    if (r->kind == HN_REQUEST_POOLED) { /* whole, whatever the budget: a mean of parts would depend on where they were cut */
+    if (r->kind ==
+        HN_REQUEST_POOLED) { /* whole, whatever the budget: a mean of parts would depend on where they were cut */
         item.n_tokens = (int)left;
         item.want = HN_WANT_POOLED;
         item.pooled = r->pooled;

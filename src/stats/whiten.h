@@ -22,8 +22,7 @@
 typedef struct hn_whitening hn_whitening;
 
 /* `rows` (n, n_dims), n >= 2. Errors: HN_ERR_INPUT for too few rows, or a number that is not finite; HN_ERR_MEMORY. */
-hn_status hn_whitening_fit(const float *rows, size_t n, size_t n_dims, hn_whitening **out,
-                           hn_error *err) HN_MUST_CHECK;
+hn_status hn_whitening_fit(const float *rows, size_t n, size_t n_dims, hn_whitening **out, hn_error *err) HN_MUST_CHECK;
 /* Centred, whitened and brought to length 1; all 0 where the vector is the mean. `out` (n_dims) may be `vector`. */
 void hn_whitening_apply(const hn_whitening *w, const float *vector, float *out);
 /* The share of the identity in the covariance, 0 to 1. */

@@ -36,8 +36,7 @@ void hn_linear_free(hn_linear *model) {
 }
 
 size_t hn_linear_bytes(const hn_linear *model) {
-    return sizeof *model +
-           model->n_classes * ((model->n_features + 1) * sizeof *model->weights + sizeof *model->seen);
+    return sizeof *model + model->n_classes * ((model->n_features + 1) * sizeof *model->weights + sizeof *model->seen);
 }
 
 static double dot_row(const hn_sparse *rows, size_t r, const double *weights) {

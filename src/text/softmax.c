@@ -24,11 +24,11 @@ typedef struct trainer {
     const hn_softmax_options *options;
     const int32_t *labels; /* (n) */
     size_t n, n_dims, n_classes, n_weights;
-    float *x;          /* (n, n_dims) standardised */
-    float *wide;       /* (n_weights) the weights being tried, in f32 */
-    float *errors;     /* (n, n_classes) probabilities minus the truth */
-    double *row_loss;  /* (n) */
-    double *w, *g;     /* (n_weights) weights and gradient */
+    float *x;         /* (n, n_dims) standardised */
+    float *wide;      /* (n_weights) the weights being tried, in f32 */
+    float *errors;    /* (n, n_classes) probabilities minus the truth */
+    double *row_loss; /* (n) */
+    double *w, *g;    /* (n_weights) weights and gradient */
     double *next_w, *next_g, *direction;
     double *steps, *changes; /* (HISTORY, n_weights) of weights and of gradients */
     double rho[HISTORY];
@@ -285,8 +285,8 @@ static void release(trainer *t) {
 static hn_status check_sizes(size_t n_dims, size_t n, size_t n_classes, const hn_softmax_options *o, hn_error *err) {
     size_t unused;
     if (n == 0 || n_dims == 0 || n_classes == 0)
-        return hn_fail(err, HN_ERR_INPUT, "rows", "give labelled rows", "%zu rows of %zu numbers, %zu classes", n, n_dims,
-                       n_classes);
+        return hn_fail(err, HN_ERR_INPUT, "rows", "give labelled rows", "%zu rows of %zu numbers, %zu classes", n,
+                       n_dims, n_classes);
     if (!(o->penalty > 0 && isfinite(o->penalty)))
         return hn_fail(err, HN_ERR_INPUT, "penalty", "give a number above 0", "it is %g", o->penalty);
     if (n > INT32_MAX || !hn_mul_size(n_dims + 1, n_classes, &unused) ||

@@ -21,10 +21,10 @@
 typedef struct hn_softmax hn_softmax;
 
 typedef struct hn_softmax_options {
-    double penalty;        /* above 0 */
-    double tolerance;      /* stop when no gradient is above this times the number of rows; 0: 1e-5 */
-    uint32_t n_iterations; /* at most; 0: 200 */
-    hn_pool *pool;         /* NULL: this thread alone */
+    double penalty;          /* above 0 */
+    double tolerance;        /* stop when no gradient is above this times the number of rows; 0: 1e-5 */
+    uint32_t n_iterations;   /* at most; 0: 200 */
+    hn_pool *pool;           /* NULL: this thread alone */
     const hn_softmax *start; /* begins at this model's weights where its shape is the same; NULL: at 0 */
 } hn_softmax_options;
 

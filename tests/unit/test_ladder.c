@@ -129,7 +129,8 @@ static void states_depend_on_their_text_alone(void **state) {
     memset(together, 0, sizeof together);
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 3; i++) {
-            hn_request request = {.kind = HN_REQUEST_POOLED, .ids = ids + (i == 2 ? 0 : i), .n_ids = lengths[i] - (i == 1)};
+            hn_request request = {
+                .kind = HN_REQUEST_POOLED, .ids = ids + (i == 2 ? 0 : i), .n_ids = lengths[i] - (i == 1)};
             hn_test_ok(hn_provider_submit(p, &request, 0, take, round ? &together[i] : &alone[i], NULL, &err), &err);
             if (round == 0) run_all(p);
         }
@@ -208,7 +209,8 @@ static void check_marking(const hn_ladder *l) {
         const hn_rung *r = &l->rungs[i];
         assert_true(r->accuracy.value <= l->rungs[l->best].accuracy.value);
         assert_true(fabs(r->accuracy.value - (double)count_right(r) / (double)r->n) < 1e-12);
-        if (i < l->marked) assert_true(!r->not_worse && r->against_best.difference.low <= -l->scope->smallest_difference);
+        if (i < l->marked)
+            assert_true(!r->not_worse && r->against_best.difference.low <= -l->scope->smallest_difference);
     }
     assert_true(l->rungs[l->marked].not_worse);
 }
@@ -224,8 +226,11 @@ static void all_rungs_with_a_model(void **state) {
     hn_test_ok(hn_path_join(dir, folder, "ladder", &err), &err);
     hn_test_project_make(&project, dir);
     hn_provider *p = open_model();
-    hn_ladder_setup setup = {
-        .project = project.project, .dataset = project.dataset, .store = project.store, .providers = &p, .n_providers = 1};
+    hn_ladder_setup setup = {.project = project.project,
+                             .dataset = project.dataset,
+                             .store = project.store,
+                             .providers = &p,
+                             .n_providers = 1};
     hn_test_ok(hn_ladder_climb(&setup, &ladder, &err), &err);
     /* six examples do not fit the tiny model's window: that rung is left out, and the ladder goes on */
     assert_int_equal(ladder.n_rungs, 5);

@@ -204,7 +204,9 @@ static hn_recommend_rung rung(const char *name, double value) {
 }
 
 static hn_verdict verdict(hn_verdict_kind kind, double difference) {
-    double half = kind == HN_VERDICT_CANNOT_TELL ? 0.05 + fabs(difference) : kind == HN_VERDICT_EQUIVALENT ? 0.015 : 0.03;
+    double half = kind == HN_VERDICT_CANNOT_TELL  ? 0.05 + fabs(difference)
+                  : kind == HN_VERDICT_EQUIVALENT ? 0.015
+                                                  : 0.03;
     return (hn_verdict){.kind = kind, .difference = {difference, difference - half, difference + half}};
 }
 
@@ -226,11 +228,10 @@ static hn_recommend_facts facts(double plain, double probe, double prompted) {
         f.marked_is_prompt = prompted >= probe;
     }
     if (best_model > 0)
-        f.model_against_plain =
-            verdict(best_model > plain + 0.03   ? HN_VERDICT_BETTER
-                    : best_model < plain - 0.03 ? HN_VERDICT_WORSE
-                                                : HN_VERDICT_EQUIVALENT,
-                    best_model - plain);
+        f.model_against_plain = verdict(best_model > plain + 0.03   ? HN_VERDICT_BETTER
+                                        : best_model < plain - 0.03 ? HN_VERDICT_WORSE
+                                                                    : HN_VERDICT_EQUIVALENT,
+                                        best_model - plain);
     if (probe > 0 && prompted > 0)
         f.probe_against_prompt = verdict(probe > prompted + 0.03   ? HN_VERDICT_BETTER
                                          : probe < prompted - 0.03 ? HN_VERDICT_WORSE
@@ -276,11 +277,11 @@ static void labels_and_scratch(void **state) {
     recommends(&f, HN_ACTION_LABEL_MORE, HN_ACTION_LABEL_MORE, true, "about 400 more labels");
     curve.gain = (hn_estimate){0.001, 0, 0.004};
     curve.labels_for_target = INFINITY;
-    recommends(&f, HN_ACTION_DROP_MODEL, HN_ACTION_LABEL_MORE, false, "above where its curve ends");
+    recommends(&f, HN_ACTION_DROP_MODEL, HN_ACTION_LABEL_MORE, false, "ends below the target");
     f.n_train = 8000; /* many cases, nothing gained by this model, target open */
     recommends(&f, HN_ACTION_FROM_SCRATCH, HN_ACTION_FROM_SCRATCH, true, "8000 training cases");
     curve.labels_for_target = 1e6;
-    recommends(&f, HN_ACTION_FROM_SCRATCH, HN_ACTION_LABEL_MORE, false, "the target is far");
+    recommends(&f, HN_ACTION_FROM_SCRATCH, HN_ACTION_LABEL_MORE, false, "would take about 992000");
     f = facts(0.30, 0, 0); /* hardly anything to learn from */
     f.n_train = 12;
     recommends(&f, HN_ACTION_PROMPT, HN_ACTION_LABEL_MORE, true, "12 training cases are too few");

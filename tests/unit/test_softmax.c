@@ -103,7 +103,11 @@ static void odd_inputs(void **state) {
 
 static void whitening_is_ledoit_and_wolfs(void **state) {
     (void)state;
-    static const double first[D] = {-0.3733843163711781, -0.5185633175220422, -0.03564232562199866, -0.17924810471825736, -0.353652972727871, 0.041370040605219656, -0.6254969243482814, 0.2006182240964968}, last[D] = {0.08383083345955807, 0.2992259997559312, 0.18050091283684752, 0.6177395146445992, 0.09734393733146667, -0.08459713989011926, 0.16378057027854928, -0.6676802464725996};
+    static const double first[D] = {-0.3733843163711781,  -0.5185633175220422, -0.03564232562199866,
+                                    -0.17924810471825736, -0.353652972727871,  0.041370040605219656,
+                                    -0.6254969243482814,  0.2006182240964968},
+                        last[D] = {0.08383083345955807, 0.2992259997559312,   0.18050091283684752, 0.6177395146445992,
+                                   0.09734393733146667, -0.08459713989011926, 0.16378057027854928, -0.6676802464725996};
     hn_whitening *w;
     hn_error err = {0};
     float out[N * D];
@@ -159,9 +163,9 @@ static void memory_may_run_out_anywhere(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logistic_regression_is_scikit_learns), cmocka_unit_test(threads_change_no_bit),
-        cmocka_unit_test(odd_inputs), cmocka_unit_test(whitening_is_ledoit_and_wolfs),
-        cmocka_unit_test(memory_may_run_out_anywhere)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(logistic_regression_is_scikit_learns),
+                                       cmocka_unit_test(threads_change_no_bit), cmocka_unit_test(odd_inputs),
+                                       cmocka_unit_test(whitening_is_ledoit_and_wolfs),
+                                       cmocka_unit_test(memory_may_run_out_anywhere)};
     return cmocka_run_group_tests(tests, make_rows, NULL);
 }

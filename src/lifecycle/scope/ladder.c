@@ -47,7 +47,8 @@ hn_status hn_ladder_begin_rung(hn_ladder_work *w, hn_rung_kind kind, int provide
     if (model) HN_TRY(hn_provider_info_get(w->setup->providers[provider], &info, err));
     hn_rung *r = &w->out->rungs[w->out->n_rungs];
     free_rung(r); /* one that was begun and left out */
-    *r = (hn_rung){.kind = kind, .n = n, .provider = provider, .pair_auc = NAN, .pair_auc_whitened = NAN, .strength = NAN};
+    *r = (hn_rung){
+        .kind = kind, .n = n, .provider = provider, .pair_auc = NAN, .pair_auc_whitened = NAN, .strength = NAN};
     snprintf(r->name, sizeof r->name, "%s%s%.90s", names[kind], model ? ", " : "", model ? model->name : "");
     if (model) snprintf(r->model, sizeof r->model, "%s", model->name);
     r->right = hn_calloc(n, 1);
@@ -65,11 +66,12 @@ static hn_status measure(hn_ladder_work *w, hn_rung *rung, hn_error *err) {
     bool choice = rung->answers != NULL;
     for (size_t i = 0; i < rung->n; i++) {
         const hn_case *c = w->cases[w->n_train + i];
-        rows[i] = (hn_prediction){.case_id = c->id,
-                                  .target = c->target,
-                                  .group = c->group,
-                                  .value = choice && rung->answers[i] >= 0 ? w->contract->labels[rung->answers[i]] : NULL,
-                                  .correct = rung->right[i]};
+        rows[i] =
+            (hn_prediction){.case_id = c->id,
+                            .target = c->target,
+                            .group = c->group,
+                            .value = choice && rung->answers[i] >= 0 ? w->contract->labels[rung->answers[i]] : NULL,
+                            .correct = rung->right[i]};
     }
     hn_prediction_list list = {rows, rung->n, NULL};
     hn_report report;
@@ -142,7 +144,8 @@ static hn_recommend_rung fact_of(const hn_ladder_work *w, const hn_rung *r) {
 static hn_status recommend(hn_ladder_work *w, hn_error *err) {
     hn_ladder *l = w->out;
     const hn_rung *marked = &l->rungs[l->marked], *plain = best_of(l, HN_RUNG_MAJORITY, HN_RUNG_NEAREST),
-                  *model = best_of(l, HN_RUNG_PROBE, HN_RUNG_FEW_SHOT), *probe = best_of(l, HN_RUNG_PROBE, HN_RUNG_PROBE),
+                  *model = best_of(l, HN_RUNG_PROBE, HN_RUNG_FEW_SHOT),
+                  *probe = best_of(l, HN_RUNG_PROBE, HN_RUNG_PROBE),
                   *prompt = best_of(l, HN_RUNG_ZERO_SHOT, HN_RUNG_FEW_SHOT);
     hn_recommend_facts f = {.target = w->scope->target_value,
                             .smallest_difference = w->scope->smallest_difference,
@@ -156,8 +159,8 @@ static hn_status recommend(hn_ladder_work *w, hn_error *err) {
                             .marked_takes_model = marked->kind >= HN_RUNG_PROBE,
                             .marked_is_prompt = marked->kind >= HN_RUNG_ZERO_SHOT};
     for (size_t i = 0; i < l->n_curves; i++)
-        if (!f.curve || l->curves[i].points[l->curves[i].n_points - 1].accuracy >
-                            f.curve->points[f.curve->n_points - 1].accuracy)
+        if (!f.curve ||
+            l->curves[i].points[l->curves[i].n_points - 1].accuracy > f.curve->points[f.curve->n_points - 1].accuracy)
             f.curve = &l->curves[i];
     if (model && plain) HN_TRY(compare(w, plain, model, &f.model_against_plain, err));
     if (probe && prompt) HN_TRY(compare(w, prompt, probe, &f.probe_against_prompt, err));
@@ -293,8 +296,12 @@ static hn_status climb(hn_ladder_work *w, hn_error *err) {
 hn_status hn_ladder_climb(const hn_ladder_setup *setup, hn_ladder *out, hn_error *err) {
     const hn_scope *scope = hn_project_scope(setup->project);
     *out = (hn_ladder){.scope = scope};
-    hn_ladder_work w = {
-        .setup = setup, .scope = scope, .contract = &scope->contract, .store = setup->store, .out = out, .vectors_of = -1};
+    hn_ladder_work w = {.setup = setup,
+                        .scope = scope,
+                        .contract = &scope->contract,
+                        .store = setup->store,
+                        .out = out,
+                        .vectors_of = -1};
     hn_buf_init(&w.text, 0);
     hn_status st = climb(&w, err);
     release(&w);

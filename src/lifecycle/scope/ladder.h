@@ -38,21 +38,21 @@ typedef enum hn_rung_kind {
 
 typedef struct hn_rung {
     hn_rung_kind kind;
-    char name[120];  /* "bag of words", "linear probe, smollm2-135m" */
-    char model[96];  /* "": needs none */
-    int provider;    /* index of the setup's model; -1: none */
-    char detail[96]; /* what was chosen, such as the probe's strength; "" */
-    size_t n;        /* dev cases answered: the first n of the ladder's order */
+    char name[120];       /* "bag of words", "linear probe, smollm2-135m" */
+    char model[96];       /* "": needs none */
+    int provider;         /* index of the setup's model; -1: none */
+    char detail[96];      /* what was chosen, such as the probe's strength; "" */
+    size_t n;             /* dev cases answered: the first n of the ladder's order */
     int32_t *answers;     /* (n) label of each answer, -1 none; NULL unless the contract is a choice */
     unsigned char *right; /* (n) */
     hn_estimate accuracy, macro_f1;
-    double latency_ms;    /* median of one answer, computed by itself */
-    double memory_bytes;  /* to give one answer at a time */
-    double cost_per_1000; /* fees; 0: local; NaN: no price is known */
-    double seconds;       /* to learn and to answer all n */
+    double latency_ms;                  /* median of one answer, computed by itself */
+    double memory_bytes;                /* to give one answer at a time */
+    double cost_per_1000;               /* fees; 0: local; NaN: no price is known */
+    double seconds;                     /* to learn and to answer all n */
     double pair_auc, pair_auc_whitened; /* probe: ROC AUC of cosines of hidden states on dev pairs of one label; NaN */
-    double strength;      /* probe: penalty a training case */
-    bool kept;            /* found in the store */
+    double strength;                    /* probe: penalty a training case */
+    bool kept;                          /* found in the store */
     hn_verdict against_best; /* this rung minus the best, on the cases of both; of the best itself: no difference */
     bool not_worse;
 } hn_rung;
@@ -63,8 +63,8 @@ typedef struct hn_rung_left_out {
 } hn_rung_left_out;
 
 typedef struct hn_ladder_progress {
-    const char *what; /* "bag of words", "linear probe, smollm2-135m: hidden states" */
-    size_t done, total; /* total 0: unknown */
+    const char *what;        /* "bag of words", "linear probe, smollm2-135m: hidden states" */
+    size_t done, total;      /* total 0: unknown */
     const hn_rung *finished; /* a rung that has just been measured, else NULL */
 } hn_ladder_progress;
 typedef void hn_ladder_on_progress(void *user, const hn_ladder_progress *progress);
@@ -72,12 +72,12 @@ typedef void hn_ladder_on_progress(void *user, const hn_ladder_progress *progres
 typedef struct hn_ladder_setup {
     hn_project *project;
     const hn_dataset *dataset;
-    hn_store *store;           /* results are kept there; may be NULL */
+    hn_store *store;               /* results are kept there; may be NULL */
     hn_provider *const *providers; /* (n_providers) models whose rungs are wanted */
-    const double *prices;      /* (n_providers) per 1,000 answers where known, else NaN; NULL: local ones cost nothing */
+    const double *prices; /* (n_providers) per 1,000 answers where known, else NaN; NULL: local ones cost nothing */
     size_t n_providers;
-    size_t limit;   /* dev cases at most for every rung; 0: all, and HN_LADDER_PROMPT_CASES for prompts */
-    bool fresh;     /* measure again what is kept */
+    size_t limit; /* dev cases at most for every rung; 0: all, and HN_LADDER_PROMPT_CASES for prompts */
+    bool fresh;   /* measure again what is kept */
     hn_ladder_on_progress *on_progress;
     void *user;
 } hn_ladder_setup;

@@ -16,19 +16,19 @@ static const char *kind_name(hn_rung_kind kind) {
 static json_t *rung_json(const hn_ladder *l, size_t i) {
     const hn_rung *r = &l->rungs[i];
     json_t *against =
-        i == l->best ? json_null()
-                     : json_pack("{s:s, s:o, s:f, s:I, s:o}", "verdict", hn_verdict_name(r->against_best.kind), "difference",
-                                 hn_report_estimate_json(r->against_best.difference), "p", r->against_best.p, "n",
-                                 (json_int_t)r->against_best.n, "cases_needed",
-                                 r->against_best.cases_needed >= 0 ? json_integer(r->against_best.cases_needed) : json_null());
-    json_t *value = json_pack("{s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o}", "kind",
-                              kind_name(r->kind), "name", r->name, "model", text_or_null(r->model), "n", (json_int_t)r->n,
-                              "accuracy", hn_report_estimate_json(r->accuracy), "macro_f1",
-                              hn_report_estimate_json(r->macro_f1), "latency_ms", number(r->latency_ms), "memory_bytes",
-                              number(r->memory_bytes), "cost_per_1000", number(r->cost_per_1000), "seconds",
-                              number(r->seconds), "best", (int)(i == l->best), "marked", (int)(i == l->marked), "not_worse",
-                              (int)r->not_worse, "kept", (int)r->kept, "against_best", against, "detail",
-                              text_or_null(r->detail));
+        i == l->best
+            ? json_null()
+            : json_pack("{s:s, s:o, s:f, s:I, s:o}", "verdict", hn_verdict_name(r->against_best.kind), "difference",
+                        hn_report_estimate_json(r->against_best.difference), "p", r->against_best.p, "n",
+                        (json_int_t)r->against_best.n, "cases_needed",
+                        r->against_best.cases_needed >= 0 ? json_integer(r->against_best.cases_needed) : json_null());
+    json_t *value = json_pack(
+        "{s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o}", "kind", kind_name(r->kind),
+        "name", r->name, "model", text_or_null(r->model), "n", (json_int_t)r->n, "accuracy",
+        hn_report_estimate_json(r->accuracy), "macro_f1", hn_report_estimate_json(r->macro_f1), "latency_ms",
+        number(r->latency_ms), "memory_bytes", number(r->memory_bytes), "cost_per_1000", number(r->cost_per_1000),
+        "seconds", number(r->seconds), "best", (int)(i == l->best), "marked", (int)(i == l->marked), "not_worse",
+        (int)r->not_worse, "kept", (int)r->kept, "against_best", against, "detail", text_or_null(r->detail));
     if (value && r->kind == HN_RUNG_PROBE &&
         (json_object_set_new(value, "pair_auc", number(r->pair_auc)) != 0 ||
          json_object_set_new(value, "pair_auc_whitened", number(r->pair_auc_whitened)) != 0)) {
@@ -51,8 +51,8 @@ static json_t *curve_json(const hn_curve *c) {
         points = NULL;
     }
     if (!points) return NULL;
-    return json_pack("{s:s, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:o, s:{s:o, s:o}}", "rung", c->name, "points", points, "law",
-                     "floor", c->law.floor, "scale", c->law.scale, "exponent", c->law.exponent, "more",
+    return json_pack("{s:s, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:o, s:{s:o, s:o}}", "rung", c->name, "points", points,
+                     "law", "floor", c->law.floor, "scale", c->law.scale, "exponent", c->law.exponent, "more",
                      (json_int_t)c->n_more, "gain", hn_report_estimate_json(c->gain), "labels_for_target",
                      number(c->labels_for_target), "labels_for_target_interval", "low", number(c->labels_interval.low),
                      "high", number(c->labels_interval.high));
@@ -67,8 +67,8 @@ static json_t *narrow_json(const hn_ladder *l) {
     }
     for (size_t i = 0; labels && i < n->n_labels; i++) {
         const hn_narrow_label *label = &n->labels[i];
-        json_t *value = json_pack("{s:s, s:b, s:I, s:o, s:o, s:I, s:o}", "label", l->scope->contract.labels[i], "chosen",
-                                  (int)label->chosen, "answers", (json_int_t)label->n_choosing, "precision",
+        json_t *value = json_pack("{s:s, s:b, s:I, s:o, s:o, s:I, s:o}", "label", l->scope->contract.labels[i],
+                                  "chosen", (int)label->chosen, "answers", (json_int_t)label->n_choosing, "precision",
                                   number(label->precision), "lower", number(label->lower), "answers_checked",
                                   (json_int_t)label->n_checking, "checked", hn_report_estimate_json(label->checked));
         if (json_array_append_new(labels, value) == 0) continue;
@@ -116,8 +116,8 @@ hn_status hn_ladder_json(const hn_ladder *l, json_t **value, hn_error *err) {
     for (size_t i = 0; fine && i < l->n_curves; i++)
         fine = json_array_append_new(curves, curve_json(&l->curves[i])) == 0;
     *value = fine ? json_pack("{s:I, s:I, s:O, s:o, s:O, s:o, s:o}", "train", (json_int_t)l->n_train, "dev",
-                              (json_int_t)l->n_dev, "rungs", rungs, "left_out", left_out_json(l), "learning_curves", curves,
-                              "narrower_start", narrow_json(l), "recommendation", advice_json(&l->advice))
+                              (json_int_t)l->n_dev, "rungs", rungs, "left_out", left_out_json(l), "learning_curves",
+                              curves, "narrower_start", narrow_json(l), "recommendation", advice_json(&l->advice))
                   : NULL;
     json_decref(rungs);
     json_decref(curves);

@@ -31,7 +31,7 @@ typedef struct hn_ladder_work {
     hn_buf text;
     hn_pool *pool;
     /* the probe's */
-    float *vectors;  /* (n_train + n_dev, n_dims); NULL: not there */
+    float *vectors; /* (n_train + n_dev, n_dims); NULL: not there */
     int vectors_of; /* whose: index of the setup's model */
     size_t n_dims;
     double strength;

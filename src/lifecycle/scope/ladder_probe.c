@@ -23,8 +23,7 @@ static hn_status train(hn_ladder_work *w, const uint32_t *items, size_t n, doubl
     for (size_t i = 0; i < n; i++) labels[i] = w->labels[items[i]];
     hn_softmax_options o = {
         .penalty = strength * (double)n, .tolerance = 1e-4, .n_iterations = 100, .pool = w->pool, .start = start};
-    hn_status st =
-        hn_softmax_train(w->vectors, w->n_dims, items, labels, n, w->contract->n_labels, &o, model, err);
+    hn_status st = hn_softmax_train(w->vectors, w->n_dims, items, labels, n, w->contract->n_labels, &o, model, err);
     hn_free(labels);
     return st;
 }

@@ -120,10 +120,11 @@ static void append_messages(hn_buf *yaml, const hn_ladder_work *w, form f) {
 }
 
 static void write_yaml(const hn_ladder_work *w, form f, hn_buf *yaml) {
-    hn_buf_append_str(yaml, f.few ? "# What `hone scope` asked with the nearest training cases as examples. Copy it to "
-                                    "prompts/ to go on from here.\n"
-                                  : "# What `hone scope` asked: made from hone.yaml alone. Copy it to prompts/ to go on "
-                                    "from here.\n");
+    hn_buf_append_str(yaml, f.few
+                                ? "# What `hone scope` asked with the nearest training cases as examples. Copy it to "
+                                  "prompts/ to go on from here.\n"
+                                : "# What `hone scope` asked: made from hone.yaml alone. Copy it to prompts/ to go on "
+                                  "from here.\n");
     hn_buf_appendf(yaml, "template: %s\n", f.raw ? "raw" : "chat");
     append_messages(yaml, w, f);
     if (f.raw && w->contract->kind == HN_CONTRACT_CHOICE) append_wordings(yaml, w->contract);
@@ -234,7 +235,11 @@ static hn_status count_cost(asking *a, hn_error *err) {
 
 static hn_status ask(hn_ladder_work *w, const hn_prompt *prompt, hn_rung *rung, hn_error *err) {
     asking a = {.w = w, .rung = rung};
-    hn_app_parts parts = {w->scope, w->setup->dataset, prompt, w->setup->providers[rung->provider], w->store};
+    hn_app_parts parts = {.scope = w->scope,
+                          .dataset = w->setup->dataset,
+                          .prompt = prompt,
+                          .provider = w->setup->providers[rung->provider],
+                          .store = w->store};
     double began = hn_clock_seconds();
     a.slots = hn_calloc(rung->n, sizeof *a.slots);
     a.ms = hn_calloc(rung->n, sizeof *a.ms);

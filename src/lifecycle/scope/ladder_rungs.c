@@ -122,7 +122,8 @@ static hn_status answer(const learnt *l, uint32_t item, int32_t *out, hn_error *
     uint32_t ids[NEIGHBOURS];
     float similarities[NEIGHBOURS];
     size_t n;
-    HN_TRY(hn_nearest_find(l->nearest, w->texts[item], choice ? NEIGHBOURS : 1, NULL, NULL, ids, similarities, &n, err));
+    HN_TRY(
+        hn_nearest_find(l->nearest, w->texts[item], choice ? NEIGHBOURS : 1, NULL, NULL, ids, similarities, &n, err));
     *out = n == 0 ? -1 : choice ? vote(l, ids, similarities, n) : (int32_t)l->train[ids[0]];
     return HN_OK;
 }
@@ -202,8 +203,8 @@ static hn_status measure(hn_ladder_work *w, hn_rung *rung, hn_error *err) {
     rung->seconds = hn_clock_seconds() - began;
     rung->memory_bytes = l.bow ? (double)hn_bow_bytes(l.bow) : l.nearest ? (double)hn_nearest_bytes(l.nearest) : 0;
     if (st == HN_OK && rung->kind == HN_RUNG_MAJORITY) {
-        const char *text = w->contract->kind == HN_CONTRACT_CHOICE ? w->contract->labels[l.commonest]
-                                                                   : w->cases[l.commonest]->target;
+        const char *text =
+            w->contract->kind == HN_CONTRACT_CHOICE ? w->contract->labels[l.commonest] : w->cases[l.commonest]->target;
         snprintf(rung->detail, sizeof rung->detail, "%.90s", text);
     }
     forget(&l);

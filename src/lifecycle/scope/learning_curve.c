@@ -203,7 +203,9 @@ static void run_bootstrap(const hn_curve_measured *m, const rows_by_size *s, con
         draw_cases(groups, &rng, r);
         measure_rows(m, r);
         mean_errors(s, r, &rng, errors);
-        hn_power_law law = hn_power_law_fit(s->sizes, errors, s->weights, s->n);
+        /* From which size on the law holds is not known either: each resample leaves out some of the small ones. */
+        size_t from = s->n > 3 ? hn_rng_below(&rng, s->n - 2) : 0;
+        hn_power_law law = hn_power_law_fit(s->sizes + from, errors + from, s->weights + from, s->n - from);
         columns[GAIN * n_resamples + b] = gain_of(law, largest, (double)out->n_more);
         columns[LABELS * n_resamples + b] = isfinite(o->target) ? labels_for(law, 1 - o->target) : (double)NAN;
         for (size_t i = 0; i < s->n; i++) columns[(ACCURACY + i) * n_resamples + b] = 1 - errors[i];

@@ -10,7 +10,7 @@
  * The error is fitted by a power law with a floor, e(n) = a + b n^-c with a, b >= 0 (Hestness et al. 2017; Viering and Loog 2021), by least
  * squares weighted with n^2: a rung that has hardly begun to learn follows no such law yet, and what lies near says most of what comes
  * next. c is searched over 0.05 to 2. The interval of the gain is a bootstrap of dev cases
- * (whole groups) and draws: each resample is fitted anew. The law only ever falls, so a gain is never below 0: an interval that
+ * (whole groups) and draws: each resample is fitted anew, and from another size on, of which three are left at least. The law only ever falls, so a gain is never below 0: an interval that
  * reaches 0 says that nothing is certain. It says nothing of cases unlike those at hand.
  * Ownership: a curve is a plain value. Threading: pure functions, results depend on the seed alone. */
 #ifndef HN_LIFECYCLE_LEARNING_CURVE_H
@@ -54,14 +54,14 @@ typedef struct hn_curve {
     hn_curve_point points[HN_CURVE_SIZES];
     size_t n_points;
     hn_power_law law;
-    size_t n_more;           /* HN_CURVE_MORE */
-    hn_estimate gain;        /* of n_more labels beyond the largest size: accuracy, 0.01 is a point */
-    double labels_for_target; /* labels in all at which the law reaches the target; NaN: none is set; inf: never */
+    size_t n_more;               /* HN_CURVE_MORE */
+    hn_estimate gain;            /* of n_more labels beyond the largest size: accuracy, 0.01 is a point */
+    double labels_for_target;    /* labels in all at which the law reaches the target; NaN: none is set; inf: never */
     hn_interval labels_interval; /* of that; inf where resamples never reach it */
 } hn_curve;
 
 typedef struct hn_curve_options {
-    double target;      /* accuracy; NaN: none */
+    double target;        /* accuracy; NaN: none */
     uint32_t n_resamples; /* 0: 500 */
     uint64_t seed;
 } hn_curve_options;

@@ -24,16 +24,16 @@ typedef struct hn_narrow_answers {
 
 typedef struct hn_narrow_label {
     bool chosen;
-    size_t n_choosing, n_checking;  /* answers with this label */
-    double precision, lower;        /* where it was chosen: value and one-sided lower limit; NaN without answers */
-    hn_estimate checked;            /* precision where it was checked */
+    size_t n_choosing, n_checking; /* answers with this label */
+    double precision, lower;       /* where it was chosen: value and one-sided lower limit; NaN without answers */
+    hn_estimate checked;           /* precision where it was checked */
 } hn_narrow_label;
 
 typedef struct hn_narrow {
-    bool known;            /* false: not looked for */
-    char rung[120];        /* whose answers */
+    bool known;     /* false: not looked for */
+    char rung[120]; /* whose answers */
     double target;
-    bool target_assumed;   /* hone.yaml names none: 0.9 was taken */
+    bool target_assumed;     /* hone.yaml names none: 0.9 was taken */
     hn_narrow_label *labels; /* (n_labels) */
     size_t n_labels, n_chosen;
     hn_estimate precision; /* of all answers with a chosen label, where it was checked; NaN without any */

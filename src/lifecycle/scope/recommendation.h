@@ -34,10 +34,10 @@ typedef struct hn_recommend_facts {
     double target, smallest_difference; /* target NaN: none is set */
     const char *metric;
     size_t n_train, n_labels;
-    hn_recommend_rung plain;    /* the best rung that takes no model */
-    hn_recommend_rung learner;  /* the best of those that learns (bag of words, nearest); may be the same */
+    hn_recommend_rung plain;           /* the best rung that takes no model */
+    hn_recommend_rung learner;         /* the best of those that learns (bag of words, nearest); may be the same */
     hn_recommend_rung probe, prompted; /* the best of each */
-    hn_recommend_rung marked;   /* the cheapest rung not worse than the best */
+    hn_recommend_rung marked;          /* the cheapest rung not worse than the best */
     bool marked_takes_model, marked_is_prompt;
     hn_verdict model_against_plain; /* the best rung with a model minus `plain` */
     hn_verdict probe_against_prompt;

@@ -1,5 +1,6 @@
 /* hone eval: prompts x models x parameters on a split, with intervals, verdicts and baselines. */
 #include "base/file.h"
+#include "cli/class_report_cli.h"
 #include "cli/commands.h"
 #include "cli/correction_cli.h"
 #include "cli/eval_prompts.h"
@@ -96,6 +97,8 @@ static hn_status open_all(evaluation *e, hn_error *err) {
     HN_TRY(hn_eval_cases(&e->plan.setup, &e->cases, &e->n_cases, err));
     HN_TRY(hn_baselines_measure(e->show.p.dataset, &e->show.p.scope->contract, e->cases, e->n_cases, e->show.p.store,
                                 &e->show.baselines, err));
+    hn_reference_source source = source_of(e);
+    HN_TRY(hn_cli_eval_gate_open(&e->show, &source, err));
     HN_TRY(hn_eval_matrix_create(&e->plan, &e->show.matrix, err));
     HN_TRY(find_reference(e, err));
     e->saved = hn_calloc(e->show.matrix->n_cells, sizeof *e->saved);
@@ -106,7 +109,9 @@ static void close_all(evaluation *e) {
     if (e->show.reported) hn_eval_matrix_report_free(&e->show.report);
     hn_reference_free(&e->reference);
     for (size_t i = 0; e->show.matrix && i < e->show.matrix->n_models; i++)
-        hn_cli_note_prefix_cache(e->show.cli, e->show.matrix->models[i].provider);
+        if (e->show.matrix->models[i].provider)
+            hn_cli_note_prefix_cache(e->show.cli, e->show.matrix->models[i].provider);
+    hn_cli_eval_gate_close(&e->show);
     hn_eval_matrix_free(e->show.matrix);
     hn_baselines_free(&e->show.baselines);
     hn_free(e->cases);
@@ -228,6 +233,16 @@ static hn_status print_grades(evaluation *e, hn_error *err) {
     return hn_cli_grade_table(e->show.cli, names, runs, m->n_candidates, err);
 }
 
+static hn_status print_reports(evaluation *e, hn_error *err) {
+    const hn_eval_matrix *m = e->show.matrix;
+    if (!hn_cli_flag(e->show.cli, "report")) return HN_OK;
+    for (size_t i = 0; i < m->n_candidates; i++) {
+        const hn_eval_result *r = hn_eval_matrix_result(m, i);
+        HN_TRY(hn_cli_print_class_report(e->show.cli, m->candidates[i].name, &r->report, &r->predictions, err));
+    }
+    return HN_OK;
+}
+
 static hn_status print_results(evaluation *e, hn_error *err) {
     const hn_eval_result *first = hn_eval_matrix_result(e->show.matrix, 0);
     hn_goals goals;
@@ -247,34 +262,45 @@ static hn_status print_results(evaluation *e, hn_error *err) {
     HN_TRY(goals_of(e, hn_eval_matrix_result(e->show.matrix, e->show.report.best), &goals, err));
     hn_cli_print_goals(e->show.cli, &goals);
     HN_TRY(print_looks(e, err));
-    return print_next(e, err);
+    HN_TRY(print_reports(e, err));
+    if (e->show.gate)
+        hn_cli_eval_gate_print(&e->show);
+    else
+        HN_TRY(print_next(e, err));
+    return HN_OK;
+}
+
+/* What else there is to say of a cell, into its JSON. */
+static hn_status add_cell_json(evaluation *e, const hn_cell *cell, json_t *value, hn_error *err) {
+    const hn_eval_result *r = &cell->result;
+    hn_goals goals;
+    json_t *part = NULL;
+    HN_TRY(goals_of(e, r, &goals, err));
+    HN_TRY(hn_goals_json(&goals, &part, err));
+    bool fine = json_object_set_new(value, "goals", part) == 0 && json_object_set(value, "set", cell->set) == 0 &&
+                json_object_set_new(value, "repeat", json_integer(cell->repeat)) == 0;
+    part = NULL;
+    HN_TRY(hn_correction_report_json(e->show.p.scope, cell->loaded, r->run, &r->predictions, &r->report, &part, err));
+    if (fine && part) fine = json_object_set_new(value, "calibration", part) == 0;
+    HN_TRY(hn_cli_grades_json(r->run, value, err));
+    if (fine && hn_cli_flag(e->show.cli, "report")) {
+        hn_class_report classes;
+        HN_TRY(hn_class_report_make(&r->report, &r->predictions, &classes, err));
+        HN_TRY(hn_class_report_json(&r->report, &classes, &part, err));
+        fine = json_object_set_new(value, "report", part) == 0;
+    }
+    if (fine && e->show.gates) {
+        HN_TRY(hn_gate_result_json(&e->show.gates[cell - e->show.matrix->cells], &part, err));
+        fine = json_object_set_new(value, "gate", part) == 0;
+    }
+    return fine ? HN_OK : hn_fail_memory(err, 0);
 }
 
 static hn_status cell_json(evaluation *e, const hn_cell *cell, const json_t *baselines, json_t **value, hn_error *err) {
-    hn_goals goals;
-    json_t *goals_json;
-    HN_TRY(goals_of(e, &cell->result, &goals, err));
-    HN_TRY(hn_goals_json(&goals, &goals_json, err));
-    hn_status st = hn_eval_json(&cell->result, baselines, value, err);
-    if (st != HN_OK) {
-        json_decref(goals_json);
-        return st;
-    }
-    json_t *correction = NULL;
-    st = hn_correction_report_json(e->show.p.scope, cell->loaded, cell->result.run, &cell->result.predictions,
-                                   &cell->result.report, &correction, err);
-    if (correction) json_object_set_new(*value, "calibration", correction);
-    if (st == HN_OK) st = hn_cli_grades_json(cell->result.run, *value, err);
-    if (st != HN_OK) {
-        json_decref(goals_json);
-        json_decref(*value);
-        return st;
-    }
-    if (json_object_set_new(*value, "goals", goals_json) == 0 && json_object_set(*value, "set", cell->set) == 0 &&
-        json_object_set_new(*value, "repeat", json_integer(cell->repeat)) == 0)
-        return HN_OK;
-    json_decref(*value);
-    return hn_fail_memory(err, 0);
+    HN_TRY(hn_eval_json(&cell->result, baselines, value, err));
+    hn_status st = add_cell_json(e, cell, *value, err);
+    if (st != HN_OK) json_decref(*value);
+    return st;
 }
 
 static hn_status spreads_json(const evaluation *e, json_t **value, hn_error *err) {
@@ -311,6 +337,10 @@ static hn_status result_json(evaluation *e, json_t **out, hn_error *err) {
     if (st == HN_OK && e->plan.setup.split == HN_SPLIT_TEST &&
         hn_test_looks(e->show.p.store, e->show.p.dataset->hash, &looks, err) == HN_OK)
         json_object_set_new(*out, "test_looks", json_integer(looks));
+    if (st == HN_OK && e->show.gate)
+        json_object_set_new(
+            *out, "gate",
+            json_pack("{s:s, s:b}", "text", hn_gate_text(e->show.gate), "passed", hn_cli_eval_gate_passed(&e->show)));
     json_decref(runs);
     json_decref(baselines);
     json_decref(report);
@@ -320,12 +350,19 @@ static hn_status result_json(evaluation *e, json_t **out, hn_error *err) {
 
 static hn_status show_results(evaluation *e, hn_error *err) {
     json_t *value;
+    hn_reference_source source = source_of(e);
     HN_TRY(hn_eval_matrix_report_make(e->show.matrix, e->has_reference ? &e->reference : NULL, e->reference_candidate,
                                       &e->show.report, err));
     e->show.reported = true;
-    if (!e->show.cli->out->json) return print_results(e, err);
+    HN_TRY(hn_cli_eval_gate_check(&e->show, &source, err));
+    if (!e->show.cli->out->json) HN_TRY(print_results(e, err));
     HN_TRY(result_json(e, &value, err));
-    return hn_cli_result(e->show.cli, value, err);
+    hn_status st = hn_cli_eval_out_write(&e->show, value, err);
+    if (st == HN_OK && e->show.cli->out->json)
+        st = hn_cli_result(e->show.cli, value, err);
+    else
+        json_decref(value);
+    return st == HN_OK ? hn_cli_eval_gate_status(&e->show, err) : st;
 }
 
 static hn_status run(hn_cli *cli, hn_error *err) {
@@ -386,6 +423,20 @@ static const hn_option options[] = {
      .high = 1e9,
      .help = "the first N cases of the split's fixed random order; 0: all"},
     {.name = "no-cache", .kind = HN_OPTION_FLAG, .help = "compute every answer again, as a new run"},
+    {.name = "gate",
+     .kind = HN_OPTION_STRING,
+     .value = "TEXT",
+     .help =
+         "what every run must reach, such as \"accuracy >= 0.9 and not worse than baseline\": exit status 1 where one "
+         "does not"},
+    {.name = "out",
+     .kind = HN_OPTION_LIST,
+     .value = "FILE",
+     .help =
+         "write the results, too: .json, .jsonl or .csv (answers), .md (a comment for a pull request), .xml (JUnit)"},
+    {.name = "report",
+     .kind = HN_OPTION_FLAG,
+     .help = "the classification report of each run: every label, averages, agreement, loss, time"},
     {.name = "progress",
      .kind = HN_OPTION_CHOICE,
      .value = "auto|json",
@@ -397,7 +448,8 @@ static const hn_option options[] = {
 const hn_command hn_cmd_eval = {
     .name = "eval",
     .summary = "run prompts on the dev split: accuracy and macro F1 with intervals, verdicts, baselines",
-    .usage = "[PROMPT...] [-m MODEL]... [-p NAME=V,V]... [--repeat K] [--split dev|test|train] [--limit N]",
+    .usage = "[PROMPT...] [-m MODEL]... [-p NAME=V,V]... [--repeat K] [--split dev|test|train] [--gate TEXT] [--out "
+             "FILE]...",
     .description =
         "PROMPT is a file, or a name under prompts/; none: all of prompts/. Every answer is kept as it "
         "comes: Ctrl-C or a crash\n"

@@ -42,7 +42,8 @@ int hn_program_run(int argc, char **argv, const hn_command_entry *entries) {
     out.json = asks_for_json(argc, arguments);
     hn_cli cli = {.out = &out, .entries = entries, .arena = hn_arena_create(0)};
     hn_status st = cli.arena ? dispatch(&cli, argc, arguments, &err) : hn_fail_memory(&err, 0);
-    if (st != HN_OK) {
+    bool told = st == HN_ERR_GATE && out.json; /* the result on standard output says so */
+    if (st != HN_OK && !told) {
         err.code = st;
         hn_output_error(&out, &err);
     }

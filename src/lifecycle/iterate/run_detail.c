@@ -121,19 +121,23 @@ static json_t *doubles_json(const double *values, size_t n) {
     return list;
 }
 
+/* Also of bytes that are no UTF-8, as a model may write them: they are shown as U+FFFD. */
+static json_t *text_or_null(const char *text) { return text ? json_stringn_nocheck(text, strlen(text)) : json_null(); }
+
 static json_t *prediction_json(const hn_prediction *p) {
     json_t *details = NULL;
     hn_error unused;
     if (p->details_json &&
         hn_json_parse(p->details_json, strlen(p->details_json), "details", 0, &details, &unused) != HN_OK)
         details = NULL;
-    json_t *value = json_pack("{s:s, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:o, s:o, s:I, s:I, s:s?, s:s?, s:b}", "case",
-                              p->case_id, "position", (json_int_t)p->position, "target", p->target, "group", p->group,
-                              "value", p->value, "text", p->text, "correct", p->correct, "probabilities",
-                              doubles_json(p->probabilities, p->n_probabilities), "logprobs",
-                              doubles_json(p->raw_logprobs, p->n_probabilities), "prompt_tokens",
-                              (json_int_t)p->prompt_tokens, "completion_tokens", (json_int_t)p->completion_tokens,
-                              "finish", p->finish, "error", p->error, "from_cache", p->from_cache);
+    json_t *value =
+        json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:I, s:I, s:s?, s:s?, s:b}", "case",
+                  text_or_null(p->case_id), "position", (json_int_t)p->position, "target", text_or_null(p->target),
+                  "group", text_or_null(p->group), "value", text_or_null(p->value), "text", text_or_null(p->text),
+                  "correct", p->correct, "probabilities", doubles_json(p->probabilities, p->n_probabilities),
+                  "logprobs", doubles_json(p->raw_logprobs, p->n_probabilities), "prompt_tokens",
+                  (json_int_t)p->prompt_tokens, "completion_tokens", (json_int_t)p->completion_tokens, "finish",
+                  p->finish, "error", p->error, "from_cache", p->from_cache);
     if (value && details) json_object_set(value, "details", details);
     json_decref(details);
     return value;

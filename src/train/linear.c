@@ -1,26 +1,43 @@
-/* A linear layer with a low-rank adapter, forward and backward (Hu et al. 2021). The scaled low-rank rows are what is kept: the weights' gradient
- * of B needs just them. */
+/* A linear layer with a low-rank adapter, forward and backward (Hu et al. 2021). The scaled low-rank rows are what is kept: the gradient of B needs
+ * just them. Products with the rank as inner or outer size go over the rows once, in f32. */
 #include "train/network_parts.h"
 
 #include <string.h>
-
-static void add(hn_network *n, float *to, const float *from, size_t count) { n->kernels->add(to, from, count); }
 
 static void scale(float *x, float factor, size_t count) {
     for (size_t i = 0; i < count; i++) x[i] *= factor;
 }
 
+typedef struct low_job {
+    float *y;
+    const float *low, *b; /* (T,r) (r,N) */
+    int64_t r, N;
+} low_job;
+
+static void add_low_rows(hn_network *n, void *arg, size_t from, size_t to) {
+    const low_job *j = arg;
+    n->ops->rows_add(j->y + from * (size_t)j->N, j->N, j->low + from * (size_t)j->r, j->r, j->b, j->N,
+                     (int64_t)(to - from), j->r, j->N);
+}
+
+/* B (N,r) as (r,N), in the products' scratch: valid until the next product. */
+static hn_status transposed_b(hn_network *n, const hn_linear *l, float **b, hn_error *err) {
+    return hn_product_transposed(&n->products, b, l->b->w, l->b->rows, l->b->columns, err);
+}
+
 hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const float *x, float *low, hn_error *err) {
     int64_t T = n->batch->n_rows, N = l->w->rows, K = l->w->columns;
-    hn_matrix w = hn_product_matrix(l->w->w, N, K);
+    hn_matrix w = l->forward.pack ? l->forward : hn_product_matrix(l->w->w, N, K);
     HN_TRY(hn_product_forward(&n->products, y, x, &w, T, err));
     if (!l->a) return HN_OK;
-    int64_t r = l->a->rows;
-    hn_matrix a = hn_product_matrix(l->a->w, r, K), b = hn_product_matrix(l->b->w, N, r);
+    low_job job = {y, low, NULL, l->a->rows, N};
+    float *b;
+    hn_matrix a = hn_product_matrix(l->a->w, l->a->rows, K);
     HN_TRY(hn_product_forward(&n->products, low, x, &a, T, err));
-    scale(low, l->scaling, (size_t)(T * r));
-    HN_TRY(hn_product_forward(&n->products, n->wide, low, &b, T, err));
-    add(n, y, n->wide, (size_t)(T * N));
+    scale(low, l->scaling, (size_t)(T * job.r));
+    HN_TRY(transposed_b(n, l, &b, err));
+    job.b = b;
+    hn_network_rows(n, add_low_rows, &job);
     return HN_OK;
 }
 
@@ -28,18 +45,30 @@ hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const f
 static hn_status adapter_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                                   const float *low, hn_error *err) {
     int64_t T = n->batch->n_rows, N = l->w->rows, K = l->w->columns, r = l->a->rows;
-    memset(n->low, 0, (size_t)(T * r) * sizeof(float));
-    HN_TRY(hn_product_input(&n->products, n->low, dy, l->b->w, T, N, r, err));
+    float *b;
+    HN_TRY(transposed_b(n, l, &b, err));
+    hn_matrix wb = hn_product_matrix(b, r, N);
+    HN_TRY(hn_product_forward(&n->products, n->low, dy, &wb, T, err));
     scale(n->low, l->scaling, (size_t)(T * r));
-    if (l->b->dw) HN_TRY(hn_product_weights(&n->products, l->b->dw, dy, low, T, N, r, err));
-    if (l->a->dw) HN_TRY(hn_product_weights(&n->products, l->a->dw, n->low, x, T, r, K, err));
-    return dx ? hn_product_input(&n->products, dx, n->low, l->a->w, T, r, K, err) : HN_OK;
+    if (l->b->dw) HN_TRY(hn_product_outer(&n->products, l->b->dw, true, low, dy, T, r, N, err));
+    if (l->a->dw) HN_TRY(hn_product_outer(&n->products, l->a->dw, false, n->low, x, T, r, K, err));
+    low_job job = {dx, n->low, l->a->w, r, K};
+    if (dx) hn_network_rows(n, add_low_rows, &job);
+    return HN_OK;
+}
+
+hn_status hn_linear_backward_rows(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
+                                  int64_t T, hn_error *err) {
+    int64_t N = l->w->rows, K = l->w->columns;
+    if (dx && l->backward.pack)
+        HN_TRY(hn_product_add(&n->products, dx, dy, &l->backward, T, err));
+    else if (dx)
+        HN_TRY(hn_product_input(&n->products, dx, dy, l->w->w, T, N, K, err));
+    return l->w->dw ? hn_product_weights(&n->products, l->w->dw, dy, x, T, N, K, err) : HN_OK;
 }
 
 hn_status hn_linear_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                              const float *low, hn_error *err) {
-    int64_t T = n->batch->n_rows, N = l->w->rows, K = l->w->columns;
-    if (dx) HN_TRY(hn_product_input(&n->products, dx, dy, l->w->w, T, N, K, err));
-    if (l->w->dw) HN_TRY(hn_product_weights(&n->products, l->w->dw, dy, x, T, N, K, err));
+    HN_TRY(hn_linear_backward_rows(n, l, dx, dy, x, n->batch->n_rows, err));
     return l->a ? adapter_backward(n, l, dx, dy, x, low, err) : HN_OK;
 }

@@ -24,29 +24,85 @@ int hn_sequence_rows(const hn_train_batch *b, int s) {
     return (s + 1 < b->n_sequences ? b->starts[s + 1] : b->n_rows) - b->starts[s];
 }
 
+typedef struct rows_job {
+    hn_network *n;
+    hn_rows_work *fn;
+    void *arg;
+} rows_job;
+
+static void rows_share(void *arg, int thread, int n_threads) {
+    const rows_job *j = arg;
+    size_t from, to;
+    hn_share((size_t)j->n->batch->n_rows, 4, thread, n_threads, &from, &to);
+    if (from < to) j->fn(j->n, j->arg, from, to);
+}
+
+void hn_network_rows(hn_network *n, hn_rows_work *fn, void *arg) {
+    rows_job job = {n, fn, arg};
+    hn_network_run(n, rows_share, &job);
+}
+
 /* ---- tensors ---- */
 
-static hn_status add_tensor(hn_network *n, int64_t rows, int64_t columns, bool learns, hn_tensor **out, hn_error *err) {
+/* `kept`: as f32. */
+static hn_status add_tensor(hn_network *n, int64_t rows, int64_t columns, bool kept, bool learns, hn_tensor **out,
+                            hn_error *err) {
     hn_tensor *t = &n->tensors[n->n_tensors];
     size_t count = (size_t)rows * (size_t)columns;
     *t = (hn_tensor){.rows = rows, .columns = columns};
-    t->w = hn_arena_alloc(n->arena, count * sizeof(float));
+    if (kept) t->w = hn_arena_alloc(n->arena, count * sizeof(float));
     if (learns) t->dw = hn_arena_alloc(n->arena, count * sizeof(float));
-    if (!t->w || (learns && !t->dw)) return hn_fail_memory(err, count * sizeof(float));
+    if ((kept && !t->w) || (learns && !t->dw)) return hn_fail_memory(err, count * sizeof(float));
     n->n_tensors++;
     *out = t;
     return HN_OK;
 }
 
+static bool has_packs(const hn_network *n) {
+    return n->options.lora_rank > 0 && !n->options.f32 && strstr(n->kernels->name, "bf16") != NULL;
+}
+
+static uint16_t to_bf16(float x) { /* to nearest, ties to even, as the kernels round */
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static hn_status pack(hn_network *n, hn_matrix *out, uint16_t *data, int64_t N, int64_t K, hn_error *err) {
+    *out = (hn_matrix){.dtype = HN_DTYPE_BF16, .n_out = N, .n_in = K, .data = data};
+    HN_TRY(hn_matrix_prepare(out, n->kernels, HN_PACK_KEEP, n->pool, err));
+    out->data = NULL; /* the pack has it all */
+    return HN_OK;
+}
+
+/* Both packs of a frozen matrix, from its rows. */
+static hn_status pack_both(hn_network *n, const hn_matrix *from, hn_linear *l, hn_error *err) {
+    size_t N = (size_t)from->n_out, K = (size_t)from->n_in;
+    float *row = hn_alloc(K * sizeof *row);
+    uint16_t *plain = hn_alloc(N * K * sizeof *plain), *turned = hn_alloc(N * K * sizeof *turned);
+    hn_status st = row && plain && turned ? HN_OK : hn_fail_memory(err, N * K * sizeof *plain);
+    for (size_t r = 0; st == HN_OK && r < N; r++) {
+        hn_matrix_row(n->kernels, row, from, (int64_t)r);
+        for (size_t k = 0; k < K; k++) turned[k * N + r] = plain[r * K + k] = to_bf16(row[k]);
+    }
+    if (st == HN_OK) st = pack(n, &l->forward, plain, from->n_out, from->n_in, err);
+    if (st == HN_OK) st = pack(n, &l->backward, turned, from->n_in, from->n_out, err);
+    hn_free(row);
+    hn_free(plain);
+    hn_free(turned);
+    return st;
+}
+
 static hn_status add_matrix(hn_network *n, const hn_matrix *from, const char *name, hn_tensor **out, hn_error *err) {
-    HN_TRY(add_tensor(n, from->n_out, from->n_in, n->options.lora_rank == 0, out, err));
+    bool kept = !has_packs(n);
+    HN_TRY(add_tensor(n, from->n_out, from->n_in, kept, n->options.lora_rank == 0, out, err));
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
-    for (int64_t r = 0; r < from->n_out; r++) hn_matrix_row(n->kernels, (*out)->w + r * from->n_in, from, r);
+    for (int64_t r = 0; kept && r < from->n_out; r++) hn_matrix_row(n->kernels, (*out)->w + r * from->n_in, from, r);
     return HN_OK;
 }
 
 static hn_status add_norm(hn_network *n, const float *from, const char *name, hn_tensor **out, hn_error *err) {
-    HN_TRY(add_tensor(n, 1, n->shape.n_embd, n->options.lora_rank == 0, out, err));
+    HN_TRY(add_tensor(n, 1, n->shape.n_embd, true, n->options.lora_rank == 0, out, err));
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
     memcpy((*out)->w, from, (size_t)n->shape.n_embd * sizeof(float));
     return HN_OK;
@@ -55,8 +111,8 @@ static hn_status add_norm(hn_network *n, const float *from, const char *name, hn
 static hn_status add_adapter(hn_network *n, int layer, int which, hn_linear *l, hn_rng *rng, hn_error *err) {
     int rank = n->options.lora_rank;
     double bound = 1 / sqrt((double)l->w->columns);
-    HN_TRY(add_tensor(n, rank, l->w->columns, true, &l->a, err));
-    HN_TRY(add_tensor(n, l->w->rows, rank, true, &l->b, err));
+    HN_TRY(add_tensor(n, rank, l->w->columns, true, true, &l->a, err));
+    HN_TRY(add_tensor(n, l->w->rows, rank, true, true, &l->b, err));
     snprintf(l->a->name, sizeof l->a->name, "model.layers.%d.%s.lora_A.weight", layer, linear_names[which]);
     snprintf(l->b->name, sizeof l->b->name, "model.layers.%d.%s.lora_B.weight", layer, linear_names[which]);
     for (int64_t i = 0; i < l->a->rows * l->a->columns; i++)
@@ -74,6 +130,7 @@ static hn_status add_layer(hn_network *n, const hn_layer *from, int layer, hn_rn
     for (int i = 0; i < HN_LINEARS; i++) {
         snprintf(name, sizeof name, "model.layers.%d.%s.weight", layer, linear_names[i]);
         HN_TRY(add_matrix(n, matrices[i], name, &to->linear[i].w, err));
+        if (has_packs(n)) HN_TRY(pack_both(n, matrices[i], &to->linear[i], err));
         bool adapts = n->options.lora_rank > 0 && (n->options.lora_targets & (1u << i));
         if (adapts) HN_TRY(add_adapter(n, layer, i, &to->linear[i], rng, err));
     }
@@ -89,8 +146,10 @@ static hn_status add_all(hn_network *n, const hn_weights *w, hn_error *err) {
     HN_TRY(add_matrix(n, &w->embedding, "model.embed_tokens.weight", &n->embedding, err));
     for (int l = 0; l < n->shape.n_layers; l++) HN_TRY(add_layer(n, &w->layers[l], l, &rng, err));
     HN_TRY(add_norm(n, w->output_norm, "model.norm.weight", &n->output_norm, err));
-    n->output = n->embedding;
-    return n->shape.tied ? HN_OK : add_matrix(n, &w->output, "lm_head.weight", &n->output, err);
+    n->output.w = n->embedding;
+    n->embedding_rows = &w->embedding;
+    if (!n->shape.tied) HN_TRY(add_matrix(n, &w->output, "lm_head.weight", &n->output.w, err));
+    return has_packs(n) ? pack_both(n, &w->output, &n->output, err) : HN_OK;
 }
 
 /* ---- creation ---- */
@@ -114,7 +173,8 @@ static hn_status build(hn_network *n, const hn_model *model, hn_error *err) {
     size_t half = (size_t)s->rope_dims / 2;
     n->shape = *s;
     n->shape.rope_frequencies_short = NULL;
-    n->heads = (hn_heads){s->n_heads, s->n_kv_heads, s->head_size, (float)(1 / sqrt((double)s->head_size))};
+    n->ops = hn_learn_ops_of(n->kernels);
+    n->heads = (hn_learn_heads){s->n_heads, s->n_kv_heads, s->head_size, (float)(1 / sqrt((double)s->head_size))};
     n->arena = hn_arena_create(1 << 20);
     n->tensors = hn_calloc((size_t)s->n_layers * MAX_TENSORS_OF_LAYER + 3, sizeof *n->tensors);
     n->layers = hn_calloc((size_t)s->n_layers, sizeof *n->layers);
@@ -147,6 +207,13 @@ hn_status hn_network_create(const hn_model *model, const hn_network_options *opt
 
 void hn_network_free(hn_network *n) {
     if (!n) return;
+    for (int l = 0; n->layers && l < n->shape.n_layers; l++)
+        for (int i = 0; i < HN_LINEARS; i++) {
+            hn_matrix_release(&n->layers[l].linear[i].forward);
+            hn_matrix_release(&n->layers[l].linear[i].backward);
+        }
+    hn_matrix_release(&n->output.forward);
+    hn_matrix_release(&n->output.backward);
     hn_products_free(&n->products);
     hn_free_aligned(n->memory, n->memory_bytes);
     hn_free(n->dnorm);
@@ -174,4 +241,10 @@ void hn_network_clear_gradients(hn_network *n) {
     }
 }
 
-size_t hn_network_bytes(const hn_network *n) { return hn_arena_used(n->arena) + n->memory_bytes; }
+size_t hn_network_bytes(const hn_network *n) {
+    size_t packs = n->output.forward.pack_bytes + n->output.backward.pack_bytes;
+    for (int l = 0; l < n->shape.n_layers; l++)
+        for (int i = 0; i < HN_LINEARS; i++)
+            packs += n->layers[l].linear[i].forward.pack_bytes + n->layers[l].linear[i].backward.pack_bytes;
+    return hn_arena_used(n->arena) + n->memory_bytes + packs;
+}

@@ -5,13 +5,14 @@
  *     hn_network_options o = {.lora_rank = 16, .lora_alpha = 32};              // rank 0: all weights learn
  *     HN_TRY(hn_network_create(model, &o, kernels, pool, &net, &err));
  *     hn_network_clear_gradients(net);
- *     HN_TRY(hn_network_forward(net, &batch, losses, &err));                   // -ln p of each supervised row
- *     HN_TRY(hn_network_backward(net, &batch, &err));                          // adds to each tensor's dw
+ *     HN_TRY(hn_network_forward(net, &batch, NULL, &err));
+ *     HN_TRY(hn_network_backward(net, &batch, losses, &err));                  // adds to each tensor's dw; -ln p of each row
  *     HN_TRY(hn_adamw_step(&adam, hn_network_tensors(net, &n), n, &err));      // adamw.h
  *     hn_network_free(net);
  *
  * A batch is rows of one or more sequences, one behind the other: attention stays within each (packing needs no mask). Positions restart at 0.
- * Ownership: weights are copies; the model may be closed. Threading: one thread, which runs the pool; results do not depend on its size. */
+ * Frozen weights are kept as bf16 packs for both directions where the kernels have bf16 products, so that an adapter learns beside the very products
+ * that will be served. Ownership: the model must outlive the network, and stays as it is. Threading: one thread, which runs the pool; results do not depend on its size. */
 #ifndef HN_TRAIN_NETWORK_H
 #define HN_TRAIN_NETWORK_H
 
@@ -21,8 +22,8 @@
 typedef struct hn_tensor {
     char name[112];        /* Hugging Face's, PEFT's for adapters: "model.layers.0.self_attn.q_proj.lora_A.weight" */
     int64_t rows, columns; /* a vector: 1 row */
-    float *w;
-    float *dw; /* NULL: frozen */
+    float *w;              /* NULL: frozen, and only a pack is kept */
+    float *dw;             /* NULL: frozen */
 } hn_tensor;
 
 /* Which linear layers of a block get an adapter. */
@@ -42,6 +43,7 @@ typedef struct hn_network_options {
     float lora_alpha;      /* y = W x + alpha / rank B A x */
     bool rank_stabilised;  /* alpha / sqrt(rank) instead (Kalajdzievski 2023) */
     unsigned lora_targets; /* HN_LORA_...; 0: all */
+    bool f32;              /* f32 products also where the kernels have bf16 ones; a full fine-tuning always has them */
     uint64_t seed;         /* A is uniform within 1 / sqrt(K) (Kaiming with a = sqrt 5, as PEFT), B is 0 */
 } hn_network_options;
 
@@ -62,12 +64,13 @@ hn_status hn_network_create(const hn_model *model, const hn_network_options *opt
                             hn_pool *pool, hn_network **network, hn_error *err) HN_MUST_CHECK;
 void hn_network_free(hn_network *network);
 
-/* losses (T): -ln p(target), 0 where there is none; may be NULL. Errors: HN_ERR_INPUT for an id out of the vocabulary, a batch without rows or
+/* losses (T): -ln p(target), 0 where there is none; NULL: not now (the backward pass gives them at no cost). Errors: HN_ERR_INPUT for an id out of the vocabulary, a batch without rows or
  * without a supervised one; HN_ERR_MEMORY. */
 hn_status hn_network_forward(hn_network *network, const hn_train_batch *batch, double *losses,
                              hn_error *err) HN_MUST_CHECK;
-/* Of the batch of the last forward pass; its weights may have changed since. */
-hn_status hn_network_backward(hn_network *network, const hn_train_batch *batch, hn_error *err) HN_MUST_CHECK;
+/* Of the batch of the last forward pass; its weights may have changed since. losses (T) as above; may be NULL. */
+hn_status hn_network_backward(hn_network *network, const hn_train_batch *batch, double *losses,
+                              hn_error *err) HN_MUST_CHECK;
 /* logits (T,V) of the last forward pass. */
 hn_status hn_network_logits(hn_network *network, float *logits, hn_error *err) HN_MUST_CHECK;
 

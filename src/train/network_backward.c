@@ -5,50 +5,120 @@
 
 /* ---- loss and output matrix ---- */
 
-/* Adds a finished tile's share: dh of its rows, and the output matrix's gradient. */
-static hn_status output_tile(hn_network *n, const int *rows, int count, hn_error *err) {
-    int64_t C = n->shape.n_embd, V = n->shape.n_vocab;
-    memset(n->dgathered, 0, (size_t)(count * C) * sizeof(float));
-    HN_TRY(hn_product_input(&n->products, n->dgathered, n->logits, n->output->w, count, V, C, err));
-    if (n->output->dw)
-        HN_TRY(hn_product_weights(&n->products, n->output->dw, n->logits, n->gathered, count, V, C, err));
-    for (int i = 0; i < count; i++)
-        memcpy(n->dh + (int64_t)rows[i] * C, n->dgathered + i * C, (size_t)C * sizeof(float));
+typedef struct tile_job {
+    hn_network *n;
+    const hn_train_batch *b;
+    const int *rows;
+    int count, supervised;
+    double *losses; /* (T) of the batch, or NULL */
+} tile_job;
+
+/* Logits become their own gradient: weight (softmax - one at the target). */
+static void loss_rows(void *arg, int thread, int n_threads) {
+    const tile_job *j = arg;
+    hn_network *n = j->n;
+    size_t from, to, V = (size_t)n->shape.n_vocab;
+    hn_share((size_t)j->count, 1, thread, n_threads, &from, &to);
+    for (size_t i = from; i < to; i++) {
+        float *logits = n->logits + i * V,
+              weight = j->b->weights ? j->b->weights[j->rows[i]] : 1 / (float)j->supervised;
+        size_t target = (size_t)j->b->targets[j->rows[i]];
+        double lse = n->kernels->logsumexp(logits, V, NULL);
+        if (j->losses) j->losses[j->rows[i]] = lse - (double)logits[target];
+        n->ops->softmax_scale(logits, V, lse, weight);
+        logits[target] -= weight;
+    }
+}
+
+/* Adds a tile's share: dh of its rows, and the output matrix's gradient. */
+static hn_status output_tile(const tile_job *j, hn_error *err) {
+    hn_network *n = j->n;
+    hn_matrix w = hn_network_output(n);
+    size_t C = (size_t)n->shape.n_embd;
+    HN_TRY(hn_product_forward(&n->products, n->logits, n->gathered, &w, j->count, err));
+    hn_network_run(n, loss_rows, (void *)(uintptr_t)j);
+    memset(n->dgathered, 0, (size_t)j->count * C * sizeof(float));
+    HN_TRY(hn_linear_backward_rows(n, &n->output, n->dgathered, n->logits, n->gathered, j->count, err));
+    for (int i = 0; i < j->count; i++)
+        memcpy(n->dh + (size_t)j->rows[i] * C, n->dgathered + (size_t)i * C, C * sizeof(float));
     return HN_OK;
 }
 
-/* dh (T,C) of the final normalised states. Rows without a target get zeros. */
-static hn_status loss_backward(hn_network *n, const hn_train_batch *b, hn_error *err) {
-    size_t C = (size_t)n->shape.n_embd, V = (size_t)n->shape.n_vocab;
-    hn_matrix w = hn_product_matrix(n->output->w, n->output->rows, n->output->columns);
-    int rows[HN_LOSS_ROWS], count = 0, supervised = 0;
-    for (int t = 0; t < b->n_rows; t++) supervised += b->targets[t] != HN_NO_TARGET;
+/* dh (T,C) of the final normalised states n->h. Rows without a target get zeros. */
+static hn_status loss_backward(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
+    size_t C = (size_t)n->shape.n_embd;
+    int rows[HN_LOSS_ROWS];
+    tile_job job = {.n = n, .b = b, .rows = rows, .losses = losses};
+    if (losses) memset(losses, 0, (size_t)b->n_rows * sizeof *losses);
+    for (int t = 0; t < b->n_rows; t++) job.supervised += b->targets[t] != HN_NO_TARGET;
     memset(n->dh, 0, (size_t)b->n_rows * C * sizeof(float));
     for (int t = 0; t < b->n_rows; t++) {
         if (b->targets[t] != HN_NO_TARGET) {
-            memcpy(n->gathered + (size_t)count * C, n->h + (size_t)t * C, C * sizeof(float));
-            rows[count++] = t;
+            memcpy(n->gathered + (size_t)job.count * C, n->h + (size_t)t * C, C * sizeof(float));
+            rows[job.count++] = t;
         }
-        if (count == 0 || (count < HN_LOSS_ROWS && t + 1 < b->n_rows)) continue;
-        HN_TRY(hn_product_forward(&n->products, n->logits, n->gathered, &w, count, err));
-        for (int i = 0; i < count; i++) {
-            float weight = b->weights ? b->weights[rows[i]] : 1 / (float)supervised;
-            hn_cross_entropy_backward(n->logits + (size_t)i * V, (int)V, b->targets[rows[i]], weight);
-        }
-        HN_TRY(output_tile(n, rows, count, err));
-        count = 0;
+        if (job.count == 0 || (job.count < HN_LOSS_ROWS && t + 1 < b->n_rows)) continue;
+        HN_TRY(output_tile(&job, err));
+        job.count = 0;
     }
     return HN_OK;
 }
 
 /* ---- a layer ---- */
 
-/* dx (T,C) += of y = norm(x); the weight's gradient is summed in f64 and then added. */
+typedef struct norm_job {
+    float *dx;
+    const float *dy, *x;
+    const hn_tensor *weight;
+} norm_job;
+
+static void norm_rows(hn_network *n, void *arg, size_t from, size_t to) {
+    const norm_job *j = arg;
+    size_t at = from * (size_t)n->shape.n_embd;
+    n->ops->rmsnorm_backward(j->dx + at, NULL, j->dy + at, j->x + at, j->weight->w, (int)(to - from), n->shape.n_embd,
+                             n->shape.norm_eps);
+}
+
+/* dx (T,C) += of y = norm(x). A weight that learns sums over all rows, in f64 and in their order, on one thread. */
 static void norm_backward(hn_network *n, float *dx, const float *dy, const float *x, hn_tensor *weight) {
     int C = n->shape.n_embd;
-    if (weight->dw) memset(n->dnorm, 0, (size_t)C * sizeof *n->dnorm);
-    hn_rmsnorm_backward(dx, weight->dw ? n->dnorm : NULL, dy, x, weight->w, n->batch->n_rows, C, n->shape.norm_eps);
-    for (int c = 0; weight->dw && c < C; c++) weight->dw[c] += (float)n->dnorm[c];
+    norm_job job = {dx, dy, x, weight};
+    if (!weight->dw) {
+        hn_network_rows(n, norm_rows, &job);
+        return;
+    }
+    memset(n->dnorm, 0, (size_t)C * sizeof *n->dnorm);
+    n->ops->rmsnorm_backward(dx, n->dnorm, dy, x, weight->w, n->batch->n_rows, C, n->shape.norm_eps);
+    for (int c = 0; c < C; c++) weight->dw[c] += (float)n->dnorm[c];
+}
+
+/* act is made again for down's gradients, and the gradients of gate and up. */
+static void gate_rows(hn_network *n, void *arg, size_t from, size_t to) {
+    const hn_layer_memory *m = arg;
+    size_t F = (size_t)n->shape.n_ff, at = from * F;
+    n->ops->swiglu_backward(n->dgate + at, n->dup + at, n->dact + at, m->gate + at, m->up + at, (to - from) * F);
+}
+
+static void act_rows(hn_network *n, void *arg, size_t from, size_t to) {
+    const hn_layer_memory *m = arg;
+    size_t F = (size_t)n->shape.n_ff, at = from * F;
+    n->kernels->swiglu(n->act + at, m->gate + at, m->up + at, (int)(to - from), (int)F, (int)F);
+}
+
+/* n->dx is the gradient of the layer's output and becomes that of x2: the branch's share is added to the straight one. */
+static hn_status feed_forward_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
+    hn_layer_memory *m = &layer->memory;
+    size_t T = (size_t)n->batch->n_rows, C = (size_t)n->shape.n_embd, F = (size_t)n->shape.n_ff;
+    memset(n->dact, 0, T * F * sizeof(float));
+    memset(n->dh, 0, T * C * sizeof(float));
+    hn_network_rows(n, act_rows, m);
+    HN_TRY(hn_linear_backward(n, &layer->linear[6], n->dact, n->dx, n->act, m->low[6], err));
+    hn_network_rows(n, gate_rows, m);
+    hn_network_norm(n, n->h, m->x2, layer->ffn_norm);
+    HN_TRY(hn_linear_backward(n, &layer->linear[4], n->dh, n->dgate, n->h, m->low[4], err));
+    HN_TRY(hn_linear_backward(n, &layer->linear[5], n->dh, n->dup, n->h, m->low[5], err));
+    norm_backward(n, n->dx, n->dh, m->x2, layer->ffn_norm);
+    return HN_OK;
 }
 
 typedef struct layer_job {
@@ -60,41 +130,43 @@ static void attend_backward(void *arg, int thread, int n_threads) {
     layer_job *job = arg;
     hn_network *n = job->n;
     const hn_layer_memory *m = job->m;
+    size_t Q = (size_t)(n->shape.n_heads * n->shape.head_size), KV = (size_t)(n->shape.n_kv_heads * n->shape.head_size);
     for (int kv = thread; kv < n->shape.n_kv_heads; kv += n_threads)
-        for (int s = 0; s < n->batch->n_sequences; s++)
-            hn_attention_backward(n->dq, n->dk, n->dv, n->da, m->attention, m->lse, m->q, m->k, m->v,
-                                  n->batch->starts[s], hn_sequence_rows(n->batch, s), kv, &n->heads);
+        for (int s = 0; s < n->batch->n_sequences; s++) {
+            size_t first = (size_t)n->batch->starts[s], q = first * Q, k = first * KV;
+            n->ops->attention_backward(n->dq + q, n->dk + k, n->dv + k, n->da + q, m->attention + q,
+                                       m->lse + first * (size_t)n->shape.n_heads, m->q + q, m->k + k, m->v + k,
+                                       hn_sequence_rows(n->batch, s), kv, &n->heads,
+                                       n->scratch + (size_t)kv * n->scratch_floats);
+        }
 }
 
-/* n->dx is the gradient of the layer's output and becomes that of x2: the branch's share is added to the straight one. */
-static hn_status feed_forward_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
-    const hn_layer_memory *m = &layer->memory;
-    size_t T = (size_t)n->batch->n_rows, C = (size_t)n->shape.n_embd, F = (size_t)n->shape.n_ff;
-    memset(n->dact, 0, T * F * sizeof(float));
-    memset(n->dh, 0, T * C * sizeof(float));
-    HN_TRY(hn_linear_backward(n, &layer->linear[6], n->dact, n->dx, m->act, m->low[6], err));
-    hn_swiglu_backward(n->dgate, n->dup, n->dact, m->gate, m->up, (int64_t)(T * F));
-    HN_TRY(hn_linear_backward(n, &layer->linear[4], n->dh, n->dgate, m->h2, m->low[4], err));
-    HN_TRY(hn_linear_backward(n, &layer->linear[5], n->dh, n->dup, m->h2, m->low[5], err));
-    norm_backward(n, n->dx, n->dh, m->x2, layer->ffn_norm);
-    return HN_OK;
+static void unrope_rows(hn_network *n, void *arg, size_t from, size_t to) {
+    const hn_shape *s = &n->shape;
+    int Q = s->n_heads * s->head_size, KV = s->n_kv_heads * s->head_size, T = (int)(to - from);
+    size_t at = from * (size_t)s->head_size / 2;
+    (void)arg;
+    n->kernels->rope(n->dq + from * (size_t)Q, Q, n->cos + at, n->unsin + at, T, s->n_heads, s->head_size,
+                     s->rope_interleaved);
+    n->kernels->rope(n->dk + from * (size_t)KV, KV, n->cos + at, n->unsin + at, T, s->n_kv_heads, s->head_size,
+                     s->rope_interleaved);
 }
 
 static hn_status attention_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
     const hn_shape *s = &n->shape;
     hn_layer_memory *m = &layer->memory;
-    int T = n->batch->n_rows, Q = s->n_heads * s->head_size, KV = s->n_kv_heads * s->head_size;
-    size_t q_bytes = (size_t)T * (size_t)Q * sizeof(float), kv_bytes = (size_t)T * (size_t)KV * sizeof(float);
+    size_t T = (size_t)n->batch->n_rows, q_bytes = T * (size_t)(s->n_heads * s->head_size) * sizeof(float),
+           kv_bytes = T * (size_t)(s->n_kv_heads * s->head_size) * sizeof(float);
     memset(n->da, 0, q_bytes), memset(n->dq, 0, q_bytes), memset(n->dk, 0, kv_bytes), memset(n->dv, 0, kv_bytes);
-    memset(n->dh, 0, (size_t)T * (size_t)s->n_embd * sizeof(float));
+    memset(n->dh, 0, T * (size_t)s->n_embd * sizeof(float));
     HN_TRY(hn_linear_backward(n, &layer->linear[3], n->da, n->dx, m->attention, m->low[3], err));
     layer_job job = {n, m};
     hn_network_run(n, attend_backward, &job);
-    hn_rope_backward(n->dq, Q, n->cos, n->sin, T, s->n_heads, s->head_size, s->rope_interleaved);
-    hn_rope_backward(n->dk, KV, n->cos, n->sin, T, s->n_kv_heads, s->head_size, s->rope_interleaved);
-    HN_TRY(hn_linear_backward(n, &layer->linear[0], n->dh, n->dq, m->h, m->low[0], err));
-    HN_TRY(hn_linear_backward(n, &layer->linear[1], n->dh, n->dk, m->h, m->low[1], err));
-    HN_TRY(hn_linear_backward(n, &layer->linear[2], n->dh, n->dv, m->h, m->low[2], err));
+    hn_network_rows(n, unrope_rows, NULL);
+    hn_network_norm(n, n->h, m->x, layer->attention_norm);
+    HN_TRY(hn_linear_backward(n, &layer->linear[0], n->dh, n->dq, n->h, m->low[0], err));
+    HN_TRY(hn_linear_backward(n, &layer->linear[1], n->dh, n->dk, n->h, m->low[1], err));
+    HN_TRY(hn_linear_backward(n, &layer->linear[2], n->dh, n->dv, n->h, m->low[2], err));
     norm_backward(n, n->dx, n->dh, m->x, layer->attention_norm);
     return HN_OK;
 }
@@ -106,10 +178,11 @@ static void embedding_backward(hn_network *n, const hn_train_batch *b) {
         n->kernels->add(n->embedding->dw + (size_t)b->ids[t] * C, n->dx + (size_t)t * C, C);
 }
 
-hn_status hn_network_backward(hn_network *n, const hn_train_batch *b, hn_error *err) {
+hn_status hn_network_backward(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
     if (!n->was_run || n->batch != b)
         return hn_fail(err, HN_ERR_USAGE, "network", NULL, "backward needs the batch of the last forward pass");
-    HN_TRY(loss_backward(n, b, err));
+    hn_network_norm(n, n->h, n->x, n->output_norm);
+    HN_TRY(loss_backward(n, b, losses, err));
     memset(n->dx, 0, (size_t)b->n_rows * (size_t)n->shape.n_embd * sizeof(float));
     norm_backward(n, n->dx, n->dh, n->x, n->output_norm);
     for (int l = n->shape.n_layers - 1; l >= 0; l--) {

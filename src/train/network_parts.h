@@ -8,23 +8,25 @@
 #define HN_TRAIN_NETWORK_PARTS_H
 
 #include "base/alloc.h"
-#include "train/backward.h"
+#include "kernel/learn.h"
 #include "train/network.h"
 #include "train/products.h"
 
-enum { HN_LINEARS = 7, HN_LOSS_ROWS = 64 }; /* q k v o gate up down; rows of logits at a time */
+enum { HN_LINEARS = 7, HN_LOSS_ROWS = 192 }; /* q k v o gate up down; rows of logits at a time */
 
 /* y (T,N) = W x + scaling B (A x). */
 typedef struct hn_linear {
-    hn_tensor *w, *a, *b; /* a (r,K), b (N,r): NULL without an adapter */
+    hn_tensor *w, *a, *b; /* a (r,K), b (N,r): NULL without an adapter; w->w is NULL where the packs stand for it */
     float scaling;
+    hn_matrix forward, backward; /* bf16 products: W (N,K) and its transpose (K,N), packed; W is frozen then */
 } hn_linear;
 
-/* What one layer's backward pass reads. All rows are (T, ...). */
+/* What one layer's backward pass reads. All rows are (T, ...). What follows from these at little cost (normalised rows, silu(gate) * up) is made
+ * again instead of kept. */
 typedef struct hn_layer_memory {
-    float *x, *h, *q, *k, *v, *attention, *lse; /* C C NH*HS KV*HS KV*HS NH*HS NH; q and k after RoPE */
-    float *x2, *h2, *gate, *up, *act;           /* C C F F F */
-    float *low[HN_LINEARS];                     /* r: scaling A x of each linear that has an adapter */
+    float *x, *q, *k, *v, *attention, *lse; /* C NH*HS KV*HS KV*HS NH*HS NH; q and k after RoPE */
+    float *x2, *gate, *up;                  /* C F F */
+    float *low[HN_LINEARS];                 /* r: scaling A x of each linear that has an adapter */
 } hn_layer_memory;
 
 typedef struct hn_network_layer {
@@ -35,7 +37,8 @@ typedef struct hn_network_layer {
 
 struct hn_network {
     hn_shape shape; /* rope tables are the network's own copy */
-    hn_heads heads;
+    hn_learn_heads heads;
+    const hn_learn_ops *ops;
     hn_network_options options;
     hn_products products;
     hn_pool *pool;
@@ -44,19 +47,23 @@ struct hn_network {
     size_t n_tensors;
     hn_arena *arena; /* weights and gradients */
     hn_network_layer *layers;
-    hn_tensor *embedding, *output, *output_norm; /* output is the embedding where tied */
+    hn_tensor *embedding, *output_norm;
+    hn_linear output;                /* its w is the embedding where tied */
+    const hn_matrix *embedding_rows; /* the model's, where the embedding is frozen */
     /* activations, for `rows` rows */
     float *memory;
     size_t memory_bytes;
     int rows;
-    float *x, *h;                                            /* (T,C) after the last layer; normalised */
-    float *cos, *sin;                                        /* (T,HS/2) */
-    float *dx, *dh, *dq, *dk, *dv, *da, *dgate, *dup, *dact; /* gradients of one layer's rows */
-    float *wide;                                             /* (T, largest width): a product before it is added */
-    float *low;                                              /* (T,r) */
-    float *scores;                                           /* (KV, T) of attention, one row a share */
-    float *logits, *gathered, *dgathered;                    /* (HN_LOSS_ROWS, V) (HN_LOSS_ROWS, C) (HN_LOSS_ROWS, C) */
-    double *dnorm;                                           /* (C) */
+    float *x, *h;                              /* (T,C) after the last layer; normalised rows */
+    float *act;                                /* (T,F) silu(gate) * up of the layer at hand */
+    float *cos, *sin, *unsin;                  /* (T,HS/2); unsin = -sin turns gradients back */
+    float *dx, *dh, *dq, *dk, *dv, *da, *dact; /* gradients of one layer's rows: C C NH*HS KV*HS KV*HS NH*HS F */
+    float *dgate, *dup;                        /* (T,F) */
+    float *low;                                /* (T,r) */
+    float *scratch;                            /* (KV, scratch_floats) of attention, one a key head */
+    size_t scratch_floats;
+    float *logits, *gathered, *dgathered; /* (HN_LOSS_ROWS, V) (HN_LOSS_ROWS, C) (HN_LOSS_ROWS, C) */
+    double *dnorm;                        /* (C) */
     const hn_train_batch *batch;
     bool was_run;
 };
@@ -66,7 +73,16 @@ hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const f
 /* dx += ...; NULL: not wanted. Adds to the gradients of what learns. */
 hn_status hn_linear_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                              const float *low, hn_error *err) HN_MUST_CHECK;
+/* The same of T rows, without the adapter. */
+hn_status hn_linear_backward_rows(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
+                                  int64_t T, hn_error *err) HN_MUST_CHECK;
+hn_matrix hn_network_output(const hn_network *n); /* the output matrix, forward */
 void hn_network_run(hn_network *n, hn_pool_fn *fn, void *arg);
+/* fn(n, arg, from, to) for all rows of the batch, shared among the threads. */
+typedef void hn_rows_work(hn_network *n, void *arg, size_t from, size_t to);
+void hn_network_rows(hn_network *n, hn_rows_work *fn, void *arg);
+/* h (T,C) = norm of x (T,C). */
+void hn_network_norm(hn_network *n, float *h, const float *x, const hn_tensor *weight);
 int hn_sequence_rows(const hn_train_batch *b, int sequence); /* how many rows a sequence has */
 
 #endif

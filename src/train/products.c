@@ -6,13 +6,13 @@
 #include <string.h>
 
 void hn_products_init(hn_products *p, const hn_kernels *kernels, hn_pool *pool) {
-    *p = (hn_products){.kernels = kernels, .pool = pool};
+    *p = (hn_products){.kernels = kernels, .ops = hn_learn_ops_of(kernels), .pool = pool};
 }
 
 void hn_products_free(hn_products *p) {
     hn_free_aligned(p->kernel.memory, p->kernel.bytes);
-    hn_free_aligned(p->left.memory, p->left.bytes);
     hn_free_aligned(p->right.memory, p->right.bytes);
+    hn_free_aligned(p->small.memory, p->small.bytes);
     hn_free_aligned(p->out.memory, p->out.bytes);
     *p = (hn_products){0};
 }
@@ -95,13 +95,10 @@ static void transpose(hn_products *p, float *to, const float *from, int64_t rows
     run(p, transpose_rows, &t);
 }
 
-/* to (M,N) += x (M,K) w^T */
-static hn_status multiply_add(hn_products *p, float *to, const float *x, const float *w, int64_t M, int64_t N,
-                              int64_t K, hn_error *err) {
-    hn_matrix matrix = hn_product_matrix(w, N, K);
-    HN_TRY(floats(&p->out.memory, &p->out.bytes, M, N, err));
-    HN_TRY(hn_product_forward(p, p->out.memory, x, &matrix, M, err));
-    addition a = {p->kernels, to, p->out.memory, (size_t)(M * N)};
+hn_status hn_product_add(hn_products *p, float *y, const float *x, const hn_matrix *w, int64_t T, hn_error *err) {
+    HN_TRY(floats(&p->out.memory, &p->out.bytes, T, w->n_out, err));
+    HN_TRY(hn_product_forward(p, p->out.memory, x, w, T, err));
+    addition a = {p->kernels, y, p->out.memory, (size_t)(T * w->n_out)};
     run(p, add_part, &a);
     return HN_OK;
 }
@@ -110,14 +107,61 @@ hn_status hn_product_input(hn_products *p, float *dx, const float *dy, const flo
                            hn_error *err) {
     HN_TRY(floats(&p->right.memory, &p->right.bytes, N, K, err));
     transpose(p, p->right.memory, w, N, K);
-    return multiply_add(p, dx, dy, p->right.memory, T, K, N, err);
+    hn_matrix turned = hn_product_matrix(p->right.memory, K, N);
+    return hn_product_add(p, dx, dy, &turned, T, err);
+}
+
+/* ---- outer products ---- */
+
+typedef struct outer_job {
+    const hn_products *p;
+    float *out;
+    const float *a, *b;
+    int64_t T, R, N;
+} outer_job;
+
+/* Threads divide the columns where these are many, else the rows. */
+static void outer_part(void *arg, int thread, int n_threads) {
+    const outer_job *j = arg;
+    size_t from, to;
+    if (j->N >= j->R) {
+        hn_share((size_t)j->N, 64, thread, n_threads, &from, &to);
+        if (from < to)
+            j->p->ops->outer_add(j->out + from, j->N, j->a, j->R, j->b + from, j->N, j->T, j->R, (int64_t)(to - from));
+        return;
+    }
+    hn_share((size_t)j->R, 4, thread, n_threads, &from, &to);
+    if (from < to)
+        j->p->ops->outer_add(j->out + from * (size_t)j->N, j->N, j->a + from, j->R, j->b, j->N, j->T,
+                             (int64_t)(to - from), j->N);
+}
+
+hn_status hn_product_outer(hn_products *p, float *out, bool turned, const float *a, const float *b, int64_t T,
+                           int64_t R, int64_t N, hn_error *err) {
+    outer_job job = {p, out, a, b, T, R, N};
+    if (!turned) {
+        run(p, outer_part, &job);
+        return HN_OK;
+    }
+    HN_TRY(floats(&p->out.memory, &p->out.bytes, R, N, err));
+    HN_TRY(floats(&p->small.memory, &p->small.bytes, N, R, err));
+    job.out = p->out.memory;
+    memset(job.out, 0, (size_t)(R * N) * sizeof(float));
+    run(p, outer_part, &job);
+    transpose(p, p->small.memory, job.out, R, N);
+    p->kernels->add(out, p->small.memory, (size_t)(R * N));
+    return HN_OK;
+}
+
+hn_status hn_product_transposed(hn_products *p, float **out, const float *from, int64_t rows, int64_t columns,
+                                hn_error *err) {
+    HN_TRY(floats(&p->small.memory, &p->small.bytes, rows, columns, err));
+    *out = p->small.memory;
+    transpose(p, *out, from, rows, columns);
+    return HN_OK;
 }
 
 hn_status hn_product_weights(hn_products *p, float *dw, const float *dy, const float *x, int64_t T, int64_t N,
                              int64_t K, hn_error *err) {
-    HN_TRY(floats(&p->left.memory, &p->left.bytes, N, T, err));
-    HN_TRY(floats(&p->right.memory, &p->right.bytes, K, T, err));
-    transpose(p, p->left.memory, dy, T, N);
-    transpose(p, p->right.memory, x, T, K);
-    return multiply_add(p, dw, p->left.memory, p->right.memory, N, K, T, err);
+    return hn_product_outer(p, dw, false, dy, x, T, N, K, err);
 }

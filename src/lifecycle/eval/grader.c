@@ -15,7 +15,7 @@ static const hn_grader_kind *const kinds[] = {
     &hn_grader_token_f1,   &hn_grader_edit_distance, &hn_grader_bleu,        &hn_grader_gleu,       &hn_grader_chrf,
     &hn_grader_ter,        &hn_grader_rouge,         &hn_grader_jaccard,     &hn_grader_similarity, &hn_grader_log_loss,
     &hn_grader_perplexity, &hn_grader_latency,       &hn_grader_cost,        &hn_grader_tokens,     &hn_grader_refusal,
-    &hn_grader_tool_call};
+    &hn_grader_tool_call,  &hn_grader_lua,           &hn_grader_program};
 
 void hn_grade_clear(hn_grade *grade) {
     hn_buf_free(&grade->details);

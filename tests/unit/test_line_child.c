@@ -76,7 +76,7 @@ static void hostile_children(void **state) {
     fails("kill -9 $$", 10000, HN_ERR_INPUT, "ended by signal 9");
     fails("sleep 60", 300, HN_ERR_TIMEOUT, "no answer within 0.3 s");
     fails("trap '' TERM; exec <&-; sleep 60", 300, HN_ERR_TIMEOUT, "no answer within");
-    fails("yes | tr -d '\\n'", 20000, HN_ERR_LIMIT, "longer than 1 MiB");
+    fails("read x; yes | tr -d '\\n'", 20000, HN_ERR_LIMIT, "longer than 1 MiB");
     fails("read x; printf 'one\\ntwo\\n'; read y; echo three; sleep 60", 10000, HN_ERR_INPUT, "more than one line");
     fails("exec >&-; sleep 60", 10000, HN_ERR_INPUT, "before it answered");
     fails("yes ERR >&2", 500, HN_ERR_TIMEOUT, "it said: ");

@@ -7,6 +7,7 @@
 #include "cli/eval_tables.h"
 #include "cli/grades_cli.h"
 #include "cli/inference.h"
+#include "cli/scope_audit.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/goals.h"
 #include "lifecycle/scope/baseline.h"
@@ -94,6 +95,8 @@ static hn_status find_reference(evaluation *e, hn_error *err) {
 static hn_status open_all(evaluation *e, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &e->show.p, err));
     HN_TRY(make_plan(e, err));
+    HN_TRY(hn_cli_leaks_check(e->show.cli, &e->show.p, hn_cli_flag(e->show.cli, "allow-leakage"),
+                              &e->plan.setup.n_leaks, err));
     HN_TRY(hn_eval_cases(&e->plan.setup, &e->cases, &e->n_cases, err));
     HN_TRY(hn_baselines_measure(e->show.p.dataset, &e->show.p.scope->contract, e->cases, e->n_cases, e->show.p.store,
                                 &e->show.baselines, err));
@@ -437,6 +440,9 @@ static const hn_option options[] = {
     {.name = "report",
      .kind = HN_OPTION_FLAG,
      .help = "the classification report of each run: every label, averages, agreement, loss, time"},
+    {.name = "allow-leakage",
+     .kind = HN_OPTION_FLAG,
+     .help = "measure although cases stand in two splits; the run says so"},
     {.name = "progress",
      .kind = HN_OPTION_CHOICE,
      .value = "auto|json",

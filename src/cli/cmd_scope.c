@@ -1,6 +1,7 @@
 /* hone scope: what the project is about and what its data can carry. */
 #include "cli/commands.h"
 #include "cli/project_cli.h"
+#include "cli/scope_audit.h"
 #include "cli/scope_ladder.h"
 #include "lifecycle/scope/scope_report.h"
 #include "model/catalogue.h"
@@ -151,36 +152,15 @@ static void print_power(hn_cli *cli, const hn_scope_report *r) {
                         100 * r->scope->smallest_difference, hn_format_count((int64_t)ceil(r->cases_needed), count));
 }
 
-static void print_warnings(hn_cli *cli, const hn_scope_report *r) {
-    const char *warn = hn_output_style(cli->out, HN_STYLE_WARN), *off = hn_output_style(cli->out, HN_STYLE_NONE);
-    if (r->n_leaks)
-        hn_output_print(cli->out,
-                        "%swarning%s: %zu case%s of dev or test also stand%s in another split (%s in %s, %s in %s): "
-                        "they make results look "
-                        "better than they are. Remove them, or give them one group.\n",
-                        warn, off, r->n_leaks, r->n_leaks == 1 ? "" : "s", r->n_leaks == 1 ? "s" : "", r->leak_a->id,
-                        hn_split_name(r->leak_a->split), r->leak_b->id, hn_split_name(r->leak_b->split));
-    if (r->n_repeats)
-        hn_output_print(cli->out, "note: %zu case%s the same inputs as another of the split\n", r->n_repeats,
-                        r->n_repeats == 1 ? " has" : "s have");
-    for (size_t l = 0; r->splits[0].labels && l < r->scope->contract.n_labels; l++) {
-        const char *label = r->scope->contract.labels[l];
-        if (r->splits[HN_SPLIT_TRAIN].n_cases && !r->splits[HN_SPLIT_TRAIN].labels[l])
-            hn_output_print(cli->out, "%swarning%s: no training case has the label %s: examples can never show it\n",
-                            warn, off, label);
-        if (r->splits[HN_SPLIT_DEV].n_cases && !r->splits[HN_SPLIT_DEV].labels[l])
-            hn_output_print(cli->out, "%swarning%s: no dev case has the label %s: dev says nothing about it\n", warn,
-                            off, label);
-    }
-}
-
 static void print_start(hn_cli *cli) {
     hn_output_print(cli->out, "\nNext:\n");
     hn_output_print(cli->out, "  hone tokens prompts/NAME.yaml   one prompt as the model sees it\n");
     hn_output_print(cli->out, "  hone eval                       all prompts on dev, beside these baselines\n");
 }
 
-static hn_status print_report(hn_cli *cli, const hn_cli_project *p, const hn_scope_report *r, hn_error *err) {
+/* Where cases leak, the ladder would measure what is not so: it is left out. */
+static hn_status print_report(hn_cli *cli, const hn_cli_project *p, const hn_scope_report *r, const hn_audit *audit,
+                              hn_error *err) {
     hn_output_print(cli->out, "%s%s%s\n\n", hn_output_style(cli->out, HN_STYLE_BOLD),
                     r->scope->goal ? r->scope->goal : "(no goal is written down)",
                     hn_output_style(cli->out, HN_STYLE_NONE));
@@ -190,7 +170,8 @@ static hn_status print_report(hn_cli *cli, const hn_cli_project *p, const hn_sco
     hn_output_print(cli->out, "\n");
     HN_TRY(print_counts(cli, r, err));
     print_power(cli, r);
-    print_warnings(cli, r);
+    hn_cli_audit_print(cli, p, audit);
+    if (audit->stops) return HN_OK;
     HN_TRY(hn_cli_scope_ladder(cli, p, NULL, err));
     print_start(cli);
     return HN_OK;
@@ -205,43 +186,71 @@ static hn_model *open_vocabulary(const hn_scope *scope) {
     return hn_model_open(path, HN_MODEL_VOCAB_ONLY, &model, &unused) == HN_OK ? model : NULL;
 }
 
+static hn_status report_json(const hn_cli_project *p, const hn_scope_report *r, const hn_audit *audit, hn_cli *cli,
+                             hn_error *err) {
+    json_t *value;
+    HN_TRY(hn_scope_report_json(r, &value, err));
+    hn_status st = hn_cli_audit_add_json(p, audit, value, err);
+    if (st == HN_OK && !audit->stops) st = hn_cli_scope_ladder(cli, p, value, err);
+    if (st == HN_OK) return hn_cli_result(cli, value, err);
+    json_decref(value);
+    return st;
+}
+
+static hn_status show(hn_cli *cli, const hn_cli_project *p, const hn_scope_report *r, const hn_audit *audit,
+                      hn_error *err) {
+    HN_TRY(cli->out->json ? report_json(p, r, audit, cli, err) : print_report(cli, p, r, audit, err));
+    if (!audit->stops) return HN_OK;
+    cli->reported = true;
+    return hn_leaks_fail(&audit->leaks, HN_ERR_GATE, err);
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_project p;
     hn_scope_report report;
+    hn_audit audit;
+    if (hn_cli_flag(cli, "fix")) HN_TRY(hn_cli_audit_fix(cli, err));
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_model *model = open_vocabulary(p.scope);
     hn_status st =
         hn_scope_report_make(p.scope, p.dataset, p.store, model ? hn_model_tokenizer(model) : NULL, &report, err);
-    if (st == HN_OK && cli->out->json) {
-        json_t *value;
-        st = hn_scope_report_json(&report, &value, err);
-        if (st == HN_OK && (st = hn_cli_scope_ladder(cli, &p, value, err)) != HN_OK) json_decref(value);
-        if (st == HN_OK) st = hn_cli_result(cli, value, err);
-    } else if (st == HN_OK)
-        st = print_report(cli, &p, &report, err);
-    if (st == HN_OK) hn_scope_report_free(&report);
+    if (st == HN_OK) {
+        st = hn_cli_audit_run(cli, &p, &audit, err);
+        if (st == HN_OK) {
+            st = show(cli, &p, &report, &audit, err);
+            hn_audit_free(&audit);
+        }
+        hn_scope_report_free(&report);
+    }
     if (model) hn_model_close(model);
     hn_cli_project_close(&p);
     return st;
 }
 
-static const hn_option options[] = {HN_LADDER_OPTIONS, {0}};
+static const hn_option options[] = {
+    {.name = "fix",
+     .kind = HN_OPTION_FLAG,
+     .help = "list in excluded.csv what must be left out so that nothing leaks; data files stay as they are"},
+    {.name = "no-label-check", .kind = HN_OPTION_FLAG, .help = "without the search for likely wrong targets"},
+    HN_LADDER_OPTIONS,
+    {0}};
 
 const hn_command hn_cmd_scope = {
     .name = "scope",
     .summary = "what the project is about and what its data can carry",
-    .usage = "[-m MODEL]... [--quick] [--limit N]",
+    .usage = "[--fix] [-m MODEL]... [--quick] [--limit N]",
     .options = options,
     .description =
         "Shows hone.yaml's goal, the cases by split and label, how long inputs are, what costs nothing "
         "(baselines), and the\n"
-        "smallest difference between two prompts that the dev split can show. Warns of inputs that stand in "
-        "two splits.\n\n"
+        "smallest difference between two prompts that the dev split can show. Then what is wrong with the data: where\n"
+        "cases of dev or test stand in an earlier split, too, that is a hard stop (exit status 1), and `hone eval` "
+        "refuses.\n\n"
         "Then the ladder: the commonest answer, a bag of words, the nearest training case, a linear probe on "
         "the model's hidden states,\n"
         "a plain prompt and one with the nearest examples, each with accuracy, time, memory and cost; learning "
         "curves; the labels that\n"
         "can be trusted already; and what to do next. What was measured is kept: the second time takes no time.",
-    .examples = "  hone scope --quick\n  hone scope -m smollm2 --limit 100",
+    .examples = "  hone scope --fix\n  hone scope --quick\n  hone scope -m smollm2 --limit 100",
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include "cli/project_cli.h"
 #include "cli/token_picture.h"
 #include "lifecycle/prompt/prompt_view.h"
+#include "model/context_length.h"
 
 #include <string.h>
 
@@ -66,19 +67,6 @@ static hn_status picture_of_text(hn_cli *cli, const hn_model *model, hn_token_pi
     return st;
 }
 
-/* A vocabulary alone has no shape, but its file may tell the context window. */
-static int context_of(const char *path) {
-    hn_gguf *gguf;
-    char key[96];
-    if (hn_file_is_dir(path) || hn_gguf_open(path, &gguf, NULL) != HN_OK) return 0;
-    hn_str architecture = hn_gguf_str(gguf, "general.architecture");
-    snprintf(key, sizeof key, "%.*s.context_length", (int)(architecture.len < 64 ? architecture.len : 64),
-             architecture.data ? architecture.data : "");
-    uint32_t context = hn_gguf_u32(gguf, key, 0);
-    hn_gguf_close(gguf);
-    return context < INT32_MAX ? (int)context : 0;
-}
-
 static hn_status write_page(hn_cli *cli, const hn_token_picture *picture, hn_error *err) {
     const char *path = hn_cli_string(cli, "html"), *name = hn_cli_string(cli, "file");
     hn_buf page;
@@ -118,7 +106,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_status st = is_prompt                       ? picture_of_prompt(cli, model, &picture, err)
                    : hn_cli_given(cli, "messages") ? picture_of_messages(cli, model, &picture, err)
                                                    : picture_of_text(cli, model, &picture, err);
-    if (picture.context == 0) picture.context = context_of(path);
+    if (picture.context == 0) picture.context = hn_model_context_of(path);
     if (st == HN_OK) st = show(cli, &picture, err);
     hn_token_picture_free(&picture);
     hn_model_close(model);

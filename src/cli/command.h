@@ -63,6 +63,7 @@ struct hn_cli {
     hn_arena *arena;                        /* for what lives as long as the command */
     const struct hn_command_entry *entries; /* all commands, for help */
     bool help;                              /* --help was given */
+    bool reported; /* the result is printed and tells of the failure itself: with --json the status alone follows */
 };
 
 /* One line of main's table; a heading starts a group in the overview. */

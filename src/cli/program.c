@@ -45,7 +45,7 @@ int hn_program_run(int argc, char **argv, const hn_command_entry *entries) {
     bool told = st == HN_ERR_GATE && out.json; /* the result on standard output says so */
     if (st != HN_OK && !told) {
         err.code = st;
-        hn_output_error(&out, &err);
+        if (!(cli.reported && out.json)) hn_output_error(&out, &err);
     }
     hn_status finished = hn_output_finish(&late);
     if (finished != HN_OK && st == HN_OK) {

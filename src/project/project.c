@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "project/excluded.h"
 #include "project/scope.h"
 
 #include <errno.h>
@@ -18,6 +19,8 @@ struct hn_project {
     hn_scope scope;
     char scope_hash[65];
     hn_dataset *dataset; /* NULL until first asked for */
+    bool ignore_excluded;
+    size_t n_excluded;
 };
 
 enum { MAX_TABLES = 3 };
@@ -152,6 +155,8 @@ hn_status hn_project_dataset(hn_project *project, const hn_dataset **dataset, hn
     hn_dataset *made = NULL;
     hn_status st = load_files(project, &l, err);
     if (st == HN_OK) st = make_dataset(project, &l, &made, err);
+    if (st == HN_OK && !project->ignore_excluded)
+        st = hn_excluded_apply(project->root, made, &project->n_excluded, err);
     for (size_t i = 0; i < l.n; i++) hn_data_table_free(l.tables[i]);
     if (st != HN_OK) {
         hn_dataset_free(made);
@@ -160,3 +165,6 @@ hn_status hn_project_dataset(hn_project *project, const hn_dataset **dataset, hn
     *dataset = project->dataset = made;
     return HN_OK;
 }
+
+size_t hn_project_n_excluded(const hn_project *project) { return project->n_excluded; }
+void hn_project_ignore_excluded(hn_project *project) { project->ignore_excluded = true; }

@@ -79,5 +79,9 @@ const char *hn_project_scope_hash(
 hn_status hn_project_dataset(hn_project *project, const hn_dataset **dataset, hn_error *err) HN_MUST_CHECK;
 /* Whether it is computed from a run's answers alone: accuracy, and of a choice macro_f1, micro_f1, weighted_f1, mcc, kappa. */
 bool hn_scope_metric_is_run(const char *metric);
+/* How many cases excluded.csv leaves out of the loaded data. */
+size_t hn_project_n_excluded(const hn_project *project);
+/* Before the data are loaded: excluded.csv is not looked at. For what makes that file. */
+void hn_project_ignore_excluded(hn_project *project);
 
 #endif

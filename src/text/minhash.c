@@ -126,6 +126,17 @@ hn_status hn_minhash_signature(hn_str text, const hn_minhash_options *options, u
     return st;
 }
 
+hn_status hn_minhash_shingles(hn_str text, const hn_minhash_options *options, hn_bag *set, hn_error *err) {
+    shingler s;
+    memset(&s, 0, sizeof s);
+    HN_TRY(settle(options, &s.o, err));
+    hn_status st = take(&s, text, err);
+    if (st == HN_OK) st = hn_bag_fill(set, s.hashes, s.n, err);
+    if (st == HN_OK) hn_bag_to_set(set);
+    shingler_free(&s);
+    return st;
+}
+
 double hn_minhash_similarity(const uint32_t *a, const uint32_t *b, size_t n) {
     size_t equal = 0;
     for (size_t i = 0; i < n; i++) equal += a[i] == b[i];

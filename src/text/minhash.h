@@ -18,6 +18,7 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "text/bag.h"
 
 enum { HN_MINHASH_BINS_MAX = 1024, HN_MINHASH_ROWS_MAX = 1 << 24 };
 
@@ -36,6 +37,9 @@ typedef struct hn_minhash_options {
 hn_status hn_minhash_signature(hn_str text, const hn_minhash_options *options, uint32_t *signature, bool *empty,
                                hn_error *err) HN_MUST_CHECK;
 double hn_minhash_similarity(const uint32_t *a, const uint32_t *b, size_t n); /* the share of equal values */
+
+/* The set of a text's shingles as sorted hashes, for comparing some texts exactly: shared / (a.n + b.n - shared), with hn_bag_overlap. */
+hn_status hn_minhash_shingles(hn_str text, const hn_minhash_options *options, hn_bag *set, hn_error *err) HN_MUST_CHECK;
 
 typedef struct hn_near_pair {
     uint32_t a, b;     /* rows, a < b */

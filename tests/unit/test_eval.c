@@ -430,7 +430,6 @@ static void the_scope_counts_what_is_there(void **state) {
     for (int i = 0; i < HN_TEST_CASES; i++) expected += i % 7 % 3 == 0;
     assert_int_equal(apples, expected);
     assert_true(r.grouped);
-    assert_int_equal(r.n_leaks, 0);
     assert_int_equal(r.words.max, 7);
     assert_true(r.baselines.known);
     /* the majority's accuracy on dev, by hand */

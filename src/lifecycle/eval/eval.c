@@ -131,6 +131,8 @@ static hn_status begin(evaluation *e, hn_run **run, hn_run_start *start, hn_erro
     HN_TRY(hn_app_parameters(e->app, &parameters, err));
     bool fine = true;
     if (json_object_size(e->setup.set)) fine = json_object_set(parameters, "set", e->setup.set) == 0;
+    if (fine && e->setup.n_leaks)
+        fine = json_object_set_new(parameters, "leaking_cases", json_integer((json_int_t)e->setup.n_leaks)) == 0;
     if (fine && e->setup.repeat > 1)
         fine = json_object_set_new(parameters, "repeat", json_integer(e->setup.repeat)) == 0;
     if (!fine) {

@@ -27,6 +27,7 @@ typedef struct hn_eval_setup {
     bool no_cache; /* compute every answer again, as a new run */
     json_t *
         set; /* parameters that the prompt was given from outside its file (hn_prompt_set): part of the run's identity; NULL: none */
+    size_t n_leaks; /* cases known to stand in an earlier split, too, and allowed: the run's parameters say so */
     int repeat; /* up to 1: the run itself; k: its k-th repetition, a run of its own that neither reads nor fills the cache */
 } hn_eval_setup;
 

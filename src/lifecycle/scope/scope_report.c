@@ -54,37 +54,6 @@ static hn_status count_cases(const hn_scope *scope, const hn_dataset *d, hn_scop
     return count_groups(d, r, err);
 }
 
-/* ---- repeated inputs ---- */
-
-static int by_input(const void *a, const void *b) {
-    const hn_case *const *x = a, *const *y = b;
-    if ((*x)->input_hash != (*y)->input_hash) return (*x)->input_hash < (*y)->input_hash ? -1 : 1;
-    return ((*x)->split > (*y)->split) - ((*x)->split < (*y)->split);
-}
-
-/* Equal inputs stand side by side once sorted, train before dev before test: a case of dev or test leaks where the first of its kind is of
- * another split. */
-static hn_status count_repeats(const hn_dataset *d, hn_scope_report *r, hn_error *err) {
-    const hn_case **sorted = hn_alloc(d->n_cases * sizeof *sorted);
-    if (!sorted) return hn_fail_memory(err, d->n_cases * sizeof *sorted);
-    for (size_t i = 0; i < d->n_cases; i++) sorted[i] = &d->cases[i];
-    qsort(sorted, d->n_cases, sizeof *sorted, by_input);
-    const hn_case *first = NULL;
-    for (size_t i = 0; i < d->n_cases; i++) {
-        const hn_case *c = sorted[i];
-        if (i == 0 || c->input_hash != sorted[i - 1]->input_hash) {
-            first = c;
-            continue;
-        }
-        if (c->split == sorted[i - 1]->split) r->n_repeats++;
-        if (c->split == first->split) continue;
-        r->n_leaks++;
-        if (!r->leak_a) r->leak_a = first, r->leak_b = c;
-    }
-    hn_free(sorted);
-    return HN_OK;
-}
-
 /* ---- lengths ---- */
 
 static int by_int(const void *a, const void *b) {
@@ -159,7 +128,6 @@ hn_status hn_scope_report_make(const hn_scope *scope, const hn_dataset *dataset,
                                const hn_tokenizer *tokenizer, hn_scope_report *out, hn_error *err) {
     *out = (hn_scope_report){.scope = scope, .dataset = dataset};
     hn_status st = count_cases(scope, dataset, out, err);
-    if (st == HN_OK) st = count_repeats(dataset, out, err);
     if (st == HN_OK) st = measure_lengths(dataset, tokenizer, out, err);
     if (st == HN_OK) st = measure_dev(scope, dataset, store, out, err);
     if (st != HN_OK) hn_scope_report_free(out);
@@ -214,7 +182,7 @@ static json_t *limits_json(const hn_scope *s) {
 }
 
 hn_status hn_scope_report_json(const hn_scope_report *r, json_t **value, hn_error *err) {
-    static const char *const kinds[] = {"choice", "text", "number", "regex"};
+    static const char *const kinds[] = {"choice", "text", "number", "regex", "json"};
     const hn_scope *s = r->scope;
     json_t *baselines;
     HN_TRY(hn_baselines_json(&r->baselines, &baselines, err));
@@ -227,8 +195,7 @@ hn_status hn_scope_report_json(const hn_scope_report *r, json_t **value, hn_erro
                        text_or_null(s->model), "baseline", text_or_null(s->baseline));
     bool fine = *value != NULL;
     json_t *rest =
-        json_pack("{s:I, s:I, s:o, s:o, s:O, s:o, s:o, s:o, s:f}", "leaks_across_splits", (json_int_t)r->n_leaks,
-                  "repeats", (json_int_t)r->n_repeats, "length_words", lengths_json(r->words), "length_tokens",
+        json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:f}", "length_words", lengths_json(r->words), "length_tokens",
                   lengths_json(r->tokens), "baselines", baselines, "accuracy_margin",
                   number_or_null(r->interval_half_width), "detectable", number_or_null(r->detectable), "cases_needed",
                   number_or_null(ceil(r->cases_needed)), "discordance", HN_SCOPE_DISCORDANCE);

@@ -1,4 +1,4 @@
-/* What the scope and its data can carry: counts, leaks between splits, lengths, baselines, and the smallest difference that the dev split
+/* What the scope and its data can carry: counts, lengths, baselines, and the smallest difference that the dev split
  * can show.
  *
  *     hn_scope_report r;
@@ -30,15 +30,12 @@ typedef struct hn_scope_report {
     const hn_scope *scope;
     const hn_dataset *dataset;
     hn_scope_split splits[HN_SPLIT_COUNT];
-    bool grouped;                   /* some group has several cases */
-    size_t n_leaks;                 /* cases of dev and test whose inputs also stand in another split */
-    const hn_case *leak_a, *leak_b; /* one such pair, or NULL */
-    size_t n_repeats;               /* cases whose inputs stand before in the same split */
-    hn_lengths words, tokens;       /* of all inputs of a case; tokens.n 0: no tokenizer */
-    hn_baselines baselines;         /* on dev */
-    double interval_half_width;     /* of a dev accuracy of 0.8: how exact one number is; NaN without dev cases */
-    double detectable;              /* between two prompts on dev, at 80 % power and HN_SCOPE_DISCORDANCE; NaN: none */
-    double cases_needed;            /* dev cases for smallest_difference at the same discordance; NaN */
+    bool grouped;               /* some group has several cases */
+    hn_lengths words, tokens;   /* of all inputs of a case; tokens.n 0: no tokenizer */
+    hn_baselines baselines;     /* on dev */
+    double interval_half_width; /* of a dev accuracy of 0.8: how exact one number is; NaN without dev cases */
+    double detectable;          /* between two prompts on dev, at 80 % power and HN_SCOPE_DISCORDANCE; NaN: none */
+    double cases_needed;        /* dev cases for smallest_difference at the same discordance; NaN */
 } hn_scope_report;
 
 /* `store`: baselines are kept there; may be NULL. `tokenizer`: NULL: lengths in words only. */

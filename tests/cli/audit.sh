@@ -48,25 +48,25 @@ expect_error "dev.csv:5 (dev) is train.csv:7 (train)"
 expect_error "--allow-leakage"
 
 # the remedy, once and again
-expect_status 0 scope --fix
+expect_status 0 scope --fix --quick
 expect_in_out "excluded.csv leaves out 1 case from now on (1 of train, 0 of dev)"
 expect_in_out "train.csv:7 (train), as in dev.csv:5 (dev)"
 [ "$(cat excluded.csv)" = "id,reason,case,copy
 c5,leak_exact,train.csv:7 (train),dev.csv:5 (dev)" ] || fail "excluded.csv: $(cat excluded.csv)"
-expect_status 0 scope --json
+expect_status 0 scope --quick --json
 expect_json "r['excluded'] == 1 and r['cases'] == 59 and not r['audit']['stops'] and r['leaks_across_splits'] == 0"
 cp excluded.csv "$tmp/first"
-expect_status 0 scope --fix
+expect_status 0 scope --fix --quick
 cmp -s excluded.csv "$tmp/first" || fail "a second --fix changed the list"
 # what somebody listed by hand stays
 sed -i '1s/.*/id,reason/; 2s/.*/c2,"not ours, really"/' excluded.csv
-expect_status 0 scope --fix
+expect_status 0 scope --fix --quick
 expect_in_out "and 1 that somebody listed there"
 grep -q '^c2,"not ours, really",train.csv:4 (train),""$' excluded.csv || fail "the row by hand is gone: $(cat excluded.csv)"
 grep -q '^c5,leak_exact,' excluded.csv || fail "the leak is back: $(cat excluded.csv)"
 echo "nobody,x,," >>excluded.csv
 expect_json_error not_found 2 scope
-expect_status 0 scope --fix --json
+expect_status 0 scope --fix --quick --json
 expect_json "r['excluded'] == 2"
 # undone
 rm excluded.csv

@@ -28,6 +28,7 @@
     X(HN_ERR_UNSUPPORTED, "unsupported", "a feature, format or architecture is not supported", 3, 501)                 \
     X(HN_ERR_LIMIT, "limit", "a size or count is past its limit", 4, 413)                                              \
     X(HN_ERR_CONTEXT, "context_full", "the tokens do not fit the model's context window", 4, 400)                      \
+    X(HN_ERR_BUDGET, "budget", "the budget for remote models is used up", 4, 402)                                      \
     X(HN_ERR_IO, "io", "reading or writing failed", 5, 500)                                                            \
     X(HN_ERR_DISK_FULL, "disk_full", "the disk is full", 5, 507)                                                       \
     X(HN_ERR_MEMORY, "out_of_memory", "memory is used up", 6, 503)                                                     \

@@ -21,6 +21,7 @@ typedef struct talk {
     hn_request shape;      /* constraint and tools of every turn */
     hn_cli_constraint own; /* what they borrow from */
     hn_finish finish;
+    bool remote; /* an endpoint, whose API has no repetition penalty: ours is used only where it was asked for */
 } talk;
 
 static bool on_token(void *user, const hn_output_token *token) {
@@ -65,6 +66,11 @@ static void show_room(talk *t) {
     hn_output *out = t->cli->out;
     int used = t->usage.prompt_tokens + t->usage.completion_tokens;
     if (!t->terminal) return;
+    if (t->context == 0) {
+        hn_output_print(out, "%s[%d tokens used%s]%s\n", hn_output_style(out, HN_STYLE_DIM), used,
+                        t->finish == HN_FINISH_CANCELLED ? "; stopped" : "", hn_output_style(out, HN_STYLE_NONE));
+        return;
+    }
     hn_output_print(out, "%s[%d of %d tokens used, %d left%s]%s\n", hn_output_style(out, HN_STYLE_DIM), used,
                     t->context, t->context - used,
                     t->finish == HN_FINISH_CANCELLED ? "; stopped"
@@ -75,6 +81,7 @@ static void show_room(talk *t) {
 
 static hn_request make_request(talk *t) {
     hn_cli *cli = t->cli;
+    bool penalty = !t->remote || hn_cli_given(cli, "repetition-penalty");
     return (hn_request){.kind = HN_REQUEST_GENERATE,
                         .messages = t->messages,
                         .tools = t->shape.tools,
@@ -83,7 +90,7 @@ static hn_request make_request(talk *t) {
                         .max_tokens = (int)hn_cli_int(cli, "max-tokens"),
                         .sampling = {.temperature = (float)hn_cli_real(cli, "temperature"),
                                      .top_p = (float)hn_cli_real(cli, "top-p"),
-                                     .repetition_penalty = (float)hn_cli_real(cli, "repetition-penalty"),
+                                     .repetition_penalty = penalty ? (float)hn_cli_real(cli, "repetition-penalty") : 1,
                                      .seed = (uint64_t)hn_cli_int(cli, "seed") + json_array_size(t->messages)},
                         .on_token = on_token,
                         .token_user = t};
@@ -212,12 +219,15 @@ static hn_status start(talk *t, hn_line_input *input, hn_error *err) {
     hn_provider_info info;
     const char *system = hn_cli_string(t->cli, "system");
     HN_TRY(hn_provider_info_get(t->provider, &info, err));
-    if (!info.model || !hn_model_chat_template(info.model))
+    if (!info.generates_only && (!info.model || !hn_model_chat_template(info.model)))
         return hn_fail(err, HN_ERR_TEMPLATE, info.name, "use `hone complete --raw`", "the model has no chat template");
     t->context = info.context;
     t->terminal = hn_line_input_is_terminal(input) && !t->cli->out->json;
     if (system) HN_TRY(add_message(t, "system", system, strlen(system), true, err));
-    if (t->terminal)
+    t->remote = info.generates_only;
+    if (t->terminal && t->context == 0)
+        hn_output_print(t->cli->out, "%s. /help lists what you can do; Ctrl-D ends.\n", info.name);
+    else if (t->terminal)
         hn_output_print(t->cli->out, "%s, a window of %d tokens. /help lists what you can do; Ctrl-D ends.\n",
                         info.name, info.context);
     return HN_OK;

@@ -36,8 +36,12 @@ static json_t *logprob_json(float logprob) { return isnan(logprob) ? json_null()
 
 static json_t *token_json(const hn_output_token *t, int n_top) {
     json_t *top = json_array();
-    for (int i = 0; t->top && i < n_top; i++)
-        json_array_append_new(top, json_pack("{s:i,s:f}", "id", t->top[i].id, "logprob", (double)t->top[i].logprob));
+    for (int i = 0; t->top && i < n_top; i++) {
+        if (isnan(t->top[i].logprob)) break; /* the endpoint gave fewer */
+        json_t *text = t->top_texts ? hn_cli_text(t->top_texts[i], strlen(t->top_texts[i])) : NULL;
+        json_array_append_new(top, json_pack("{s:i,s:f,s:o*}", "id", t->top[i].id, "logprob",
+                                             (double)t->top[i].logprob, "text", text));
+    }
     return json_pack("{s:i,s:o,s:o,s:o}", "id", t->id, "text", hn_cli_text(t->text, t->n_bytes), "logprob",
                      logprob_json(t->logprob), "top", top);
 }
@@ -82,8 +86,10 @@ static hn_status print_logprobs(hn_cli *cli, const hn_completion *c, const hn_to
     for (size_t i = 0; i < c->n_tokens; i++) {
         const hn_output_token *t = &c->tokens[i];
         hn_buf_clear(&tops);
-        for (int k = 0; t->top && k < n_top; k++) {
-            hn_str piece = tokenizer ? hn_tokenizer_piece(tokenizer, t->top[k].id) : (hn_str){"", 0};
+        for (int k = 0; t->top && k < n_top && !isnan(t->top[k].logprob); k++) {
+            hn_str piece = t->top_texts ? hn_str_of(t->top_texts[k])
+                           : tokenizer  ? hn_tokenizer_piece(tokenizer, t->top[k].id)
+                                        : (hn_str){"", 0};
             shown_token(piece.data, piece.len, &text);
             hn_buf_appendf(&tops, "%s\"%s\" %.3f", k ? ", " : "", hn_buf_str(&text), (double)t->top[k].logprob);
         }
@@ -219,6 +225,10 @@ static hn_status run(hn_cli *cli, hn_error *err) {
         return st;
     }
     st = hn_cli_read_prompt(cli, provider, &prompt, &request, err);
+    hn_provider_info info;
+    if (st == HN_OK) st = hn_provider_info_get(provider, &info, err);
+    /* not every endpoint gives log-probabilities: they are asked for only where they are wanted */
+    if (st == HN_OK && info.generates_only) request.want_logprobs = hn_cli_given(cli, "logprobs");
     if (st == HN_OK && request.tools && !request.messages)
         st = hn_cli_usage(cli, err, "--tools go through the chat template: use --prompt, --user or --messages");
     if (st == HN_OK) st = complete(cli, provider, &request, &shape, err);

@@ -9,27 +9,78 @@
 #include "project/project.h"
 
 #include <stdlib.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MESSAGES_BYTES_MAX = 64 << 20, PROMPT_BYTES_MAX = 64 << 20 };
 
-/* -m, else the model of the project that the working folder belongs to, else smollm2. A hone.yaml with mistakes does not stop what needs no
- * project. */
-static const char *model_name(hn_cli *cli) {
-    const char *name = hn_cli_string(cli, "model");
+hn_cli_remote_opener *hn_cli_remote;
+
+/* The project that the working folder belongs to; NULL: none. A hone.yaml with mistakes does not stop what needs no project. */
+static hn_project *own_project(void) {
     hn_project *project;
     hn_error unused;
-    if (name) return name;
-    if (hn_project_open(".", &project, &unused) == HN_OK) {
-        const char *own = hn_project_scope(project)->model;
-        if (own) name = hn_arena_strdup(cli->arena, own);
-        hn_project_close(project);
-    }
+    return hn_project_open(".", &project, &unused) == HN_OK ? project : NULL;
+}
+
+/* -m, else the project's model, else smollm2. Valid as long as cli and project. */
+static const char *model_name(const hn_cli *cli, const hn_project *project) {
+    const char *name = hn_cli_string(cli, "model");
+    if (!name && project) name = hn_project_scope(project)->model;
     return name ? name : "smollm2";
 }
 
+static const hn_remote_model *find_remote(const hn_scope *scope, const char *name) {
+    return scope ? hn_remote_model_find(scope->models, scope->n_models, name) : NULL;
+}
+
 hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) {
-    return hn_model_resolve(model_name(cli), path, err);
+    hn_project *project = own_project();
+    const char *name = model_name(cli, project);
+    hn_status st;
+    if (hn_remote_model_is_spec(name) || (project && find_remote(hn_project_scope(project), name)))
+        st = hn_fail(err, HN_ERR_UNSUPPORTED, "-m", "use a local model", "the tokens of a remote model cannot be shown");
+    else
+        st = hn_model_resolve(name, path, err);
+    hn_project_close(project);
+    return st;
+}
+
+static hn_status open_remote(const hn_scope *scope, const hn_remote_model *model, const hn_local_options *o,
+                             hn_provider **provider, hn_error *err) {
+    if (!hn_cli_remote)
+        return hn_fail(err, HN_ERR_UNSUPPORTED, "-m", "use `hone`", "hone-runtime runs local models only");
+    return hn_cli_remote(model, o->budget > 0 ? o->budget : scope ? scope->budget : 0, provider, err);
+}
+
+static hn_status open_spec(const hn_scope *scope, const char *name, const hn_local_options *o, hn_provider **provider,
+                           hn_error *err) {
+    hn_remote_model model;
+    hn_arena *arena = hn_arena_create(1024);
+    if (!arena) return hn_fail_memory(err, 1024);
+    hn_status st = hn_remote_model_parse(name, arena, &model, err);
+    if (st == HN_OK) st = open_remote(scope, &model, o, provider, err);
+    hn_arena_free(arena);
+    return st;
+}
+
+/* A name that nothing has may be a misspelt one of the project's models. */
+static void suggest_remote(const hn_scope *scope, const char *name, hn_error *err) {
+    const char *best = NULL;
+    for (size_t i = 0; scope && !best && i < scope->n_models; i++) best = hn_closest(name, &scope->models[i].name, 1);
+    if (best) snprintf(err->hint, sizeof err->hint, "did you mean %.200s, of `models:` in hone.yaml?", best);
+}
+
+hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
+                            hn_provider **provider, hn_error *err) {
+    char path[HN_PATH_MAX];
+    const hn_remote_model *remote = find_remote(scope, name);
+    if (remote) return open_remote(scope, remote, options, provider, err);
+    if (hn_remote_model_is_spec(name)) return open_spec(scope, name, options, provider, err);
+    hn_status st = hn_model_resolve(name, path, err);
+    if (st == HN_ERR_NOT_FOUND && err) suggest_remote(scope, name, err);
+    return st == HN_OK ? hn_provider_local_open(path, options, provider, err) : st;
 }
 
 /* --prefix-cache, else HONE_PREFIX_CACHE: megabytes as bytes. */
@@ -60,18 +111,19 @@ hn_local_options hn_cli_local_options(hn_cli *cli) {
                                 .low_memory = strcmp(hn_cli_string(cli, "memory"), "low") == 0,
                                 .context = (int)hn_cli_int(cli, "context"),
                                 .kv_max_bytes = (size_t)hn_cli_int(cli, "kv-memory") * 1000000,
-                                .prefix_cache_bytes = prefix_cache_bytes(cli)};
+                                .prefix_cache_bytes = prefix_cache_bytes(cli),
+                                .budget = hn_cli_real(cli, "budget")};
     (void)hn_kv_type_named(hn_cli_string(cli, "kv"), &options.kv_type); /* the option takes no other names */
     return options;
 }
 
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) {
-    char path[HN_PATH_MAX];
-    const char *name = model_name(cli);
-    HN_TRY(hn_model_resolve(name, path, err));
+    hn_project *project = own_project();
     hn_local_options options = hn_cli_local_options(cli);
-    options.name = name;
-    return hn_provider_local_open(path, &options, provider, err);
+    options.name = model_name(cli, project);
+    hn_status st = hn_cli_open_named(project ? hn_project_scope(project) : NULL, options.name, &options, provider, err);
+    hn_project_close(project);
+    return st;
 }
 
 hn_status hn_cli_read_messages(const char *path, json_t **messages, hn_error *err) {
@@ -204,8 +256,9 @@ hn_status hn_cli_complete(hn_provider *provider, const hn_request *request, hn_o
 }
 
 json_t *hn_cli_usage_json(const hn_usage *usage) {
-    return json_pack("{s:i,s:i,s:i}", "prompt_tokens", usage->prompt_tokens, "completion_tokens",
-                     usage->completion_tokens, "cached_prompt_tokens", usage->cached_prompt_tokens);
+    json_t *cost = isfinite(usage->cost) && usage->cost > 0 ? json_real(usage->cost) : NULL;
+    return json_pack("{s:i,s:i,s:i,s:o*}", "prompt_tokens", usage->prompt_tokens, "completion_tokens",
+                     usage->completion_tokens, "cached_prompt_tokens", usage->cached_prompt_tokens, "cost", cost);
 }
 
 static double rounded(double ms) { return (double)(int64_t)(ms * 1000 + 0.5) / 1000; }

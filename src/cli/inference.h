@@ -15,6 +15,8 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/remote_cli.h"
+#include "project/project.h"
 #include "provider/provider.h"
 
 #define HN_MODEL_OPTIONS                                                                                               \
@@ -22,12 +24,19 @@
      .letter = 'm',                                                                                                    \
      .kind = HN_OPTION_STRING,                                                                                         \
      .value = "MODEL",                                                                                                 \
-     .help = "catalogue name or path of a model (default: the project's, else smollm2)"},                              \
+     .help = "catalogue name or path of a model, a name under `models:` in hone.yaml, or openai:NAME@URL, "            \
+             "anthropic:NAME@URL (default: the project's, else smollm2)"},                                             \
         HN_ENGINE_OPTIONS
 
 /* The same without the name. */
 #define HN_ENGINE_OPTIONS                                                                                              \
-    {.name = "threads",                                                                                                \
+    {.name = "budget",                                                                                                 \
+     .kind = HN_OPTION_REAL,                                                                                           \
+     .value = "DOLLARS",                                                                                               \
+     .low = 1e-9,                                                                                                      \
+     .high = 1e9,                                                                                                      \
+     .help = "stop before a remote model has cost more (default: `budget:` in hone.yaml)"},                            \
+        {.name = "threads",                                                                                            \
      .letter = 't',                                                                                                    \
      .kind = HN_OPTION_INT,                                                                                            \
      .value = "N",                                                                                                     \
@@ -91,6 +100,11 @@ hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) 
 hn_local_options hn_cli_local_options(hn_cli *cli);
 /* Says what the prefix cache on disk saved, where it did something; a NULL or remote provider is fine. */
 void hn_cli_note_prefix_cache(hn_cli *cli, hn_provider *provider);
+/* How remote models are opened: set by main. NULL: this program has no HTTP client. */
+extern hn_cli_remote_opener *hn_cli_remote;
+/* The model called `name`: one of the scope's `models:` (scope NULL: none), API:MODEL@URL, a catalogue name or a path. */
+hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
+                            hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 /* Opens it with the HN_MODEL_OPTIONS; close with hn_provider_close. */
 hn_status hn_cli_open_model(hn_cli *cli, hn_provider **provider, hn_error *err) HN_MUST_CHECK;
 

@@ -1,5 +1,6 @@
 /* The program: its commands, in the order of a project's life. Each lives in cmd_<verb>.c; program.c runs them. */
 #include "cli/commands.h"
+#include "cli/inference.h"
 
 /* One command a line. */
 /* clang-format off */
@@ -29,4 +30,7 @@ static const hn_command_entry entries[] = {
     {NULL, NULL}};
 /* clang-format on */
 
-int main(int argc, char **argv) { return hn_program_run(argc, argv, entries); }
+int main(int argc, char **argv) {
+    hn_cli_remote = hn_cli_remote_open;
+    return hn_program_run(argc, argv, entries);
+}

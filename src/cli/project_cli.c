@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "base/utf8.h"
+#include "cli/inference.h"
 #include "model/catalogue.h"
 
 #include <math.h>
@@ -35,13 +36,11 @@ void hn_cli_print_goals(hn_cli *cli, const hn_goals *goals) {
 
 hn_status hn_cli_project_model(const hn_cli_project *p, const char *name, const hn_local_options *options,
                                hn_provider **provider, hn_error *err) {
-    char path[HN_PATH_MAX];
     const char *wanted = name ? name : p->scope->model ? p->scope->model : "smollm2";
-    HN_TRY(hn_model_resolve(wanted, path, err));
     hn_local_options own = *options;
     const hn_catalogue_entry *entry = hn_catalogue_find(wanted);
     if (!own.name) own.name = entry ? entry->name : NULL;
-    return hn_provider_local_open(path, &own, provider, err);
+    return hn_cli_open_named(p->scope, wanted, &own, provider, err);
 }
 
 hn_status hn_cli_prompt_path(const hn_cli_project *p, const char *name, char out[HN_PATH_MAX], hn_error *err) {

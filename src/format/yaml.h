@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -94,6 +95,8 @@ void hn_yaml_path(const hn_yaml_node *node, char *out, size_t size);
 /* Place in the file of a line and column (from 1) of a scalar's text; where that is not known exactly, the scalar's own. */
 void hn_yaml_inner_place(const hn_yaml_node *node, int line, int column, int *file_line, int *file_column);
 
+/* The node with all in it as a JSON value: a new reference; NULL: memory is used up. */
+json_t *hn_yaml_to_json(const hn_yaml_node *node);
 /* Appends text as a YAML scalar that reads back as the same string: plain where that is safe, else in double quotes. */
 void hn_yaml_append_string(hn_buf *out, const char *text);
 

@@ -10,30 +10,6 @@
 
 enum { SCHEMA_BYTES_MAX = 1 << 20 };
 
-/* A YAML value as JSON: a new reference; NULL: memory is used up. YAML's own limit keeps the nesting small. */
-static json_t *to_json(const hn_yaml_node *node) {
-    json_t *made = NULL;
-    switch (node->kind) {
-    case HN_YAML_NULL: return json_null();
-    case HN_YAML_BOOL: return json_boolean(node->boolean);
-    case HN_YAML_INT: return json_integer(node->integer);
-    case HN_YAML_REAL: return json_real(node->real);
-    case HN_YAML_STRING: return json_stringn(node->text, node->length);
-    case HN_YAML_LIST: made = json_array(); break;
-    case HN_YAML_MAP: made = json_object(); break;
-    }
-    for (const hn_yaml_node *child = node->first; made && child; child = child->next) {
-        json_t *value = to_json(child);
-        int failed = node->kind == HN_YAML_LIST ? json_array_append_new(made, value)
-                                                : json_object_set_new(made, child->key, value);
-        if (failed) {
-            json_decref(made);
-            made = NULL;
-        }
-    }
-    return made;
-}
-
 static hn_status read_file(const hn_yaml_node *node, const char *root, json_t **schema, hn_error *err) {
     char path[HN_PATH_MAX], *text;
     const char *name;
@@ -68,7 +44,7 @@ hn_status hn_contract_load_json(const hn_yaml_node *node, const char *root, hn_c
         return hn_yaml_fail(node, HN_ERR_INPUT, "such as output: {json: schema.json}, or the schema itself", err,
                             "`json` must name a file or hold a JSON Schema");
     else
-        c->schema = node ? to_json(node) : json_true();
+        c->schema = node ? hn_yaml_to_json(node) : json_true();
     if (!c->schema) return hn_fail_memory(err, 0);
     hn_status st = hn_json_schema_create(c->schema, NULL, &c->validator, err);
     if (st == HN_OK) st = hn_grammar_from_schema(c->schema, &grammar, err);

@@ -86,6 +86,7 @@ void hn_project_close(hn_project *project) {
     hn_yaml_free(project->doc);
     hn_contract_free(&project->scope.contract);
     hn_grader_configs_free(project->scope.graders, project->scope.n_graders);
+    hn_remote_models_free(project->scope.models, project->scope.n_models);
     hn_arena_free(project->arena);
     hn_free(project);
 }

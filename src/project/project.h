@@ -13,6 +13,7 @@
 #include "format/json_schema.h"
 #include "project/dataset.h"
 #include "project/grader_config.h"
+#include "project/models.h"
 
 typedef enum hn_contract_kind {
     HN_CONTRACT_CHOICE,
@@ -60,6 +61,9 @@ typedef struct hn_scope {
     hn_abstention abstain;
     char *model;       /* default model name or path, or NULL */
     char *baseline;    /* "majority", or a run such as "r7" */
+    hn_remote_model *models; /* (n_models) elsewhere, by name */
+    size_t n_models;
+    double budget;     /* US dollars that a command may spend; NaN: not given */
     char *config_path; /* hone.yaml's path, for messages */
 } hn_scope;
 

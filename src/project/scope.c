@@ -341,6 +341,10 @@ static hn_status parse_texts(const parser *p, const hn_yaml_node *root) {
     if ((node = hn_yaml_find(root, "goal"))) HN_TRY(copy_text(p, node, &s->goal));
     if ((node = hn_yaml_find(root, "model"))) HN_TRY(copy_text(p, node, &s->model));
     if ((node = hn_yaml_find(root, "baseline"))) HN_TRY(copy_text(p, node, &s->baseline));
+    if ((node = hn_yaml_find(root, "models")))
+        HN_TRY(hn_remote_models_load(node, p->root, p->arena, &s->models, &s->n_models, p->err));
+    s->budget = NAN;
+    if ((node = hn_yaml_find(root, "budget"))) HN_TRY(hn_yaml_get_real(node, 0, 1e9, &s->budget, p->err));
     if (!s->goal) s->goal = hn_arena_strdup(p->arena, "");
     if (!s->baseline) s->baseline = hn_arena_strdup(p->arena, "majority");
     return s->goal && s->baseline ? HN_OK : hn_fail_memory(p->err, 16);
@@ -360,7 +364,7 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
         "goal",   "data",  "split",    "output",  "metric", "target_value", "smallest_difference",
-        "limits", "model", "baseline", "abstain", "graders"};
+        "limits", "model", "baseline", "abstain", "graders", "models", "budget"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};

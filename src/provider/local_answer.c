@@ -170,7 +170,7 @@ void hn_local_finish(hn_local *p, hn_local_request *r, hn_status st, const hn_er
     c.label_open_share = c.label_is_bound ? r->label_open_share : 0;
     c.pooled = c.status == HN_OK ? r->pooled : NULL;
     c.n_pooled = c.pooled ? (size_t)hn_model_shape(p->model)->n_embd : 0;
-    c.usage = (hn_usage){(int)r->prompt.n, r->cached, (int)r->n_tokens - r->n_echo};
+    c.usage = (hn_usage){(int)r->prompt.n, r->cached, (int)r->n_tokens - r->n_echo, 0};
     r->on_done(r->user, r->ticket, &c);
     hn_free(tokens);
     json_decref(c.tool_calls);

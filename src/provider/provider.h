@@ -1,4 +1,4 @@
-/* Providers: who completes a request. The local engine today; remote endpoints implement the same table later.
+/* Providers: who completes a request: the local engine (local.c), or an endpoint elsewhere (remote.h).
  *
  * A provider is a queue: submit any number of requests, call step until they are done. Requests in flight together are
  * batched; an answer's bits never depend on what it was batched with.
@@ -59,6 +59,7 @@ typedef struct hn_output_token {
     size_t n_bytes;
     float logprob;               /* NaN for an echoed prompt's first token */
     const hn_token_logprob *top; /* n_top entries, or NULL */
+    const char *const *top_texts; /* (n_top) of remote models, whose ids (-1) say nothing; else NULL */
 } hn_output_token;
 
 typedef struct hn_request {
@@ -97,6 +98,7 @@ typedef struct hn_request {
 
 typedef struct hn_usage {
     int prompt_tokens, cached_prompt_tokens, completion_tokens;
+    double cost; /* US dollars, by the price table; 0: a local model; NaN: a remote one without prices */
 } hn_usage;
 
 /* A request's own part of the work: of a step that reads prompts its share by tokens, of one that writes the whole. queue_ms is all the other
@@ -140,6 +142,8 @@ typedef struct hn_provider_info {
     size_t kv_bytes_per_token;                        /* of the cache, for each token that is held; 0: remote */
     const hn_model *model;                            /* local only, else NULL */
     size_t prefix_tokens_read, prefix_tokens_written; /* of the prefix cache on disk, since it was opened */
+    bool generates_only;       /* labels cannot be scored: a remote model */
+    const char *version;       /* what a remote model last said that it is; NULL: local, or nothing was said yet */
 } hn_provider_info;
 
 typedef struct hn_provider hn_provider;
@@ -172,6 +176,7 @@ typedef struct hn_local_options {
     const char *name;          /* for people; NULL: the file's name */
     size_t prefix_cache_bytes; /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
     const char *prefix_cache_folder; /* NULL: the user's cache folder */
+    double budget;       /* US dollars, for where the name turns out to be a remote model's; 0: none */
 } hn_local_options;
 
 hn_status hn_provider_local_open(const char *path, const hn_local_options *options, hn_provider **p,

@@ -112,7 +112,7 @@ static hn_status submit(hn_provider *p, const hn_request *r, double deadline, hn
 
 static void complete(fake *f, fake_job *job) {
     hn_completion c = {.finish = HN_FINISH_STOP,
-                       .usage = {(int)strlen(job->prompt), 0, job->labels ? 0 : (int)strlen(job->text)},
+                       .usage = {(int)strlen(job->prompt), 0, job->labels ? 0 : (int)strlen(job->text), 0},
                        .timing = {0, 2.5, 0.5}};
     if (f->script->fail) c.status = f->script->fail(job->prompt);
     if (c.status != HN_OK) {

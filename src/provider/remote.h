@@ -1,0 +1,38 @@
+/* A model behind an HTTP API as a provider: OpenAI-style chat completions, or Anthropic-style messages.
+ *
+ *     hn_provider *p;
+ *     HN_TRY(hn_provider_remote_open(model, &(hn_remote_options){.budget = 2.0}, &p, &err));
+ *     HN_TRY(hn_provider_submit(p, &request, 0, on_done, user, &ticket, &err));   // as with any provider; see provider.h
+ *     HN_TRY(hn_provider_step(p, 100, &pending, &err));
+ *     hn_provider_close(p);
+ *
+ * Up to `concurrency` requests are in flight. What may pass by itself (429, 5xx, a broken connection, a timeout) is tried again, after what
+ * Retry-After asks for or a growing pause with jitter; refusals (401, 403, 404, 400) are not. A prompt that is too long for the model is that
+ * request's own HN_ERR_CONTEXT. Rate limits delay; the budget is never overdrawn knowingly: each request's most likely largest cost is set aside
+ * before it is sent, and what would pass the budget comes back with HN_ERR_BUDGET once all that was paid for has arrived.
+ * The key is read once from the environment or a file, sent in a header, and stands nowhere else.
+ * Labels cannot be scored (info.generates_only). Log-probabilities come where the API has them. Ownership: the model description is
+ * copied. Threading: one thread. */
+#ifndef HN_PROVIDER_REMOTE_H
+#define HN_PROVIDER_REMOTE_H
+
+#include "project/models.h"
+#include "provider/provider.h"
+
+typedef struct hn_remote_options {
+    double budget;          /* US dollars; 0 or NaN: no limit. Needs prices */
+    const char *record_dir; /* each exchange is written there, without keys; NULL: not */
+    const char *replay_dir; /* answers come from there and nothing is sent; NULL: not */
+    int retry_base_ms;      /* the first pause; 0: 500 */
+} hn_remote_options;
+
+/* HN_ERR_INPUT: no key, or a budget without prices. Nothing is sent yet. */
+hn_status hn_provider_remote_open(const hn_remote_model *model, const hn_remote_options *options, hn_provider **p,
+                                  hn_error *err) HN_MUST_CHECK;
+
+/* Embeddings of `n` texts by an OpenAI-style endpoint: *vectors (n, *width), row after row, as the endpoint gives them; free with hn_free. Waits
+ * until all are there. HN_ERR_UNSUPPORTED for other providers and APIs. `usage` (may be NULL) is added to. */
+hn_status hn_provider_embed(hn_provider *p, const char *const *texts, size_t n, float **vectors, size_t *width,
+                            hn_usage *usage, hn_error *err) HN_MUST_CHECK;
+
+#endif

@@ -38,6 +38,11 @@ static hn_status create_parts(hn_app *app, hn_error *err) {
     HN_TRY(hn_app_constraint_make(app, err));
     HN_TRY(hn_answer_cache_create(p->store, &app->cache, err));
     HN_TRY(hn_provider_info_get(p->provider, &info, err));
+    if (info.generates_only && hn_app_scores_labels(app))
+        return hn_fail(err, HN_ERR_INPUT, p->prompt->path, "use `answer: generate`, or a local model",
+                       "`answer: likelihood` needs the labels' likelihoods, which %s, a remote model, does not give",
+                       info.name);
+    app->is_remote = info.generates_only;
     app->numeric_path = hn_strdup(info.numeric_path ? info.numeric_path : "");
     if (!app->numeric_path) return hn_fail_memory(err, 0);
     return create_prior(app, err);

@@ -55,6 +55,7 @@ struct hn_app {
     size_t n_in_provider;
     uint64_t last_ticket;
     bool closing;
+    bool is_remote; /* what answers may change its version while we ask */
     hn_prior_state prior_state;
     hn_prior prior;
     double *prior_rows; /* (n_prior, n_labels); NaN first: that input has no answer */

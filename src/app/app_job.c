@@ -44,6 +44,7 @@ static hn_status stage_done(hn_app_job *job, const hn_completion *c, bool cached
     job->usage.prompt_tokens += c->usage.prompt_tokens;
     job->usage.cached_prompt_tokens += c->usage.cached_prompt_tokens;
     job->usage.completion_tokens += c->usage.completion_tokens;
+    job->usage.cost += c->usage.cost;
     job->timing.queue_ms += c->timing.queue_ms;
     job->timing.prefill_ms += c->timing.prefill_ms;
     job->timing.decode_ms += c->timing.decode_ms;
@@ -54,6 +55,18 @@ static hn_status stage_done(hn_app_job *job, const hn_completion *c, bool cached
     job->stage = HN_STAGE_ANSWER;
     HN_TRY(hn_app_request_answer(job->app, &job->request, job->reasoning, err));
     return start_stage(job, err);
+}
+
+/* Under the key that the request had, and, where a remote model has said meanwhile which version it is, under the key with that version. So an
+ * answer of another version is never taken for one of this, and what nothing was asked about yet is found without asking. */
+static void keep(hn_app_job *job, const hn_completion *c) {
+    hn_app *app = job->app;
+    char now[65];
+    hn_answer_cache_put(app->cache, job->key, c);
+    if (!app->is_remote || hn_provider_cache_key(app->parts.provider, &job->request.request, now, NULL) != HN_OK) return;
+    if (strcmp(now, job->key) == 0) return;
+    hn_answer_cache_put(app->cache, now, c);
+    memcpy(job->key, now, sizeof now);
 }
 
 static void on_completion(void *user, uint64_t ticket, const hn_completion *c) {
@@ -67,7 +80,7 @@ static void on_completion(void *user, uint64_t ticket, const hn_completion *c) {
     if (st != HN_OK)
         err = c->error;
     else {
-        hn_answer_cache_put(job->app->cache, job->key, c);
+        keep(job, c);
         st = stage_done(job, c, false, &err);
     }
     if (st != HN_OK) hn_app_job_fail(job, st, &err);

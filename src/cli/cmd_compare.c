@@ -48,6 +48,9 @@ static void print_verdict(hn_cli *cli, const hn_comparison *c) {
         hn_output_print(
             cli->out, "note: computed on different numeric paths (%s, %s): part of the difference may be arithmetic\n",
             c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
+    if (c->report_a.cost > 0 || c->report_b.cost > 0)
+        hn_output_print(cli->out, "1,000 answers of A cost $%.4g, of B $%.4g\n", c->report_a.cost_per_1000,
+                        c->report_b.cost_per_1000);
 }
 
 static hn_status print_runs(hn_cli *cli, const hn_comparison *c, hn_error *err) {
@@ -181,7 +184,11 @@ static hn_status print_json(hn_cli *cli, hn_store *store, const hn_comparison *c
                                  f->a->value, "b", f->b->value, "b_right", f->b->correct);
         fine = json_array_append_new(changed, flip) == 0;
     }
-    fine = fine && json_object_set(value, "changed", changed) == 0;
+    double a = c->report_a.cost_per_1000, b = c->report_b.cost_per_1000;
+    fine = fine && json_object_set(value, "changed", changed) == 0 &&
+           json_object_set_new(value, "cost_per_1000",
+                               json_pack("{s:o, s:o}", "a", isfinite(a) ? json_real(a) : json_null(), "b",
+                                         isfinite(b) ? json_real(b) : json_null())) == 0;
     json_decref(changed);
     if (fine) return hn_cli_result(cli, value, err);
     json_decref(value);

@@ -1,6 +1,7 @@
 /* hone models: the models that can be fetched and those that are here, with what they need and do on this machine. */
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/remote_list.h"
 #include "kernel/machine.h"
 #include "model/catalogue.h"
 
@@ -120,10 +121,20 @@ static hn_status list_files(hn_cli *cli, const char *folder, json_t *list, hn_er
     return st;
 }
 
+/* Those of the project that the working folder belongs to, where it belongs to one. */
+static hn_status list_remote(hn_cli *cli, json_t *list, hn_error *err) {
+    hn_project *project;
+    hn_error unused;
+    if (hn_project_open(".", &project, &unused) != HN_OK) return HN_OK;
+    hn_status st = hn_cli_remote_list(cli, hn_project_scope(project), list, err);
+    hn_project_close(project);
+    return st;
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
     char folder[HN_PATH_MAX];
     machine_view m = {0};
-    json_t *models = json_array(), *files = json_array();
+    json_t *models = json_array(), *files = json_array(), *remote = json_array();
     hn_status st = hn_path_models(folder, err);
     if (st == HN_OK) st = hn_kernels_choose(NULL, &m.kernels, err);
     if (st == HN_OK) st = hn_pool_create(0, &m.pool, err);
@@ -136,21 +147,24 @@ static hn_status run(hn_cli *cli, hn_error *err) {
                         "this machine (%d threads, %s, %.0f GB/s); `hone bench` measures it.\n",
                         SHOWN_CONTEXT, hn_pool_size(m.pool), m.kernels->name, m.limits.bytes_per_s / 1e9);
     if (st == HN_OK) st = list_files(cli, folder, files, err);
+    if (st == HN_OK) st = list_remote(cli, remote, err);
     if (st == HN_OK && cli->out->json)
         st = hn_cli_result(cli,
-                           json_pack("{s:O,s:O,s:{s:s,s:i,s:f,s:f}}", "models", models, "files", files, "machine",
+                           json_pack("{s:O,s:O,s:O,s:{s:s,s:i,s:f,s:f}}", "models", models, "files", files,
+                                     "remote", remote, "machine",
                                      "isa", m.kernels->name, "threads", hn_pool_size(m.pool), "bytes_per_s",
                                      m.limits.bytes_per_s, "flops_per_s", m.limits.flops_per_s),
                            err);
     json_decref(models);
     json_decref(files);
+    json_decref(remote);
     hn_pool_free(m.pool);
     return st;
 }
 
 const hn_command hn_cmd_models = {.name = "models",
                                   .summary =
-                                      "the models that can be fetched, what they need, how fast they would run here",
+                                      "the models that can be fetched, what they need, how fast they would run here; those elsewhere",
                                   .usage = "",
                                   .max_args = 0,
                                   .run = run};

@@ -60,6 +60,8 @@ static void print_metrics(hn_cli *cli, const hn_run_detail *d) {
     if (isfinite(r->latency_median_ms))
         hn_output_print(cli->out, "%-10s half within %.0f ms, 95 %% within %.0f ms; %zu of %zu came from the cache\n",
                         "time", r->latency_median_ms, r->latency_p95_ms, r->n_cached, r->n);
+    if (isfinite(r->cost) && r->cost > 0)
+        hn_output_print(cli->out, "%-10s $%.4g; 1,000 answers cost $%.4g\n", "cost", r->cost, r->cost_per_1000);
 }
 
 static hn_status print_classes(hn_cli *cli, const hn_run_detail *d, hn_error *err) {

@@ -8,7 +8,7 @@
 
 /* Which columns there is something to show in. */
 typedef struct columns {
-    bool choice, models, parameters, verdicts;
+    bool choice, models, parameters, verdicts, costs;
 } columns;
 
 static columns choose_columns(const hn_cli_eval *e) {
@@ -16,6 +16,8 @@ static columns choose_columns(const hn_cli_eval *e) {
     columns c = {.choice = e->p.scope->contract.kind == HN_CONTRACT_CHOICE, .models = m->n_models > 1};
     for (size_t i = 0; i < m->n_candidates; i++) c.parameters = c.parameters || *m->candidates[i].parameters;
     c.verdicts = e->reported && e->report.n_compared > 0;
+    for (size_t i = 0; i < m->n_candidates; i++)
+        c.costs = c.costs || (hn_eval_matrix_is_done(m, i) && hn_eval_matrix_result(m, i)->report.cost > 0);
     return c;
 }
 
@@ -72,6 +74,10 @@ static void candidate_row(hn_table *t, const hn_cli_eval *e, const columns *show
     if (shown->verdicts) verdict_cell(t, &e->report, i);
     hn_table_cell(t, "%s", hn_format_duration(seconds, text));
     hn_table_cell(t, "%zu of %zu", n_cached, n);
+    if (shown->costs && isfinite(r->report.cost_per_1000))
+        hn_table_cell(t, "$%.4g", r->report.cost_per_1000);
+    else if (shown->costs)
+        hn_table_cell(t, "-");
     hn_table_cell(t, "%s", best ? "best" : r->start == HN_RUN_DONE ? "unchanged" : r->n_resumed ? "resumed" : "");
     if (best) hn_table_row_style(t, HN_STYLE_GOOD);
 }
@@ -90,6 +96,7 @@ hn_status hn_cli_eval_table(const hn_cli_eval *e, hn_error *err) {
     if (c.verdicts) hn_table_column(t, text, HN_ALIGN_LEFT);
     hn_table_column(t, "time", HN_ALIGN_RIGHT);
     hn_table_column(t, "cached", HN_ALIGN_RIGHT);
+    if (c.costs) hn_table_column(t, "per 1,000", HN_ALIGN_RIGHT);
     hn_table_column(t, " ", HN_ALIGN_LEFT);
     if (e->baselines.known) {
         snprintf(text, sizeof text, "(always %.200s)", e->baselines.majority_label);
@@ -146,6 +153,23 @@ static void print_selection(const hn_cli_eval *e) {
                     100 * s->observed, hn_cli_percent(s->corrected, text));
 }
 
+/* What of a remote model's answers cannot be had again, and what they cost when they were made. */
+static void print_remote(const hn_cli_eval *e) {
+    double cost = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < e->matrix->n_cells; i++) {
+        const hn_cell *cell = &e->matrix->cells[i];
+        if (!cell->done || e->matrix->models[cell->model].local) continue;
+        n++;
+        cost += cell->result.report.cost;
+    }
+    if (n == 0) return;
+    hn_output_print(e->cli->out, "not reproducible: remote (the endpoint may answer otherwise another time)");
+    if (isfinite(cost) && cost > 0) hn_output_print(e->cli->out, "; these answers cost $%.4g", cost);
+    if (!isfinite(cost)) hn_output_print(e->cli->out, "; cost not known: no `price:` in hone.yaml");
+    hn_output_print(e->cli->out, "\n");
+}
+
 static void print_troubles(const hn_cli_eval *e, const hn_cell *cell, const char *name) {
     const char *warn = hn_output_style(e->cli->out, HN_STYLE_WARN), *off = hn_output_style(e->cli->out, HN_STYLE_NONE);
     const hn_eval_result *r = &cell->result;
@@ -167,6 +191,7 @@ void hn_cli_eval_remarks(const hn_cli_eval *e) {
     for (size_t i = 0; i < e->matrix->n_candidates; i++) print_spread(e, i);
     print_verdicts(e);
     print_selection(e);
+    print_remote(e);
     for (size_t i = 0; i < e->matrix->n_candidates; i++)
         print_troubles(e, &e->matrix->cells[e->matrix->candidates[i].first], e->matrix->candidates[i].name);
 }

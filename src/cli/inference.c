@@ -66,10 +66,12 @@ static hn_status open_spec(const hn_scope *scope, const char *name, const hn_loc
 }
 
 /* A name that nothing has may be a misspelt one of the project's models. */
-static void suggest_remote(const hn_scope *scope, const char *name, hn_error *err) {
-    const char *best = NULL;
-    for (size_t i = 0; scope && !best && i < scope->n_models; i++) best = hn_closest(name, &scope->models[i].name, 1);
-    if (best) snprintf(err->hint, sizeof err->hint, "did you mean %.200s, of `models:` in hone.yaml?", best);
+static void suggest_remote(const hn_scope *scope, hn_error *err) {
+    size_t n = strlen(err->hint);
+    for (size_t i = 0; scope && i < scope->n_models && i < 8; i++) {
+        snprintf(err->hint + n, sizeof err->hint - n, "%s%.60s", i ? ", " : "; hone.yaml has ", scope->models[i].name);
+        n += strlen(err->hint + n);
+    }
 }
 
 hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
@@ -79,7 +81,7 @@ hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_lo
     if (remote) return open_remote(scope, remote, options, provider, err);
     if (hn_remote_model_is_spec(name)) return open_spec(scope, name, options, provider, err);
     hn_status st = hn_model_resolve(name, path, err);
-    if (st == HN_ERR_NOT_FOUND && err) suggest_remote(scope, name, err);
+    if (st == HN_ERR_NOT_FOUND && err) suggest_remote(scope, err);
     return st == HN_OK ? hn_provider_local_open(path, options, provider, err) : st;
 }
 

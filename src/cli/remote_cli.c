@@ -11,7 +11,10 @@ static const char *folder(const char *name) {
 }
 
 hn_status hn_cli_remote_open(const hn_remote_model *model, double budget, hn_provider **provider, hn_error *err) {
+    /* one for all models of a command: this program runs one */
+    static hn_budget shared;
+    shared.limit = budget;
     hn_remote_options options = {
-        .budget = budget, .record_dir = folder("HONE_RECORD"), .replay_dir = folder("HONE_REPLAY")};
+        .budget = &shared, .record_dir = folder("HONE_RECORD"), .replay_dir = folder("HONE_REPLAY")};
     return hn_provider_remote_open(model, &options, provider, err);
 }

@@ -44,6 +44,7 @@ typedef struct hn_prompt {
     char **wordings;  /* CHOICE: (n_labels) what the model sees for each label; the label itself by default */
     size_t n_labels;
     hn_answer_by answer;
+    bool answer_given; /* the file says which */
     bool constrain;           /* generated answers are held to the contract while they are written */
     int reasoning_max_tokens; /* 0: none */
     int max_tokens;           /* generated answers */
@@ -67,6 +68,9 @@ typedef struct hn_prompt {
 /* `dataset` may be NULL: then columns are known where the scope names its inputs, and ids of examples go unchecked. */
 hn_status hn_prompt_load(const char *path, const hn_scope *scope, const hn_dataset *dataset, hn_prompt **prompt,
                          hn_error *err) HN_MUST_CHECK;
+/* For a model that can only generate (a remote one): a choice whose file does not say how it is answered is generated, held to the labels. HN_ERR_INPUT
+ * where the file asks for what needs likelihoods; `model` names the model in it. */
+hn_status hn_prompt_generate(hn_prompt *prompt, const char *model, hn_error *err) HN_MUST_CHECK;
 void hn_prompt_free(hn_prompt *prompt);
 /* One of *messages (new reference) and *raw (free with hn_free) is set, the other NULL. Examples are cases of the pool, in
  * the order shown. */

@@ -287,6 +287,7 @@ static hn_status load_answer(const loader *l) {
                             "`likelihood` compares labels: it needs `output: {choice: [...]}` in %s",
                             l->scope->config_path);
     p->answer = (hn_answer_by)way;
+    p->answer_given = answer != NULL;
     HN_TRY(load_constrain(l));
     if (!reasoning) return HN_OK;
     HN_TRY(hn_yaml_check_keys(reasoning, reasoning_keys, 1, l->err));
@@ -487,4 +488,27 @@ void hn_prompt_free(hn_prompt *prompt) {
     hn_yaml_free(prompt->document);
     hn_arena_free(prompt->arena);
     hn_free(prompt);
+}
+
+hn_status hn_prompt_generate(hn_prompt *p, const char *model, hn_error *err) {
+    bool prior = p->calibrate != HN_CALIBRATE_NONE || p->recalibrate != HN_RECALIBRATE_NONE;
+    const char *key = p->answer_given                               ? "answer"
+                      : prior                                       ? "calibrate"
+                      : p->probabilities != HN_PROBABILITIES_EXACT ? "probabilities"
+                                                                    : NULL;
+    if (p->answer == HN_ANSWER_GENERATE) return HN_OK;
+    if (key) {
+        char where[384];
+        const hn_yaml_node *node = hn_yaml_find(hn_yaml_root(p->document), key);
+        if (node)
+            hn_yaml_where(node, where, sizeof where);
+        else
+            snprintf(where, sizeof where, "%s", p->path);
+        return hn_fail(err, HN_ERR_INPUT, where,
+                       p->answer_given ? "use `answer: generate`, or a local model" : "take it out, or use a local model",
+                       "`%s` needs the labels' likelihoods, which %s, a remote model, does not give", key, model);
+    }
+    p->answer = HN_ANSWER_GENERATE;
+    p->constrain = true;
+    return HN_OK;
 }

@@ -52,7 +52,7 @@ static void give_rest(hn_remote_request *r) {
 static void leave_flight(hn_remote_request *r, double cost) {
     if (r->state != HN_REMOTE_SENT) return;
     r->p->n_sent--;
-    hn_budget_settle(&r->p->budget, r->reserved, isfinite(cost) ? cost : r->reserved);
+    hn_budget_settle(r->p->budget, r->reserved, isfinite(cost) ? cost : r->reserved);
     r->reserved = 0;
     r->state = HN_REMOTE_WAITING;
 }
@@ -230,7 +230,7 @@ static void start_waiting(hn_remote *p, double *wait_s) {
             return;
         }
         r->reserved = hn_price_most(&p->model->price, r->body_bytes, r->max_tokens);
-        if (!hn_budget_reserve(&p->budget, r->reserved)) {
+        if (!hn_budget_reserve(p->budget, r->reserved)) {
             r->reserved = 0;
             p->over_budget = true;
             return;
@@ -249,7 +249,7 @@ static void fail_over_budget(hn_remote *p) {
         double most = hn_price_most(&p->model->price, r->body_bytes, r->max_tokens);
         hn_status st = hn_fail(&err, HN_ERR_BUDGET, "budget", "run the same command again to go on with a new budget, or raise it",
                                "the budget of $%.4g is used up: $%.4g was spent, and the next request may cost $%.2g",
-                               p->budget.limit, p->budget.spent, most);
+                               p->budget->limit, p->budget->spent, most);
         hn_remote_finish(r, st, &err);
     }
 }
@@ -451,8 +451,8 @@ static hn_status open_parts(hn_remote *p, const hn_remote_options *o, hn_error *
         HN_TRY(hn_remote_key_load(m, &p->key, err));
         HN_TRY(hn_http_pool_create(&p->pool, err));
     }
-    p->budget.limit = o->budget;
-    if (isfinite(o->budget) && o->budget > 0 && !hn_remote_price_known(&m->price))
+    p->budget = o->budget ? o->budget : &p->unlimited;
+    if (isfinite(p->budget->limit) && p->budget->limit > 0 && !hn_remote_price_known(&m->price))
         return hn_fail(err, HN_ERR_INPUT, m->name, "add price: {input: .., output: ..} (dollars a million tokens) to the model in hone.yaml",
                        "a budget needs the model's prices");
     p->rate = hn_rate_limit_make(m->requests_per_minute, m->tokens_per_minute);

@@ -1,7 +1,7 @@
 /* A model behind an HTTP API as a provider: OpenAI-style chat completions, or Anthropic-style messages.
  *
  *     hn_provider *p;
- *     HN_TRY(hn_provider_remote_open(model, &(hn_remote_options){.budget = 2.0}, &p, &err));
+ *     HN_TRY(hn_provider_remote_open(model, &(hn_remote_options){.budget = &budget}, &p, &err));
  *     HN_TRY(hn_provider_submit(p, &request, 0, on_done, user, &ticket, &err));   // as with any provider; see provider.h
  *     HN_TRY(hn_provider_step(p, 100, &pending, &err));
  *     hn_provider_close(p);
@@ -16,11 +16,10 @@
 #ifndef HN_PROVIDER_REMOTE_H
 #define HN_PROVIDER_REMOTE_H
 
-#include "project/models.h"
-#include "provider/provider.h"
+#include "provider/price.h"
 
 typedef struct hn_remote_options {
-    double budget;          /* US dollars; 0 or NaN: no limit. Needs prices */
+    hn_budget *budget;      /* borrowed, may be shared with others; needs prices. NULL: no limit */
     const char *record_dir; /* each exchange is written there, without keys; NULL: not */
     const char *replay_dir; /* answers come from there and nothing is sent; NULL: not */
     int retry_base_ms;      /* the first pause; 0: 500 */

@@ -106,7 +106,8 @@ struct hn_remote {
     hn_http_pool *pool;
     hn_exchange *exchange; /* NULL: neither recorded nor replayed */
     hn_rate_limit rate;
-    hn_budget budget;
+    hn_budget *budget; /* &unlimited, or the caller's */
+    hn_budget unlimited;
     hn_rng rng;
     int retry_base_ms;
     hn_remote_request **requests; /* (n_requests) in the order of submission */

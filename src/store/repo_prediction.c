@@ -36,6 +36,7 @@ static void bind_prediction(hn_stmt *q, int64_t run_id, const hn_prediction *p) 
     hn_bind_text(q, ++i, p->cache_key);
     hn_bind_i64(q, ++i, p->from_cache);
     hn_bind_text(q, ++i, p->details_json);
+    hn_bind_f64(q, ++i, p->cost); /* NaN becomes NULL */
 }
 
 static hn_status add_rows(hn_db *db, void *arg, hn_error *err) {
@@ -46,7 +47,7 @@ static hn_status add_rows(hn_db *db, void *arg, hn_error *err) {
         db,
         "INSERT INTO prediction (run_id, position, case_id, target, grouping, value, text, correct, score, "
         "probabilities, raw_logprobs, prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, "
-        "cache_key, from_cache, details) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+        "cache_key, from_cache, details, cost) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (run_id, position) DO NOTHING",
         &q, err));
     hn_status st = HN_OK;
@@ -106,6 +107,7 @@ static hn_status read_prediction(hn_stmt *q, hn_arena *arena, hn_prediction *p, 
     HN_TRY(hn_column_copy_const(q, 15, arena, &p->error, err));
     HN_TRY(hn_column_copy_const(q, 16, arena, &p->cache_key, err));
     p->from_cache = hn_column_i64(q, 17) != 0;
+    p->cost = hn_column_is_null(q, 19) ? (double)NAN : hn_column_f64(q, 19);
     return hn_column_copy_const(q, 18, arena, &p->details_json, err);
 }
 
@@ -115,7 +117,7 @@ hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list
     HN_TRY(hn_db_prepare(
         store->db,
         "SELECT position, case_id, target, grouping, value, text, correct, score, probabilities, raw_logprobs, "
-        "prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, from_cache, details "
+        "prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, from_cache, details, cost "
         "FROM prediction WHERE run_id = ? ORDER BY position",
         &q, err));
     hn_bind_i64(q, 1, run_id);

@@ -170,6 +170,7 @@ typedef struct hn_prediction {
     const double *raw_logprobs; /* (n_probabilities) before calibration, or NULL */
     int64_t prompt_tokens, completion_tokens;
     double prefill_ms, decode_ms;
+    double cost;           /* US dollars; 0: a local model; NaN: not known */
     const char *finish;    /* "stop", "length", "error" */
     const char *error;     /* a failed case: why; else NULL */
     const char *cache_key; /* NULL: not cached */

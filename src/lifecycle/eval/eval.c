@@ -237,6 +237,7 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
                        .completion_tokens = a->usage.completion_tokens,
                        .prefill_ms = a->timing.prefill_ms,
                        .decode_ms = a->timing.decode_ms,
+                       .cost = a->usage.cost,
                        .finish = finish_name(a->finish),
                        .error = a->status != HN_OK ? hn_arena_strdup(arena, a->error.message) : NULL,
                        .cache_key = a->cache_key ? hn_arena_strdup(arena, a->cache_key) : NULL,
@@ -273,7 +274,7 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
     if (!own) {
         e->failed = a->status;
         e->failure = a->error;
-        name_place(e, position, &e->failure);
+        if (a->status != HN_ERR_BUDGET) name_place(e, position, &e->failure);
         return;
     }
     e->failed = add_row(e, position, a, &e->failure);
@@ -364,6 +365,11 @@ void hn_evaluation_stop(hn_evaluation *e, hn_status why, hn_error *err) {
     hn_status st = save_batch(e, &unused);
     if (st == HN_OK) st = hn_app_flush(e->app, &unused);
     if (st == HN_OK) st = hn_run_stop(store, e->progress.run_id, &unused);
+    if (err && (why == HN_ERR_BUDGET || why == HN_ERR_NETWORK)) {
+        size_t n = strlen(err->message);
+        snprintf(err->message + n, sizeof err->message - n, "; %zu of %zu answers are saved as r%lld",
+                 e->progress.n_saved, e->n_cases, (long long)e->progress.run_id);
+    }
     if (why == HN_ERR_INTERRUPTED)
         hn_fail(err, HN_ERR_INTERRUPTED, NULL, "run the same command again to go on from there",
                 "stopped: %zu of %zu answers are saved as r%lld", e->progress.n_saved, e->n_cases,
@@ -550,5 +556,11 @@ hn_status hn_eval_json(const hn_eval_result *r, const json_t *baselines, json_t 
                           (json_int_t)r->report.completion_tokens, "numeric_path",
                           s->numeric_path ? s->numeric_path : "");
     json_decref(metrics);
-    return *value ? HN_OK : hn_fail_memory(err, 0);
+    double cost = r->report.cost, each = r->report.cost_per_1000;
+    fine = *value && json_object_set_new(*value, "cost", isfinite(cost) ? json_real(cost) : json_null()) == 0 &&
+           json_object_set_new(*value, "cost_per_1000", isfinite(each) ? json_real(each) : json_null()) == 0;
+    if (fine) return HN_OK;
+    json_decref(*value);
+    *value = NULL;
+    return hn_fail_memory(err, 0);
 }

@@ -59,7 +59,7 @@ static hn_status load_cell(const hn_eval_matrix *m, size_t prompt, size_t model,
     HN_TRY(hn_prompt_load(m->plan.prompts[prompt], hn_project_scope(s->project), s->dataset, &cell->loaded, err));
     HN_TRY(hn_grid_apply(&m->grid, point, cell->loaded, &cell->set, err));
     cell->loaded->seed += (uint64_t)(repeat - 1);
-    return HN_OK;
+    return m->models[model].local ? HN_OK : hn_prompt_generate(cell->loaded, m->models[model].shown, err);
 }
 
 static void free_cell(hn_cell *cell) {

@@ -101,7 +101,9 @@ static hn_status add_counts(const hn_prediction_list *list, const uint32_t *grou
         r->n_cached += p->from_cache;
         r->prompt_tokens += p->prompt_tokens;
         r->completion_tokens += p->completion_tokens;
+        if (!p->error) r->cost += p->cost;
     }
+    r->cost_per_1000 = list->n > r->n_failed ? 1000 * r->cost / (double)(list->n - r->n_failed) : (double)NAN;
     hn_status st = hn_interval_proportion(correct, groups, list->n, 0.05, &interval, err);
     if (st == HN_OK)
         r->accuracy =
@@ -234,6 +236,11 @@ hn_status hn_report_summary(const hn_report *r, double seconds, const json_t *ma
                        : NULL;
     json_decref(metrics);
     json_decref(labels);
+    if (made && (json_object_set_new(made, "cost", number_or_null(r->cost)) != 0 ||
+                 json_object_set_new(made, "cost_per_1000", number_or_null(r->cost_per_1000)) != 0)) {
+        json_decref(made);
+        made = NULL;
+    }
     if (made && machine && json_object_update(made, (json_t *)(uintptr_t)machine) != 0) {
         json_decref(made);
         made = NULL;

@@ -34,6 +34,8 @@ typedef struct hn_report {
     size_t n_labels;
     int64_t prompt_tokens, completion_tokens;
     double latency_median_ms, latency_p95_ms; /* of computing one answer; NaN without cases */
+    double cost; /* US dollars of all answers, when they were computed; 0: local; NaN: not known of all of them */
+    double cost_per_1000;
 } hn_report;
 
 /* labels (n_labels): NULL for a contract that is not a choice. */

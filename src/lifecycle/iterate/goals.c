@@ -62,6 +62,20 @@ static void check_limit(hn_goals *goals, const char *name, const char *what, dou
     snprintf(g->text, sizeof g->text, "%s %.0f %s, limit %.0f: %s", what, value, unit, limit, kept ? "kept" : "broken");
 }
 
+static void check_cost(const hn_goal_facts *f, hn_goals *goals) {
+    double limit = f->scope->limit_cost_per_1000, cost = f->report->cost_per_1000;
+    if (!isfinite(limit)) return;
+    if (!isfinite(cost)) {
+        hn_goal *g = add(goals, "cost_per_1000", HN_GOAL_UNKNOWN);
+        snprintf(g->text, sizeof g->text, "cost: limit $%.4g per 1,000 answers, not known: the model has no prices in hone.yaml", limit);
+        return;
+    }
+    bool kept = cost <= limit;
+    hn_goal *g = add(goals, "cost_per_1000", kept ? HN_GOAL_MET : HN_GOAL_MISSED);
+    snprintf(g->text, sizeof g->text, "cost: 1,000 answers cost $%.4g, limit $%.4g: %s", cost, limit,
+             kept ? "kept" : "broken");
+}
+
 /* What one case at a time takes, as the evaluation wrote it down; NaN in runs of before. */
 static double memory_of(const hn_run *run) {
     json_t *summary;
@@ -141,6 +155,7 @@ hn_status hn_goals_check(const hn_goal_facts *f, hn_goals *out, hn_error *err) {
                 f->scope->limit_latency_ms, "ms");
     check_limit(out, "memory_mb", "memory: model and one case take", memory_of(f->run) / 1e6, f->scope->limit_memory_mb,
                 "MB");
+    check_cost(f, out);
     if (strcmp(baseline, "majority") == 0 || strcmp(baseline, "bag_of_words") == 0)
         return against_simple(f, baseline, out, err);
     return against_run(f, baseline, out, err);

@@ -25,12 +25,12 @@ typedef enum hn_goal_state {
 const char *hn_goal_state_name(hn_goal_state state);
 
 typedef struct hn_goal {
-    const char *name; /* "target", "latency_ms", "memory_mb", "baseline" */
+    const char *name; /* "target", "latency_ms", "memory_mb", "cost_per_1000", "baseline" */
     hn_goal_state state;
     char text[320]; /* the sentence for people */
 } hn_goal;
 
-enum { HN_GOALS_MAX = 4 };
+enum { HN_GOALS_MAX = 5 };
 typedef struct hn_goals {
     hn_goal items[HN_GOALS_MAX];
     size_t n; /* as many as hone.yaml names */

@@ -43,7 +43,8 @@ static hn_status keep_file(keeper *k, const hn_yaml_node *node, const char *path
 static hn_status keep_named(keeper *k, const hn_yaml_node *node) {
     char path[HN_PATH_MAX];
     hn_error too_long;
-    if (node->key && strcmp(node->key, "model") == 0) return HN_OK;
+    /* weights are not kept, and under `models:` stand files with keys, which must not be */
+    if (node->key && (strcmp(node->key, "model") == 0 || strcmp(node->key, "models") == 0)) return HN_OK;
     for (const hn_yaml_node *child = node->first; child; child = child->next) HN_TRY(keep_named(k, child));
     if (node->kind != HN_YAML_STRING || node->length == 0 || node->length > 1024) return HN_OK;
     if (strchr(node->text, '\n') || hn_path_join(path, k->root, node->text, &too_long) != HN_OK) return HN_OK;

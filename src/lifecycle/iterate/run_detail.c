@@ -138,6 +138,7 @@ static json_t *prediction_json(const hn_prediction *p) {
                   "logprobs", doubles_json(p->raw_logprobs, p->n_probabilities), "prompt_tokens",
                   (json_int_t)p->prompt_tokens, "completion_tokens", (json_int_t)p->completion_tokens, "finish",
                   p->finish, "error", p->error, "from_cache", p->from_cache);
+    if (value) json_object_set_new(value, "cost", isfinite(p->cost) ? json_real(p->cost) : json_null());
     if (value && details) json_object_set(value, "details", details);
     json_decref(details);
     return value;

@@ -159,7 +159,7 @@ static void print_remote(const hn_cli_eval *e) {
     size_t n = 0;
     for (size_t i = 0; i < e->matrix->n_cells; i++) {
         const hn_cell *cell = &e->matrix->cells[i];
-        if (!cell->done || e->matrix->models[cell->model].local) continue;
+        if (!cell->done || !e->matrix->models[cell->model].generates_only) continue;
         n++;
         cost += cell->result.report.cost;
     }

@@ -405,6 +405,40 @@ static void kill_loses_nothing_that_was_reported(void **state) {
     }
 }
 
+/* Answers of the third schema have no known cost, and new ones have theirs; NaN, 0 and a price are told apart. */
+static void the_third_schema_is_brought_up_to_date(void **state) {
+    (void)state;
+    char dir[HN_PATH_MAX], path[HN_PATH_MAX];
+    path_in(dir, "third");
+    hn_error err;
+    hn_db *db;
+    hn_test_ok(hn_dir_create(dir, &err), &err);
+    hn_test_ok(hn_path_join(path, dir, "store.db", &err), &err);
+    hn_test_ok(hn_db_open(path, &db, &err), &err);
+    hn_test_ok(hn_migrate_with(db, hn_migrations, 3, &err), &err);
+    hn_test_ok(
+        hn_db_exec(db,
+                   "INSERT INTO run (id, content_id, n_cases, kind) VALUES (1, 'aa', 4, 'eval');"
+                   "INSERT INTO prediction (run_id, position, case_id, correct, prompt_tokens, completion_tokens, "
+                   "from_cache, value) VALUES (1, 0, 'a', 1, 3, 4, 0, 'x')",
+                   &err),
+        &err);
+    hn_db_close(db);
+    hn_store *s = open_store("third");
+    const hn_prediction rows[] = {{.case_id = "b", .position = 1, .cost = 0},
+                                  {.case_id = "c", .position = 2, .cost = 0.125},
+                                  {.case_id = "d", .position = 3, .cost = (double)NAN}};
+    hn_test_ok(hn_prediction_add(s, 1, rows, 3, &err), &err);
+    hn_prediction_list list;
+    hn_test_ok(hn_prediction_load(s, 1, &list, &err), &err);
+    assert_int_equal(list.n, 4);
+    assert_string_equal(list.rows[0].value, "x");
+    assert_true(isnan(list.rows[0].cost) && list.rows[1].cost == 0 && list.rows[2].cost == 0.125);
+    assert_true(isnan(list.rows[3].cost));
+    hn_prediction_list_free(&list);
+    hn_store_close(s);
+}
+
 /* Runs of the first schema keep their state and tags in the newest. */
 static void the_first_schema_is_brought_up_to_date(void **state) {
     (void)state;
@@ -830,6 +864,7 @@ int main(void) {
         cmocka_unit_test(kill_loses_nothing_that_was_reported),
         cmocka_unit_test(the_first_schema_is_brought_up_to_date),
         cmocka_unit_test(the_second_schema_is_brought_up_to_date),
+        cmocka_unit_test(the_third_schema_is_brought_up_to_date),
         cmocka_unit_test(lists_follow_what_happens),
         cmocka_unit_test(notes_and_stars_are_added_only),
         cmocka_unit_test(migrations_are_all_or_nothing),

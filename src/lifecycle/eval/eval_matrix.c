@@ -24,6 +24,7 @@ static hn_status open_models(hn_eval_matrix *m, hn_error *err) {
         HN_TRY(hn_provider_info_get(model->provider, &info, err));
         model->local = info.model != NULL || strcmp(info.kind ? info.kind : "", "local") == 0;
         model->reproducible = info.reproducible;
+        model->generates_only = info.generates_only;
         model->shown = hn_strdup(info.name ? info.name : "");
         if (!model->shown) return hn_fail_memory(err, 0);
         if (model->local && local_is_open) {
@@ -59,7 +60,8 @@ static hn_status load_cell(const hn_eval_matrix *m, size_t prompt, size_t model,
     HN_TRY(hn_prompt_load(m->plan.prompts[prompt], hn_project_scope(s->project), s->dataset, &cell->loaded, err));
     HN_TRY(hn_grid_apply(&m->grid, point, cell->loaded, &cell->set, err));
     cell->loaded->seed += (uint64_t)(repeat - 1);
-    return m->models[model].local ? HN_OK : hn_prompt_generate(cell->loaded, m->models[model].shown, err);
+    if (!m->models[model].generates_only) return HN_OK;
+    return hn_prompt_generate(cell->loaded, m->models[model].shown, err);
 }
 
 static void free_cell(hn_cell *cell) {

@@ -65,15 +65,26 @@ enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
+/* Zeroed pages from the system, which fills them when they are first written: by whichever thread does so, a huge page
+ * at a time. */
+static void *map_pages(size_t total) {
+    size_t room = total + HUGE_PAGE;
+    char *all = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED) return NULL;
+    size_t before = (HUGE_PAGE - (uintptr_t)all % HUGE_PAGE) % HUGE_PAGE, after = room - before - total;
+    if (before) munmap(all, before);
+    if (after) munmap(all + before + total, after);
+    (void)madvise(all + before, total, MADV_HUGEPAGE); /* a hint: without it everything still works */
+    return all + before;
+}
+
 static void *alloc_aligned(size_t size_bytes, size_t align, bool zeroed) {
     if (size_bytes > PTRDIFF_MAX / 2 || !may_allocate()) return NULL;
+    if (size_bytes >= HUGE_FROM && align <= HUGE_PAGE) return map_pages(round_up(size_bytes, HUGE_PAGE));
     if (align < sizeof(void *)) align = sizeof(void *);
-    bool huge = size_bytes >= HUGE_FROM;
-    if (huge && align < HUGE_PAGE) align = HUGE_PAGE;
     void *memory = NULL;
     size_t total = round_up(size_bytes ? size_bytes : 1, align);
     if (posix_memalign(&memory, align, total) != 0) return NULL;
-    if (huge) (void)madvise(memory, total, MADV_HUGEPAGE); /* a hint: without it everything still works */
     if (zeroed) memset(memory, 0, total);
     return memory;
 }
@@ -82,8 +93,10 @@ void *hn_alloc_aligned(size_t size_bytes, size_t align) { return alloc_aligned(s
 void *hn_alloc_aligned_unset(size_t size_bytes, size_t align) { return alloc_aligned(size_bytes, align, false); }
 
 void hn_free_aligned(void *memory, size_t size_bytes) {
-    (void)size_bytes;
-    free(memory);
+    if (memory && size_bytes >= HUGE_FROM)
+        munmap(memory, round_up(size_bytes, HUGE_PAGE));
+    else
+        free(memory);
 }
 
 bool hn_grow(void **memory, size_t *capacity, size_t need, size_t size_bytes) {

@@ -19,44 +19,34 @@ static void layer_matrices(hn_layer *layer, hn_matrix *out[LAYER_MATRICES]) {
     memcpy(out, all, sizeof all);
 }
 
-static hn_status prepare(hn_engine *e, hn_matrix *w, hn_pack mode, hn_error *err) {
-    w->pack = NULL;
-    w->pack_bytes = 0;
-    HN_TRY(hn_matrix_prepare(w, e->kernels, mode, e->pool, err));
-    e->pack_bytes += w->pack_bytes;
+/* Copies of the model's matrices, and a list of them in the order of their use: (LAYER_MATRICES * n_layers + 1). */
+static hn_status copy_matrices(hn_engine *e, hn_matrix **list, hn_error *err) {
+    const hn_weights *from = hn_model_weights(e->model);
+    size_t n_layers = (size_t)e->shape->n_layers;
+    e->weights = (hn_weights){.embedding = from->embedding, .output_norm = from->output_norm, .output = from->output};
+    e->weights.layers = hn_calloc(n_layers, sizeof *e->weights.layers);
+    if (!e->weights.layers) return hn_fail_memory(err, n_layers * sizeof *e->weights.layers);
+    for (size_t i = 0; i < n_layers; i++) {
+        e->weights.layers[i] = from->layers[i];
+        layer_matrices(&e->weights.layers[i], list + i * LAYER_MATRICES);
+    }
+    list[n_layers * LAYER_MATRICES] = &e->weights.output; /* of the embedding only rows are read: it has no pack */
     return HN_OK;
 }
 
 static hn_status prepare_weights(hn_engine *e, hn_pack mode, hn_error *err) {
-    const hn_weights *from = hn_model_weights(e->model);
-    size_t n_layers = (size_t)e->shape->n_layers;
-    e->weights = (hn_weights){.embedding = from->embedding, .output_norm = from->output_norm};
-    e->weights.embedding.pack = NULL; /* only rows are read from it */
-    e->weights.layers = hn_calloc(n_layers, sizeof *e->weights.layers);
-    if (!e->weights.layers) return hn_fail_memory(err, n_layers * sizeof *e->weights.layers);
-    for (size_t i = 0; i < n_layers; i++) {
-        hn_layer *layer = &e->weights.layers[i];
-        hn_matrix *matrices[LAYER_MATRICES];
-        *layer = from->layers[i];
-        layer_matrices(layer, matrices);
-        for (int m = 0; m < LAYER_MATRICES; m++) matrices[m]->pack = NULL;
-    }
-    for (size_t i = 0; i < n_layers; i++) {
-        hn_matrix *matrices[LAYER_MATRICES];
-        layer_matrices(&e->weights.layers[i], matrices);
-        for (int m = 0; m < LAYER_MATRICES; m++) HN_TRY(prepare(e, matrices[m], mode, err));
-    }
-    e->weights.output = from->output;
-    return prepare(e, &e->weights.output, mode, err);
+    size_t n = (size_t)e->shape->n_layers * LAYER_MATRICES + 1;
+    hn_matrix **list = hn_calloc(n, sizeof *list);
+    if (!list) return hn_fail_memory(err, n * sizeof *list);
+    hn_status st = copy_matrices(e, list, err);
+    if (st == HN_OK) st = hn_matrices_prepare(list, n, e->kernels, mode, e->pool, &e->packs, err);
+    for (size_t i = 0; i < n && st == HN_OK; i++) e->pack_bytes += list[i]->pack_bytes;
+    hn_free(list);
+    return st;
 }
 
 static void release_weights(hn_engine *e) {
-    for (int i = 0; e->weights.layers && i < e->shape->n_layers; i++) {
-        hn_matrix *matrices[LAYER_MATRICES];
-        layer_matrices(&e->weights.layers[i], matrices);
-        for (int m = 0; m < LAYER_MATRICES; m++) hn_matrix_release(matrices[m]);
-    }
-    hn_matrix_release(&e->weights.output);
+    hn_pack_room_free(&e->packs);
     hn_free(e->weights.layers);
 }
 

@@ -96,6 +96,7 @@ struct hn_engine {
     const hn_kernels *kernels;
     hn_pool *pool;
     hn_weights weights; /* own copies of the matrices with packs; norms and bytes are the model's */
+    hn_pack_room packs;
     hn_attention_shape attention;
     const float *rope_frequencies;
     hn_kv_pool kv;

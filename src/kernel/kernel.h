@@ -44,11 +44,19 @@ typedef struct hn_matrix {
     hn_dtype dtype;
     int64_t n_out, n_in; /* N, K */
     const void *data;    /* not owned; N rows of hn_dtype_bytes(dtype, K) bytes */
-    void *pack;          /* owned; NULL where mode is HN_PACK_LOW or the table needs none */
+    void *pack;          /* owned, or in a room; NULL where mode is HN_PACK_LOW or the table needs none */
     size_t pack_bytes;
     hn_pack mode;
-    bool short_pack; /* the pack is in the table's short form; see matmul.h */
+    bool short_pack;   /* the pack is in the table's short form; see matmul.h */
+    bool in_room;      /* the pack's memory is an hn_pack_room's */
+    size_t room_bytes; /* where it is not: what the pack's memory takes */
 } hn_matrix;
+
+/* Memory for the packs of many matrices, in the order of their use: huge pages hold small matrices too. */
+typedef struct hn_pack_room {
+    unsigned char *memory;
+    size_t bytes, used;
+} hn_pack_room;
 
 /* One run of rows for attention: consecutive positions of one sequence, or (tree.slots != NULL) the nodes of a label
  * tree. K blocks are stored transposed: k_blocks[b] is (KV, HS, 32), v_blocks[b] is (KV, 32, HS), both of `kv_type` (q8_0:
@@ -117,6 +125,11 @@ const hn_kernels *hn_kernels_available(int i);
 hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool,
                             hn_error *err) HN_MUST_CHECK;
 void hn_matrix_release(hn_matrix *w);
+/* The same for n matrices that are multiplied one after another, in that order; their packs lie in `room`, which has to
+ * outlive them. On failure hn_pack_room_free takes back what there is. */
+hn_status hn_matrices_prepare(hn_matrix *const *w, size_t n, const hn_kernels *k, hn_pack mode, hn_pool *pool,
+                              hn_pack_room *room, hn_error *err) HN_MUST_CHECK;
+void hn_pack_room_free(hn_pack_room *room);
 /* y (M,N) = x (M,K) W^T. y_stride, x_stride: floats between rows (0: N, K). Runs on the pool (NULL: this thread alone).
  * `scratch` holds at least hn_matmul_scratch_bytes, at any alignment; no allocation happens inside. */
 void hn_matmul(const hn_kernels *k, hn_pool *pool, float *y, int64_t y_stride, const float *x, int64_t x_stride,

@@ -15,6 +15,7 @@ enum {
     ROWS_SHARED = 4,        /* fewer rows are made on one thread */
     AHEAD_BYTES = 16 << 10, /* of the next matrix, for each thread */
     SHORT_SHARE = 64,       /* a short pack is kept where at most one block in so many does not suit it */
+    ROOM_PADDING = 64 << 10, /* behind a room's packs: memory is asked for ahead of its use */
 };
 
 static size_t round_to_line(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
@@ -72,44 +73,81 @@ static void pack_share(void *arg, int thread, int n_threads) {
     atomic_fetch_add(&job->unsuited, unsuited);
 }
 
-/* Packs w in the form that w->short_pack says. */
-static hn_status pack(hn_matrix *w, const hn_matmul_ops *ops, size_t panel_bytes, hn_pool *pool, size_t *unsuited,
-                      hn_error *err) {
-    size_t total;
-    if (!hn_mul_size(panel_bytes, panel_count(ops, w), &total)) return hn_fail_memory(err, SIZE_MAX);
-    w->pack = hn_alloc_aligned(total, ALIGN);
-    if (!w->pack) return hn_fail_memory(err, total);
-    w->pack_bytes = total;
+/* Packs w at its place in the form that w->short_pack says; returns how many blocks do not suit it. */
+static size_t pack(hn_matrix *w, const hn_matmul_ops *ops, size_t panel_bytes, hn_pool *pool) {
     pack_job job = {.ops = ops, .w = w, .panel_bytes = panel_bytes};
+    w->pack_bytes = panel_bytes * panel_count(ops, w);
     run(pool, pack_share, &job);
-    *unsuited = atomic_load(&job.unsuited);
+    return atomic_load(&job.unsuited);
+}
+
+static size_t short_bytes_of(const hn_matmul_ops *ops, const hn_matrix *w) {
+    return ops->short_panel_bytes ? ops->short_panel_bytes(w->dtype, w->n_in) : 0;
+}
+
+/* Packs w behind what is in the room. */
+static void pack_in_room(hn_matrix *w, const hn_matmul_ops *ops, hn_pool *pool, hn_pack_room *room) {
+    size_t panel_bytes = ops->panel_bytes(w->dtype, w->n_in), short_bytes = short_bytes_of(ops, w);
+    if (panel_bytes == 0) return;
+    w->pack = room->memory + room->used;
+    w->in_room = true;
+    w->short_pack = short_bytes > 0;
+    if (short_bytes)
+        w->short_pack = pack(w, ops, short_bytes, pool) * SHORT_SHARE <= ops->short_blocks(w->n_in) * panel_count(ops, w);
+    if (!w->short_pack) pack(w, ops, panel_bytes, pool);
+    room->used += w->pack_bytes;
+}
+
+/* Bytes that the packs take at most: a short form that does not suit gives way to the plain one. */
+static hn_status room_bytes(hn_matrix *const *w, size_t n, const hn_matmul_ops *ops, size_t *total, hn_error *err) {
+    *total = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = ops->panel_bytes(w[i]->dtype, w[i]->n_in), short_bytes = short_bytes_of(ops, w[i]);
+        if (!hn_mul_size(bytes > short_bytes ? bytes : short_bytes, panel_count(ops, w[i]), &bytes) ||
+            !hn_add_size(*total, bytes, total))
+            return hn_fail_memory(err, SIZE_MAX);
+    }
     return HN_OK;
 }
 
-hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool, hn_error *err) {
-    HN_TRY(check_shape(w, err));
-    const hn_matmul_ops *ops = k->matmul;
-    w->mode = mode;
-    w->pack = NULL;
-    w->pack_bytes = 0;
-    w->short_pack = false;
-    size_t panel_bytes = ops->panel_bytes(w->dtype, w->n_in), unsuited = 0;
-    if (mode == HN_PACK_LOW || panel_bytes == 0) return HN_OK;
-    size_t short_bytes = ops->short_panel_bytes ? ops->short_panel_bytes(w->dtype, w->n_in) : 0;
-    if (short_bytes) {
-        w->short_pack = true;
-        HN_TRY(pack(w, ops, short_bytes, pool, &unsuited, err));
-        if (unsuited * SHORT_SHARE <= ops->short_blocks(w->n_in) * panel_count(ops, w)) return HN_OK;
-        hn_matrix_release(w);
+hn_status hn_matrices_prepare(hn_matrix *const *w, size_t n, const hn_kernels *k, hn_pack mode, hn_pool *pool,
+                              hn_pack_room *room, hn_error *err) {
+    *room = (hn_pack_room){0};
+    for (size_t i = 0; i < n; i++) {
+        HN_TRY(check_shape(w[i], err));
+        w[i]->mode = mode;
+        w[i]->pack = NULL;
+        w[i]->pack_bytes = 0;
+        w[i]->short_pack = w[i]->in_room = false;
     }
-    return pack(w, ops, panel_bytes, pool, &unsuited, err);
+    if (mode == HN_PACK_LOW) return HN_OK;
+    HN_TRY(room_bytes(w, n, k->matmul, &room->bytes, err));
+    if (room->bytes == 0) return HN_OK;
+    if (!hn_add_size(room->bytes, ROOM_PADDING, &room->bytes)) return hn_fail_memory(err, SIZE_MAX);
+    room->memory = hn_alloc_aligned(room->bytes, ALIGN); /* only what is written takes memory */
+    if (!room->memory) return hn_fail_memory(err, room->bytes);
+    for (size_t i = 0; i < n; i++) pack_in_room(w[i], k->matmul, pool, room);
+    return HN_OK;
+}
+
+void hn_pack_room_free(hn_pack_room *room) {
+    if (room->memory) hn_free_aligned(room->memory, room->bytes);
+    *room = (hn_pack_room){0};
+}
+
+hn_status hn_matrix_prepare(hn_matrix *w, const hn_kernels *k, hn_pack mode, hn_pool *pool, hn_error *err) {
+    hn_pack_room room;
+    HN_TRY(hn_matrices_prepare(&w, 1, k, mode, pool, &room, err));
+    w->in_room = false; /* all of the room is this matrix's */
+    w->room_bytes = room.bytes;
+    return HN_OK;
 }
 
 void hn_matrix_release(hn_matrix *w) {
-    if (w->pack) hn_free_aligned(w->pack, w->pack_bytes);
+    if (w->pack && !w->in_room) hn_free_aligned(w->pack, w->room_bytes);
     w->pack = NULL;
     w->pack_bytes = 0;
-    w->short_pack = false;
+    w->short_pack = w->in_room = false;
 }
 
 /* Scratch: the converted rows that all threads share, then for each thread its own scratch and room for few rows. */

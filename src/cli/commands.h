@@ -19,6 +19,7 @@ extern const hn_command hn_cmd_diff;
 extern const hn_command hn_cmd_eval;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_init;
+extern const hn_command hn_cmd_judge;
 extern const hn_command hn_cmd_log;
 extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;

@@ -129,6 +129,8 @@ static int enter(void **state) {
     write_file("data/test.csv", data, sizeof data - 1);
     write_file("data/orders.csv", orders, sizeof orders - 1);
     write_file("data/ratings.csv", ratings, sizeof ratings - 1);
+    write_file("graders/helpful.txt", "Is it?", 6);
+    write_file("graders/human.csv", "case,grade\n", 11);
     write_file("data/codes.csv", codes, sizeof codes - 1);
     write_file("data/chats.jsonl", chats, sizeof chats - 1);
     for (const hn_example_file *f = hn_example_tickets; f->name; f++)

@@ -423,6 +423,8 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
                           .dataset = e->setup.dataset,
                           .store = e->setup.store,
                           .provider = e->setup.provider,
+                          .open_model = e->setup.open_model,
+                          .user = e->setup.open_user,
                           .no_cache = e->setup.no_cache};
     hn_status st = hn_grade_into(&grading, r->run->id, &r->predictions, machine, err);
     if (st == HN_OK) st = hn_report_summary(&r->report, r->seconds, machine, &summary, err);

@@ -13,6 +13,7 @@
 #ifndef HN_LIFECYCLE_EVAL_H
 #define HN_LIFECYCLE_EVAL_H
 
+#include "lifecycle/eval/grader.h"
 #include "lifecycle/eval/run_report.h"
 #include "project/prompt.h"
 #include "provider/provider.h"
@@ -29,6 +30,8 @@ typedef struct hn_eval_setup {
         set; /* parameters that the prompt was given from outside its file (hn_prompt_set): part of the run's identity; NULL: none */
     size_t n_leaks; /* cases known to stand in an earlier split, too, and allowed: the run's parameters say so */
     int repeat; /* up to 1: the run itself; k: its k-th repetition, a run of its own that neither reads nor fills the cache */
+    hn_open_model *open_model; /* of judges among the graders; NULL: local models alone */
+    void *open_user;
 } hn_eval_setup;
 
 typedef struct hn_eval_progress {

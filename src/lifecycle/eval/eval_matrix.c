@@ -250,6 +250,8 @@ static hn_status start_cell(lane *l, hn_error *err) {
     HN_TRY(need_model(l, cell->model, err));
     hn_eval_setup setup = m->plan.setup;
     setup.provider = m->models[cell->model].provider;
+    setup.open_model = m->plan.open; /* judges are opened as the matrix's own models are */
+    setup.open_user = m->plan.open_user;
     setup.set = cell->set;
     setup.repeat = cell->repeat;
     l->cell = cell;

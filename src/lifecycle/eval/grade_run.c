@@ -208,6 +208,27 @@ hn_status hn_grade_mean(const double *values, const uint32_t *groups, size_t n, 
 
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
+/* What the grader says of its own work, by what it kept with each value; and how many cases it failed on. */
+static hn_status remarks_of(work *w, hn_grader *g, size_t *n_failed, json_t **remarks, hn_error *err) {
+    size_t n = w->rows->n, at = 0;
+    hn_score_list scores;
+    const char **details = hn_calloc(n ? n : 1, sizeof *details);
+    if (!details) return hn_fail_memory(err, n * sizeof *details);
+    hn_status st = hn_score_load(w->grading->store, w->run_id, hn_grader_config_of(g)->name, &scores, err);
+    for (size_t i = 0; st == HN_OK && i < n; i++) {
+        while (at < scores.n && scores.rows[at].position < w->rows->rows[i].position) at++;
+        if (at == scores.n || scores.rows[at].position != w->rows->rows[i].position) continue;
+        details[i] = scores.rows[at].details_json;
+        *n_failed += details[i] && isnan(w->values[i]) && strstr(details[i], "\"error\"") != NULL;
+    }
+    if (st == HN_OK) {
+        st = hn_grader_remarks(g, w->items, w->values, details, w->grouped ? w->groups : NULL, n, remarks, err);
+        hn_score_list_free(&scores);
+    }
+    hn_free(details);
+    return st;
+}
+
 static hn_status line_json(work *w, hn_grader *g, json_t **line, hn_error *err) {
     const hn_grader_config *c = hn_grader_config_of(g);
     hn_grader_traits t = hn_grader_traits_of(g);
@@ -219,28 +240,19 @@ static hn_status line_json(work *w, hn_grader *g, json_t **line, hn_error *err) 
     for (size_t i = 0; i < n; i++) n_missing += isnan(w->values[i]);
     HN_TRY(hn_grade_mean(w->values, groups, n, t.geometric, &mean, err));
     HN_TRY(hn_grader_corpus(g, w->items, w->values, n, &corpus, err));
-    HN_TRY(hn_grader_remarks(g, w->items, w->values, groups, n, &remarks, err));
-    hn_score_list scores;
-    hn_status st = hn_score_load(w->grading->store, w->run_id, c->name, &scores, err);
-    for (size_t i = 0; st == HN_OK && i < scores.n; i++)
-        n_failed += scores.rows[i].details_json && isnan(scores.rows[i].value) &&
-                    strstr(scores.rows[i].details_json, "\"error\"") != NULL;
-    if (st == HN_OK) hn_score_list_free(&scores);
-    *line = st != HN_OK
-                ? NULL
-                : json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s, s:b}", "name", c->name,
-                            "kind", c->kind, "value", number_or_null(mean.value), "low", number_or_null(mean.low),
-                            "high", number_or_null(mean.high), "n", (json_int_t)(n - n_missing), "missing",
-                            (json_int_t)n_missing, "failed", (json_int_t)n_failed, "corpus", number_or_null(corpus),
-                            "corpus_name", t.corpus, "lower_is_better", t.lower_is_better, "range",
-                            number_or_null(t.range), "unit", t.unit, "geometric", t.geometric);
+    HN_TRY(remarks_of(w, g, &n_failed, &remarks, err));
+    *line = json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:s?, s:b, s:o, s:s, s:b}", "name", c->name,
+                      "kind", c->kind, "value", number_or_null(mean.value), "low", number_or_null(mean.low), "high",
+                      number_or_null(mean.high), "n", (json_int_t)(n - n_missing), "missing", (json_int_t)n_missing,
+                      "failed", (json_int_t)n_failed, "corpus", number_or_null(corpus), "corpus_name", t.corpus,
+                      "lower_is_better", t.lower_is_better, "range", number_or_null(t.range), "unit", t.unit,
+                      "geometric", t.geometric);
     if (*line && remarks && json_object_update(*line, remarks) != 0) {
         json_decref(*line);
         *line = NULL;
     }
     json_decref(remarks);
-    if (st == HN_OK && !*line) return hn_fail_memory(err, 0);
-    return st;
+    return *line ? HN_OK : hn_fail_memory(err, 0);
 }
 
 static hn_status run_grader(work *w, const hn_grader_config *config, json_t *all, hn_error *err) {

@@ -15,7 +15,7 @@ static const hn_grader_kind *const kinds[] = {
     &hn_grader_token_f1,   &hn_grader_edit_distance, &hn_grader_bleu,        &hn_grader_gleu,       &hn_grader_chrf,
     &hn_grader_ter,        &hn_grader_rouge,         &hn_grader_jaccard,     &hn_grader_similarity, &hn_grader_log_loss,
     &hn_grader_perplexity, &hn_grader_latency,       &hn_grader_cost,        &hn_grader_tokens,     &hn_grader_refusal,
-    &hn_grader_tool_call,  &hn_grader_lua,           &hn_grader_program};
+    &hn_grader_tool_call,  &hn_grader_lua,           &hn_grader_program,     &hn_grader_judge};
 
 void hn_grade_clear(hn_grade *grade) {
     hn_buf_free(&grade->details);
@@ -93,10 +93,10 @@ hn_status hn_grader_corpus(hn_grader *g, const hn_graded *items, const double *v
     return g->kind->corpus && n ? g->kind->corpus(g, items, values, n, value, err) : HN_OK;
 }
 
-hn_status hn_grader_remarks(hn_grader *g, const hn_graded *items, const double *values, const uint32_t *groups,
-                            size_t n, json_t **remarks, hn_error *err) {
+hn_status hn_grader_remarks(hn_grader *g, const hn_graded *items, const double *values, const char *const *details,
+                            const uint32_t *groups, size_t n, json_t **remarks, hn_error *err) {
     *remarks = NULL;
-    return g->kind->remarks ? g->kind->remarks(g, items, values, groups, n, remarks, err) : HN_OK;
+    return g->kind->remarks ? g->kind->remarks(g, items, values, details, groups, n, remarks, err) : HN_OK;
 }
 
 /* ---- what kinds share ---- */

@@ -61,6 +61,11 @@ void hn_grader_free(hn_grader *grader);
 const hn_grader_config *hn_grader_config_of(const hn_grader *grader);
 hn_grader_traits hn_grader_traits_of(const hn_grader *grader);
 
+/* The model called `name` for a grader's own use (NULL: the grading's provider where there is one, else the model of hone.yaml, else smollm2): the
+ * grading's provider where that is the one, else opened, and then *own says that the caller closes it. `place` stands in front of errors. */
+hn_status hn_grading_model(const hn_grading *grading, const char *name, const char *place, hn_provider **provider,
+                           bool *own, hn_error *err) HN_MUST_CHECK;
+
 /* One case. *grade is filled in any case: clear it. Errors: HN_ERR_INPUT where a user's grader failed (and `on_error: stop`), or a target
  * cannot be what the grader needs. */
 hn_status hn_grader_grade(hn_grader *grader, const hn_graded *item, hn_grade *grade, hn_error *err) HN_MUST_CHECK;
@@ -72,8 +77,8 @@ hn_status hn_grader_grade_all(hn_grader *grader, const hn_graded *items, size_t 
 hn_status hn_grader_corpus(hn_grader *grader, const hn_graded *items, const double *values, size_t n, double *value,
                            hn_error *err) HN_MUST_CHECK;
 /* What a report adds beside the mean (a similarity's AUC, a judge's agreement with people): an object, or NULL. New reference.
- * `groups` (n) ids or NULL. */
-hn_status hn_grader_remarks(hn_grader *grader, const hn_graded *items, const double *values, const uint32_t *groups,
-                            size_t n, json_t **remarks, hn_error *err) HN_MUST_CHECK;
+ * `details` (n): what was kept with each value, or NULL; `groups` (n) ids or NULL. */
+hn_status hn_grader_remarks(hn_grader *grader, const hn_graded *items, const double *values, const char *const *details,
+                            const uint32_t *groups, size_t n, json_t **remarks, hn_error *err) HN_MUST_CHECK;
 
 #endif

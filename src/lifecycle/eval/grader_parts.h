@@ -23,8 +23,8 @@ typedef struct hn_grader_kind {
                            hn_error *err);
     hn_status (*corpus)(hn_grader *g, const hn_graded *items, const double *values, size_t n, double *value,
                         hn_error *err);
-    hn_status (*remarks)(hn_grader *g, const hn_graded *items, const double *values, const uint32_t *groups, size_t n,
-                         json_t **remarks, hn_error *err);
+    hn_status (*remarks)(hn_grader *g, const hn_graded *items, const double *values, const char *const *details,
+                         const uint32_t *groups, size_t n, json_t **remarks, hn_error *err);
     void (*close)(hn_grader *g);
     double range; /* 0: unbounded */
     bool lower_is_better;

@@ -1,5 +1,6 @@
 /* similarity: how near an answer is to the target by a representation of texts that is fitted on the train split. `by: tfidf`: cosine of TF-IDF
- * rows. What such a number is worth shows in its AUC: how often two train texts with one target are nearer than two with different ones. */
+ * rows; `by: hidden`: cosine of a local model's whitened hidden states (grader_hidden.h). What such a number is worth shows in its AUC: how often two train texts with one target are nearer than two with different ones. */
+#include "lifecycle/eval/grader_hidden.h"
 #include "lifecycle/eval/grader_parts.h"
 #include "stats/ranking.h"
 #include "text/tfidf.h"
@@ -7,10 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { AUC_CASES_MAX = 400 };
+enum { AUC_CASES_MAX = 400, HIDDEN_CASES_MAX = 500 };
 
 typedef struct similarity {
-    hn_tfidf *tfidf;
+    hn_tfidf *tfidf;   /* by tfidf */
+    hn_hidden *hidden; /* by hidden */
     size_t n_train;
     double auc; /* NaN: targets do not repeat */
 } similarity;
@@ -19,6 +21,7 @@ static void close_similarity(hn_grader *g) {
     similarity *s = g->state;
     if (!s) return;
     hn_tfidf_free(s->tfidf);
+    hn_hidden_close(s->hidden);
     hn_free(s);
 }
 
@@ -76,12 +79,12 @@ static void free_corpus(corpus *c) {
     hn_free(c->targets);
 }
 
-static hn_status read_corpus(const hn_dataset *d, corpus *c, hn_error *err) {
+static hn_status read_corpus(const hn_dataset *d, size_t most, corpus *c, hn_error *err) {
     uint32_t *cases;
     size_t n, kept = 0;
     *c = (corpus){0};
     HN_TRY(hn_dataset_select(d, HN_SPLIT_TRAIN, &cases, &n, err));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && kept < most; i++)
         if (d->cases[cases[i]].target) cases[kept++] = cases[i];
     c->inputs = hn_calloc(kept ? kept : 1, sizeof *c->inputs);
     c->texts = hn_calloc(2 * kept + 1, sizeof *c->texts);
@@ -101,22 +104,38 @@ static hn_status read_corpus(const hn_dataset *d, corpus *c, hn_error *err) {
     return st;
 }
 
+/* Equal targets get one number. */
+static hn_status fit_hidden(const hn_grader *g, similarity *s, const corpus *c, hn_error *err) {
+    int32_t *labels = hn_alloc(c->n * sizeof *labels);
+    if (!labels) return hn_fail_memory(err, c->n * sizeof *labels);
+    for (size_t i = 0; i < c->n; i++) {
+        size_t k = 0;
+        while (strcmp(c->targets[k], c->targets[i]) != 0) k++;
+        labels[i] = (int32_t)k;
+    }
+    hn_status st = hn_hidden_open(g, c->texts, 2 * c->n, labels, c->n, &s->hidden, &s->auc, err);
+    hn_free(labels);
+    return st;
+}
+
+static hn_status fit_tfidf(similarity *s, const corpus *c, hn_error *err) {
+    HN_TRY(hn_tfidf_fit(c->texts, 2 * c->n, NULL, &s->tfidf, err));
+    return measure_auc(s, c->texts, c->targets, c->n, err);
+}
+
 static hn_status open_similarity(hn_grader *g, hn_error *err) {
     corpus c;
-    if (!hn_grader_is(g, "by", "tfidf"))
-        return hn_fail(err, HN_ERR_UNSUPPORTED, g->config->place, "use similarity: tfidf",
-                       "grader %s: similarity of hidden states is not there", g->config->name);
+    bool hidden = hn_grader_is(g, "by", "hidden");
     if (!g->grading.dataset)
         return hn_fail(err, HN_ERR_INPUT, g->config->place, NULL, "grader %s: there is no data to fit it on",
                        g->config->name);
     similarity *s = g->state = hn_calloc(1, sizeof *s);
     if (!s) return hn_fail_memory(err, sizeof *s);
-    hn_status st = read_corpus(g->grading.dataset, &c, err);
+    hn_status st = read_corpus(g->grading.dataset, hidden ? HIDDEN_CASES_MAX : SIZE_MAX, &c, err);
     if (st == HN_OK && c.n == 0)
         st = hn_fail(err, HN_ERR_INPUT, g->config->place, "give train a share under `split:` in hone.yaml",
                      "grader %s is fitted on the train split, and that is empty", g->config->name);
-    if (st == HN_OK) st = hn_tfidf_fit(c.texts, 2 * c.n, NULL, &s->tfidf, err);
-    if (st == HN_OK) st = measure_auc(s, c.texts, c.targets, c.n, err);
+    if (st == HN_OK) st = hidden ? fit_hidden(g, s, &c, err) : fit_tfidf(s, &c, err);
     s->n_train = c.n;
     free_corpus(&c);
     return st;
@@ -126,6 +145,7 @@ static hn_status grade_similarity(hn_grader *g, const hn_graded *item, hn_grade 
     similarity *s = g->state;
     hn_str texts[] = {hn_grader_answer(item), hn_str_trim(hn_str_of(item->row->target))};
     hn_sparse rows;
+    if (s->hidden) return hn_hidden_similarities(s->hidden, &texts[0], &texts[1], 1, &out->value, err);
     HN_TRY(hn_tfidf_transform(s->tfidf, texts, 2, &rows, err));
     bool same = hn_str_equal(texts[0], texts[1]);
     out->value = same ? 1 : fmin(1, dot(&rows, 0, 1)); /* equal texts of unseen words have empty rows */
@@ -133,10 +153,33 @@ static hn_status grade_similarity(hn_grader *g, const hn_graded *item, hn_grade 
     return HN_OK;
 }
 
-static hn_status similarity_remarks(hn_grader *g, const hn_graded *items, const double *values, const uint32_t *groups,
-                                    size_t n, json_t **remarks, hn_error *err) {
+/* Hidden states are computed many at a time. */
+static hn_status grade_all(hn_grader *g, const hn_graded *items, size_t n, hn_grade_keep *keep, void *user,
+                           hn_error *err) {
     similarity *s = g->state;
-    (void)items, (void)values, (void)groups, (void)n;
+    hn_str *texts = hn_alloc((n ? n : 1) * 2 * sizeof *texts);
+    double *values = hn_alloc((n ? n : 1) * sizeof *values);
+    hn_status st = texts && values ? HN_OK : hn_fail_memory(err, n * 2 * sizeof *texts);
+    for (size_t i = 0; st == HN_OK && i < n; i++) {
+        texts[i] = hn_grader_answer(&items[i]);
+        texts[n + i] = hn_str_trim(hn_str_of(items[i].row->target));
+    }
+    if (st == HN_OK && s->hidden && n) st = hn_hidden_similarities(s->hidden, texts, texts + n, n, values, err);
+    for (size_t i = 0; st == HN_OK && i < n; i++) {
+        hn_grade grade = {.value = s->hidden && items[i].row->target ? values[i] : (double)NAN};
+        if (!s->hidden && items[i].row->target) st = grade_similarity(g, &items[i], &grade, err);
+        if (st == HN_OK) st = keep(user, i, &grade, err);
+    }
+    hn_free(texts);
+    hn_free(values);
+    return st;
+}
+
+static hn_status similarity_remarks(hn_grader *g, const hn_graded *items, const double *values,
+                                    const char *const *details, const uint32_t *groups, size_t n, json_t **remarks,
+                                    hn_error *err) {
+    similarity *s = g->state;
+    (void)items, (void)values, (void)details, (void)groups, (void)n;
     *remarks = json_pack("{s:o, s:I}", "auc_same_target", isfinite(s->auc) ? json_real(s->auc) : json_null(),
                          "train_cases", (json_int_t)s->n_train);
     return *remarks ? HN_OK : hn_fail_memory(err, 0);
@@ -145,6 +188,7 @@ static hn_status similarity_remarks(hn_grader *g, const hn_graded *items, const 
 const hn_grader_kind hn_grader_similarity = {"similarity",
                                              .open = open_similarity,
                                              .grade = grade_similarity,
+                                             .grade_all = grade_all,
                                              .remarks = similarity_remarks,
                                              .close = close_similarity,
                                              .range = 1,

@@ -2,6 +2,7 @@
  * counted memory, the system calls closed, the script run once, then a line in, a line out. */
 #include "lifecycle/eval/grader_lua.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "format/json.h"
 
@@ -97,12 +98,12 @@ static void *counted(void *user, void *block, size_t old, size_t size) {
     child *c = user;
     size_t before = block ? old : 0;
     if (size == 0) {
-        free(block);
+        hn_free(block);
         c->used -= before;
         return NULL;
     }
     if (size > before && size - before > c->script->memory_bytes - c->used) return NULL;
-    void *grown = realloc(block, size);
+    void *grown = hn_realloc(block, size);
     if (grown) c->used = c->used - before + size;
     return grown;
 }

@@ -76,9 +76,20 @@ static size_t list_measures(const checker *c, measure out[MEASURES_MAX]) {
     return n;
 }
 
-/* {"value","low","high"} among the summary's metrics, or a plain number of the summary. */
+/* What graders made of the run: see grade_run.h. */
+static const json_t *find_grader(const checker *c, const char *name) {
+    const json_t *graders = json_object_get(c->summary, "graders");
+    for (size_t i = 0; i < json_array_size(graders); i++) {
+        const char *own = json_string_value(json_object_get(json_array_get(graders, i), "name"));
+        if (own && strcmp(own, name) == 0) return json_array_get(graders, i);
+    }
+    return NULL;
+}
+
+/* {"value","low","high"} among the summary's metrics, a grader's result, or a plain number of the summary. */
 static bool find_in_summary(const checker *c, const char *name, measure *found) {
-    json_t *metric = json_object_get(json_object_get(c->summary, "metrics"), name);
+    const json_t *metric = json_object_get(json_object_get(c->summary, "metrics"), name);
+    if (!metric) metric = find_grader(c, name);
     *found = (measure){name, alone((double)NAN), false};
     if (json_is_object(metric)) {
         const json_t *value = json_object_get(metric, "value"), *low = json_object_get(metric, "low"),

@@ -1,6 +1,7 @@
 /* What a matrix says; see matrix_report.h. */
 #include "lifecycle/eval/matrix_report.h"
 
+#include "lifecycle/eval/run_metric.h"
 #include "stats/multiple.h"
 
 #include <math.h>
@@ -131,12 +132,24 @@ static hn_status compare(const workspace *w, const hn_reference *reference, size
     return r->n_compared ? adjust(w, scores, r, err) : HN_OK;
 }
 
+/* By the scope's metric, turned where less is better; by accuracy where a run lacks it. Of repetitions only accuracy is known of all. */
+static double rank_of(const hn_eval_matrix *m, const hn_eval_matrix_report *r, size_t i) {
+    const char *metric = hn_project_scope(m->plan.setup.project)->metric;
+    const hn_eval_result *result = hn_eval_matrix_result(m, i);
+    hn_metric_value value;
+    hn_error ignored;
+    if (strcmp(metric, "accuracy") == 0) return r->rows[i].accuracy.value;
+    if (strcmp(metric, "macro_f1") == 0) return r->rows[i].macro_f1.value;
+    if (hn_run_metric(metric, &result->report, &result->predictions, result->run->summary_json, &value, &ignored) !=
+            HN_OK ||
+        !value.known)
+        return r->rows[i].accuracy.value;
+    return value.lower_is_better ? -value.estimate.value : value.estimate.value;
+}
+
 static void find_best(const hn_eval_matrix *m, hn_eval_matrix_report *r) {
-    bool f1 = strcmp(hn_project_scope(m->plan.setup.project)->metric, "macro_f1") == 0;
-    for (size_t i = 1; i < r->n; i++) {
-        const hn_eval_matrix_row *a = &r->rows[i], *b = &r->rows[r->best];
-        if (f1 ? a->macro_f1.value > b->macro_f1.value : a->accuracy.value > b->accuracy.value) r->best = i;
-    }
+    for (size_t i = 1; i < r->n; i++)
+        if (rank_of(m, r, i) > rank_of(m, r, r->best)) r->best = i;
 }
 
 static hn_status make(const hn_eval_matrix *m, const hn_reference *reference, size_t candidate, workspace *w,

@@ -1,0 +1,61 @@
+# Graders from end to end: graded with the answers, shown, compared, gated, judged again, a judge in both orders; a grader that fails leaves the answers.
+source tests/cli/lib.bash
+need_model
+cd "$tmp" || exit 1
+"$HONE" init p --example tickets >/dev/null || fail "hone init"
+cd p || exit 1
+mkdir graders
+cp hone.yaml plain.yaml
+echo 'function grade(case) return case.value == case.target and 1 or 0 end' >graders/same.lua
+echo 'Is the team right for this ticket?' >graders/right.txt
+cat >graders/length.py <<'PY'
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"value": len(json.loads(line)["answer"])}), flush=True)
+PY
+sed '/^metric:/d' plain.yaml >hone.yaml
+cat >>hone.yaml <<'YAML'
+graders:
+  - lua: graders/same.lua
+  - program: [python3, graders/length.py]
+  - log_loss
+  - similarity: tfidf
+  - judge: {rubric: graders/right.txt, grades: [wrong, right]}
+metric: log_loss
+YAML
+for prompt in 1-vague 2-instructions; do
+    "$HONE" eval $prompt -m "$MODEL" --limit 10 --json >"$tmp/$prompt.json" 2>"$tmp/stderr" || fail "hone eval: $(cat "$tmp/$prompt.json")"
+done
+python3 - "$tmp/1-vague.json" <<'PY' || fail "what eval says of graders"
+import json, sys
+run = json.load(open(sys.argv[1]))["runs"][0]
+g = {x["name"]: x for x in run["graders"]}
+assert list(g) == ["same", "length", "log_loss", "similarity", "right"], list(g)
+assert g["same"]["value"] == run["metrics"]["accuracy"]["value"] and g["same"]["n"] == 10
+assert g["log_loss"]["lower_is_better"] and g["log_loss"]["low"] <= g["log_loss"]["value"] <= g["log_loss"]["high"]
+assert 0 < g["right"]["value"] < 1 and "no human grades" in g["right"]["sentences"][0]
+PY
+"$HONE" show r1 >"$tmp/out" || fail "hone show"
+grep -q '^same  *0\.[0-9]* \[' "$tmp/out" || fail "hone show has no grades"
+"$HONE" compare r1 r2 --json >"$tmp/out" || fail "hone compare"
+python3 - "$tmp/out" <<'PY' || fail "the verdict is about the metric"
+import json, sys
+v = json.load(open(sys.argv[1]))
+assert v["metric"] == "log_loss" and {g["metric"] for g in v["graders"]} == {"same", "length", "log_loss", "similarity", "right"}
+PY
+"$HONE" eval 1-vague -m "$MODEL" --limit 10 --gate "length > 1 and log_loss < 1000" >/dev/null 2>&1 || fail "a gate on a grader"
+"$HONE" judge r1 r2 -m "$MODEL" >"$tmp/out" || fail "hone judge"
+grep -q 'no human grades' "$tmp/out" || fail "a judge without people's grades must say so"
+
+# a grader that fails: the answers stay, and judging again with a mended one needs no model
+echo 'function grade(case) error("oh no") end' >graders/same.lua
+"$HONE" eval 1-vague -m "$MODEL" --limit 10 >"$tmp/out" 2>&1 && fail "a failing grader is an error"
+grep -q 'oh no' "$tmp/out" || fail "the script's message is shown: $(cat "$tmp/out")"
+cp plain.yaml hone.yaml
+printf 'graders: [exact, token_f1]\n' >>hone.yaml
+"$HONE" regrade r1 --json >"$tmp/out" || fail "hone regrade"
+python3 - "$tmp/out" <<'PY' || fail "what regrade says"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r["parent"] == "r1" and r["changed"] == [] and [g["name"] for g in r["graders"]] == ["exact", "token_f1"]
+PY

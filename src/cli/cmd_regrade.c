@@ -46,11 +46,17 @@ static hn_status print_people(hn_cli *cli, const hn_regrade *r, hn_error *err) {
     return HN_OK;
 }
 
+/* Of judges among the graders. */
+static hn_status open_model(void *user, const char *name, hn_provider **provider, hn_error *err) {
+    return hn_cli_project_model(user, name, &(hn_local_options){0}, provider, err);
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_project p;
     hn_regrade r;
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
-    hn_grading grading = {.scope = p.scope, .dataset = p.dataset, .store = p.store};
+    hn_grading grading = {
+        .scope = p.scope, .dataset = p.dataset, .store = p.store, .open_model = open_model, .user = &p};
     hn_status st = hn_regrade_run(&grading, p.project, cli->positional[0], &r, err);
     if (st == HN_OK) {
         json_t *value = NULL;

@@ -282,7 +282,7 @@ static void measures_by_hand(void **state) {
                          .prefill_ms = 30,
                          .decode_ms = 12,
                          .completion_tokens = 5,
-                         .details_json = "{\"cost\": 0.25}"};
+                         .cost = 0.25};
     const double expected[] = {-log(0.2), 5, 42, 5, 0.25};
     for (size_t i = 0; i < 5; i++) {
         bench b;

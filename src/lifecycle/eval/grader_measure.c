@@ -47,15 +47,10 @@ static hn_status grade_latency(hn_grader *g, const hn_graded *item, hn_grade *ou
     return HN_OK;
 }
 
-/* Known where the provider has a price; kept in the answer's details. */
+/* 0 for a local model; not known for a remote one without prices. */
 static hn_status grade_cost(hn_grader *g, const hn_graded *item, hn_grade *out, hn_error *err) {
-    const char *details = item->row->details_json;
-    json_t *value;
     (void)g, (void)err;
-    if (!details || hn_json_parse(details, strlen(details), "details", 0, &value, NULL) != HN_OK) return HN_OK;
-    const json_t *cost = json_object_get(value, "cost");
-    if (json_is_number(cost)) out->value = json_number_value(cost);
-    json_decref(value);
+    if (!item->row->error) out->value = item->row->cost;
     return HN_OK;
 }
 
@@ -66,7 +61,7 @@ static hn_status grade_tokens(hn_grader *g, const hn_graded *item, hn_grade *out
 }
 
 const hn_grader_kind hn_grader_latency = {"latency", .grade = grade_latency, .lower_is_better = true, .unit = "ms"};
-const hn_grader_kind hn_grader_cost = {"cost", .grade = grade_cost, .lower_is_better = true};
+const hn_grader_kind hn_grader_cost = {"cost", .grade = grade_cost, .lower_is_better = true, .unit = "USD"};
 const hn_grader_kind hn_grader_tokens = {"tokens", .grade = grade_tokens, .lower_is_better = true, .unit = "tokens"};
 
 /* ---- refusal ---- */

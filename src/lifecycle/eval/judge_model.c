@@ -65,8 +65,7 @@ void hn_judge_model_close(hn_judge_model *m) {
 }
 
 const char *hn_judge_model_name(const hn_judge_model *m) { return m->info.name; }
-/* Remote models are the ones that are not reproducible. */
-bool hn_judge_model_is_exact(const hn_judge_model *m) { return m->info.reproducible; }
+bool hn_judge_model_is_exact(const hn_judge_model *m) { return !m->info.generates_only; }
 
 /* ---- an answer ---- */
 

@@ -70,9 +70,10 @@ const hn_grade_line *hn_grade_lines_find(const hn_grade_lines *lines, const char
     return NULL;
 }
 
-/* As many digits as its size asks for: 0.713, 27.57, 183. */
+/* As many digits as its size asks for: 0.000031, 0.713, 27.57, 183. */
 static int digits_for(double value) {
-    return fabs(value) < 10 ? 3 : fabs(value) < 100 ? 2 : fabs(value) < 1000 ? 1 : 0;
+    double size = fabs(value);
+    return size > 0 && size < 0.01 ? 6 : size < 10 ? 3 : size < 100 ? 2 : size < 1000 ? 1 : 0;
 }
 
 char *hn_grade_text(const hn_grade_line *line, char out[80]) {

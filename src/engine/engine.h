@@ -86,11 +86,11 @@ void hn_sequence_free(hn_sequence *sequence);
 /* Cache blocks as bytes, for prefixes that are kept elsewhere. They mean something to the same weights on the same numeric path alone.
  * A block holds HN_KV_BLOCK tokens. */
 size_t hn_engine_block_bytes(const hn_engine *engine);
-/* Block i, all of whose tokens are there; valid until the sequence changes. */
+/* Block i, with anything at places past the sequence's end; valid until the sequence changes. */
 const void *hn_sequence_block(const hn_sequence *sequence, size_t i);
 typedef hn_status hn_block_fill(void *user, size_t i, void *bytes, hn_error *err);
-/* Makes an empty sequence one of these tokens (n_blocks * HN_KV_BLOCK), with blocks that `fill` writes. On error it stays empty. */
-hn_status hn_sequence_restore(hn_sequence *sequence, const int32_t *tokens, size_t n_blocks, hn_block_fill *fill,
+/* Makes an empty sequence one of these tokens, with blocks that `fill` writes. On error it stays empty. */
+hn_status hn_sequence_restore(hn_sequence *sequence, const int32_t *tokens, size_t n_tokens, hn_block_fill *fill,
                               void *user, hn_error *err) HN_MUST_CHECK;
 
 const hn_model *hn_engine_model(const hn_engine *engine);

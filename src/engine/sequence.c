@@ -117,19 +117,19 @@ size_t hn_engine_block_bytes(const hn_engine *engine) { return engine->kv.block_
 
 const void *hn_sequence_block(const hn_sequence *s, size_t i) { return hn_kv_pool_data(&s->engine->kv, s->blocks[i]); }
 
-hn_status hn_sequence_restore(hn_sequence *s, const int32_t *tokens, size_t n_blocks, hn_block_fill *fill, void *user,
+hn_status hn_sequence_restore(hn_sequence *s, const int32_t *tokens, size_t n_tokens, hn_block_fill *fill, void *user,
                               hn_error *err) {
-    if (s->length > 0 || n_blocks > (size_t)s->engine->context / HN_KV_BLOCK)
-        return hn_fail(err, HN_ERR_USAGE, "restore", NULL, "%zu blocks do not fit the sequence", n_blocks);
-    int n = (int)n_blocks * HN_KV_BLOCK;
+    if (s->length > 0 || n_tokens > (size_t)s->engine->context)
+        return hn_fail(err, HN_ERR_USAGE, "restore", NULL, "%zu tokens do not fit the sequence", n_tokens);
+    int n = (int)n_tokens;
     hn_status st = hn_sequence_reserve(s, 0, n, err);
-    for (size_t i = 0; i < n_blocks && st == HN_OK; i++)
+    for (size_t i = 0; i < blocks_for(n) && st == HN_OK; i++)
         st = fill(user, i, hn_kv_pool_data(&s->engine->kv, s->blocks[i]), err);
     if (st != HN_OK) {
         hn_sequence_drop_blocks(s, 0);
         return st;
     }
-    memcpy(s->tokens, tokens, (size_t)n * sizeof *s->tokens);
+    if (n) memcpy(s->tokens, tokens, (size_t)n * sizeof *s->tokens);
     s->length = n;
     s->has_hidden = false;
     return HN_OK;

@@ -113,12 +113,11 @@ bool hn_local_store_fetch(hn_local *p, const int32_t *ids, size_t n, size_t shar
 
 void hn_local_store_save(hn_local *p, const hn_sequence *sequence, size_t n) {
     hn_error err = {0};
-    size_t blocks = n / HN_KV_BLOCK;
-    if (!p->store || blocks * HN_KV_BLOCK < HN_LOCAL_STORE_MIN) return;
+    if (!p->store || n < HN_LOCAL_STORE_MIN) return;
     /* Prompts that happen to share a few words more are not worth a file each. */
-    if (4 * hn_prefix_store_common(p->store, hn_sequence_tokens(sequence), n) >= 3 * blocks * HN_KV_BLOCK) return;
-    if (hn_prefix_store_write(p->store, sequence, blocks, &err) == HN_OK) {
-        p->store_written += blocks * HN_KV_BLOCK;
+    if (4 * hn_prefix_store_common(p->store, hn_sequence_tokens(sequence), n) >= 3 * n) return;
+    if (hn_prefix_store_write(p->store, sequence, n, &err) == HN_OK) {
+        p->store_written += n;
         return;
     }
     warn(&err);

@@ -1,7 +1,8 @@
 /* Computed beginnings of prompts on disk; see prefix_store.h. A file:
  *
- *     magic (8) | version u32 | n_blocks u32 | block_bytes u64 | identity (64 digits)
- *     tokens i32 (n_blocks * HN_KV_BLOCK) | XXH3 of each block u64 (n_blocks) | XXH3 of all that u64 | blocks
+ *     magic (8) | version u32 | n_tokens u32 | block_bytes u64 | identity (64 digits)
+ *     tokens i32 (n_tokens, and zeros up to n_blocks * HN_KV_BLOCK) | XXH3 of each block u64 (n_blocks) | XXH3 of all that u64 |
+ *     blocks
  *
  * in the machine's byte order (the numeric path in the identity is that of one machine type). The name begins with the
  * identity, so that only headers of this model's files are read when the store is opened. Surprise: file times are moved when a file
@@ -26,7 +27,7 @@
 enum {
     FILES_MAX = 256, /* of one identity that are listed */
     SCAN_MAX = 65536,
-    BLOCKS_MAX = 1 << 16,
+    TOKENS_MAX = 1 << 21,
     IDENTITY = 64,
     NAME_IDENTITY = 16, /* digits of it in a file's name */
     PART_SECONDS = 3600 /* what an interrupted writer left behind is taken away after that */
@@ -35,14 +36,14 @@ static const char magic[8] = "hnprefix", ending[] = ".kv", part_ending[] = ".par
 
 typedef struct file_start {
     char magic[8];
-    uint32_t version, n_blocks;
+    uint32_t version, n_tokens;
     uint64_t block_bytes;
     char identity[IDENTITY];
 } file_start;
 
 typedef struct kept_file {
     char name[96];
-    size_t n_blocks;
+    size_t n_tokens, n_blocks;
     int32_t *tokens;  /* (n_blocks, HN_KV_BLOCK), then hashes in the same memory */
     uint64_t *hashes; /* (n_blocks) */
 } kept_file;
@@ -54,6 +55,8 @@ struct hn_prefix_store {
     kept_file files[FILES_MAX];
     size_t n_files;
 };
+
+static size_t blocks_of(size_t n_tokens) { return (n_tokens + HN_KV_BLOCK - 1) / HN_KV_BLOCK; }
 
 static size_t header_bytes(size_t n_blocks) {
     return sizeof(file_start) + n_blocks * (HN_KV_BLOCK * sizeof(int32_t) + sizeof(uint64_t)) + sizeof(uint64_t);
@@ -92,8 +95,8 @@ static hn_status read_header(const hn_prefix_store *s, int fd, kept_file *f, hn_
     bool ours = memcmp(start.magic, magic, sizeof magic) == 0 && start.version == 1 &&
                 start.block_bytes == s->block_bytes && memcmp(start.identity, s->identity, IDENTITY) == 0;
     if (!ours) return refuse(f->name, "is of another kind than its name says", err);
-    size_t n = start.n_blocks;
-    if (n < 1 || n > BLOCKS_MAX || (size_t)info.st_size != header_bytes(n) + n * s->block_bytes)
+    size_t n = blocks_of(start.n_tokens);
+    if (n < 1 || start.n_tokens > TOKENS_MAX || (size_t)info.st_size != header_bytes(n) + n * s->block_bytes)
         return refuse(f->name, "has not the size that its header names", err);
     size_t bytes = header_bytes(n);
     unsigned char *all = hn_alloc(bytes);
@@ -102,6 +105,7 @@ static hn_status read_header(const hn_prefix_store *s, int fd, kept_file *f, hn_
     bool whole = read_all(fd, all, bytes, 0);
     if (whole) memcpy(&sum, all + bytes - sizeof sum, sizeof sum);
     hn_status st = HN_OK;
+    f->n_tokens = start.n_tokens;
     f->n_blocks = n;
     f->tokens = NULL;
     if (!whole || hn_hash64(all, bytes - sizeof sum, 0) != sum)
@@ -187,26 +191,25 @@ void hn_prefix_store_close(hn_prefix_store *s) {
     hn_free(s);
 }
 
-/* The file with most blocks in common, and how many these are. */
-static size_t find(const hn_prefix_store *s, const int32_t *ids, size_t n, size_t *blocks) {
+/* The file with most in common, and how many tokens these are. */
+static size_t find(const hn_prefix_store *s, const int32_t *ids, size_t n, size_t *common) {
     size_t best = 0;
-    *blocks = 0;
+    *common = 0;
     for (size_t i = 0; i < s->n_files; i++) {
         const kept_file *f = &s->files[i];
-        size_t most = f->n_blocks < n / HN_KV_BLOCK ? f->n_blocks : n / HN_KV_BLOCK, b = 0;
-        while (b < most && memcmp(f->tokens + b * HN_KV_BLOCK, ids + b * HN_KV_BLOCK, HN_KV_BLOCK * sizeof *ids) == 0)
-            b++;
-        if (b <= *blocks) continue;
-        *blocks = b;
+        size_t most = f->n_tokens < n ? f->n_tokens : n, t = 0;
+        while (t < most && f->tokens[t] == ids[t]) t++;
+        if (t <= *common) continue;
+        *common = t;
         best = i;
     }
     return best;
 }
 
 size_t hn_prefix_store_common(const hn_prefix_store *s, const int32_t *ids, size_t n) {
-    size_t blocks;
-    (void)find(s, ids, n, &blocks);
-    return blocks * HN_KV_BLOCK;
+    size_t common;
+    (void)find(s, ids, n, &common);
+    return common;
 }
 
 typedef struct block_reader {
@@ -224,16 +227,16 @@ static hn_status read_block(void *user, size_t i, void *bytes, hn_error *err) {
 }
 
 hn_status hn_prefix_store_read(hn_prefix_store *s, const int32_t *ids, size_t n, hn_sequence *sequence, hn_error *err) {
-    size_t blocks, i = find(s, ids, n, &blocks);
-    if (blocks == 0) return hn_fail(err, HN_ERR_NOT_FOUND, s->folder, NULL, "no kept prefix begins like that");
+    size_t common, i = find(s, ids, n, &common);
+    if (common == 0) return hn_fail(err, HN_ERR_NOT_FOUND, s->folder, NULL, "no kept prefix begins like that");
     kept_file *f = &s->files[i], now = {0};
     memcpy(now.name, f->name, sizeof now.name);
     block_reader r = {.store = s, .file = &now, .fd = open_file(s, f->name)};
     hn_status st = r.fd < 0 ? hn_fail_errno(err, errno, f->name, "opening") : read_header(s, r.fd, &now, err);
     /* Another process may have put another file under this name. */
-    if (st == HN_OK && (now.n_blocks < blocks || memcmp(now.tokens, ids, blocks * HN_KV_BLOCK * sizeof *ids) != 0))
+    if (st == HN_OK && (now.n_tokens < common || memcmp(now.tokens, ids, common * sizeof *ids) != 0))
         st = refuse(f->name, "has changed", err);
-    if (st == HN_OK) st = hn_sequence_restore(sequence, ids, blocks, read_block, &r, err);
+    if (st == HN_OK) st = hn_sequence_restore(sequence, ids, common, read_block, &r, err);
     if (st == HN_OK) (void)futimens(r.fd, NULL);
     if (r.fd >= 0) close(r.fd);
     hn_free(now.tokens);
@@ -319,13 +322,15 @@ static int put(int fd, const void *from, size_t n) {
 }
 
 /* The header as it stands in the file. */
-static void make_header(const hn_prefix_store *s, const hn_sequence *sequence, size_t n_blocks, unsigned char *out) {
-    file_start start = {.version = 1, .n_blocks = (uint32_t)n_blocks, .block_bytes = s->block_bytes};
+static void make_header(const hn_prefix_store *s, const hn_sequence *sequence, size_t n_tokens, unsigned char *out) {
+    size_t n_blocks = blocks_of(n_tokens);
+    file_start start = {.version = 1, .n_tokens = (uint32_t)n_tokens, .block_bytes = s->block_bytes};
     memcpy(start.magic, magic, sizeof magic);
     memcpy(start.identity, s->identity, IDENTITY);
     size_t tokens = n_blocks * HN_KV_BLOCK * sizeof(int32_t), at = sizeof start + tokens;
     memcpy(out, &start, sizeof start);
-    memcpy(out + sizeof start, hn_sequence_tokens(sequence), tokens);
+    memset(out + sizeof start, 0, tokens);
+    memcpy(out + sizeof start, hn_sequence_tokens(sequence), n_tokens * sizeof(int32_t));
     for (size_t i = 0; i < n_blocks; i++, at += sizeof(uint64_t)) {
         uint64_t hash = hn_hash64(hn_sequence_block(sequence, i), s->block_bytes, i);
         memcpy(out + at, &hash, sizeof hash);
@@ -351,18 +356,17 @@ static hn_status write_file(const hn_prefix_store *s, const char *name, const hn
     return hn_fail_errno(err, failed, path, "writing");
 }
 
-hn_status hn_prefix_store_write(hn_prefix_store *s, const hn_sequence *sequence, size_t n_blocks, hn_error *err) {
-    if (n_blocks < 1 || n_blocks > BLOCKS_MAX || n_blocks > (size_t)hn_sequence_length(sequence) / HN_KV_BLOCK)
-        return hn_fail(err, HN_ERR_USAGE, "prefix", NULL, "%zu blocks are not there", n_blocks);
-    size_t bytes = header_bytes(n_blocks);
+hn_status hn_prefix_store_write(hn_prefix_store *s, const hn_sequence *sequence, size_t n_tokens, hn_error *err) {
+    if (n_tokens < 1 || n_tokens > TOKENS_MAX || n_tokens > (size_t)hn_sequence_length(sequence))
+        return hn_fail(err, HN_ERR_USAGE, "prefix", NULL, "%zu tokens are not there", n_tokens);
+    size_t n_blocks = blocks_of(n_tokens), bytes = header_bytes(n_blocks);
     char name[96];
     HN_TRY(make_room(s, bytes + n_blocks * s->block_bytes, err));
     unsigned char *header = hn_alloc(bytes);
     if (!header) return hn_fail_memory(err, bytes);
-    make_header(s, sequence, n_blocks, header);
-    snprintf(name, sizeof name, "%.*s-%zu-%016llx%s", NAME_IDENTITY, s->identity, n_blocks,
-             (unsigned long long)hn_hash64(hn_sequence_tokens(sequence), n_blocks * HN_KV_BLOCK * sizeof(int32_t), 0),
-             ending);
+    make_header(s, sequence, n_tokens, header);
+    snprintf(name, sizeof name, "%.*s-%zu-%016llx%s", NAME_IDENTITY, s->identity, n_tokens,
+             (unsigned long long)hn_hash64(hn_sequence_tokens(sequence), n_tokens * sizeof(int32_t), 0), ending);
     hn_status st = write_file(s, name, sequence, n_blocks, header, err);
     hn_free(header);
     if (st == HN_OK) add_file(s, name);

@@ -3,11 +3,11 @@
  *     hn_prefix_store *s;
  *     HN_TRY(hn_prefix_store_open(&(hn_prefix_store_options){.max_bytes = 1 << 30, .identity = hex}, engine, &s, &err));
  *     if (hn_prefix_store_common(s, ids, n) >= 64) st = hn_prefix_store_read(s, ids, n, sequence, &err);
- *     st = hn_prefix_store_write(s, sequence, n_blocks, &err);
+ *     st = hn_prefix_store_write(s, sequence, n_tokens, &err);
  *     hn_prefix_store_close(s);
  *
- * A file holds the cache blocks of some tokens as the engine has them, and the tokens. It serves every prompt that begins with
- * some of its blocks. `identity` names what decides the bytes (weights, numeric path): another identity's files are never
+ * A file holds the cache blocks of some tokens as the engine has them, and the tokens. It serves every prompt that begins like
+ * them, as far as it does. `identity` names what decides the bytes (weights, numeric path): another identity's files are never
  * looked at, so an answer has the same bits with and without the store.
  * What is read is not trusted: header, sizes and each block's checksum are checked; a file that fails is left aside with a
  * warning, and computed again. Files are written under another name and renamed, so several processes may share the folder;
@@ -31,13 +31,13 @@ typedef struct hn_prefix_store_options {
 hn_status hn_prefix_store_open(const hn_prefix_store_options *options, hn_engine *engine, hn_prefix_store **store,
                                hn_error *err) HN_MUST_CHECK;
 void hn_prefix_store_close(hn_prefix_store *store);
-/* Tokens at the beginning of ids that a file holds: whole cache blocks. */
+/* Tokens at the beginning of ids that a file holds. */
 size_t hn_prefix_store_common(const hn_prefix_store *store, const int32_t *ids, size_t n);
 /* Appends those of the best file to an empty sequence. On error the sequence is as it was, and the file is left aside. */
 hn_status hn_prefix_store_read(hn_prefix_store *store, const int32_t *ids, size_t n, hn_sequence *sequence,
                                hn_error *err) HN_MUST_CHECK;
-/* Writes the sequence's first n_blocks cache blocks, which are full of tokens. Files that were used longest ago make room. */
-hn_status hn_prefix_store_write(hn_prefix_store *store, const hn_sequence *sequence, size_t n_blocks,
+/* Writes what the sequence's first n_tokens have in the cache. Files that were used longest ago make room. */
+hn_status hn_prefix_store_write(hn_prefix_store *store, const hn_sequence *sequence, size_t n_tokens,
                                 hn_error *err) HN_MUST_CHECK;
 
 #endif

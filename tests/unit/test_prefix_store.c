@@ -134,14 +134,14 @@ static void the_same_bits_with_and_without(void **state) {
     info = answer_all(BIG, HN_KV_F16, 0, 0, N, with);
     same(with, without, 0, N);
     assert_int_equal(info.prefix_tokens_read, 0);
-    assert_int_equal(info.prefix_tokens_written, SHARED / 32 * 32);
+    assert_int_equal(info.prefix_tokens_written, SHARED);
     assert_int_equal(for_each_file(NULL, NULL), 1);
 
     info = answer_all(BIG, HN_KV_F16, 0, 0, N, with);
     same(with, without, 0, N);
-    assert_int_equal(info.prefix_tokens_read, SHARED / 32 * 32);
+    assert_int_equal(info.prefix_tokens_read, SHARED);
     assert_int_equal(info.prefix_tokens_written, 0);
-    for (int i = 0; i < N; i++) assert_true(with[i].cached >= SHARED / 32 * 32);
+    for (int i = 0; i < N; i++) assert_true(with[i].cached >= SHARED);
 
     info = answer_all(BIG, HN_KV_F16, 1, 0, N, with); /* another beginning: another file */
     assert_int_equal(info.prefix_tokens_read, 0);
@@ -158,7 +158,7 @@ static void one_prompt_alone(void **state) {
     assert_int_equal(for_each_file(NULL, NULL), 1);
     for (int i = 1; i < N; i++) {
         info = answer_all(BIG, HN_KV_F16, 0, i, i + 1, with);
-        assert_int_equal(info.prefix_tokens_read, SHARED / 32 * 32);
+        assert_int_equal(info.prefix_tokens_read, SHARED);
     }
     same(with, without, 0, N);
     assert_int_equal(for_each_file(NULL, NULL), 1);
@@ -202,10 +202,10 @@ static void damaged_files_are_computed_again(void **state) {
         hn_provider_info info = answer_all(BIG, HN_KV_F16, 0, 0, N, with);
         same(with, without, 0, N);
         assert_int_equal(info.prefix_tokens_read, 0);
-        assert_int_equal(info.prefix_tokens_written, SHARED / 32 * 32); /* in its place */
+        assert_int_equal(info.prefix_tokens_written, SHARED); /* in its place */
         info = answer_all(BIG, HN_KV_F16, 0, 0, N, with);
         same(with, without, 0, N);
-        assert_int_equal(info.prefix_tokens_read, SHARED / 32 * 32);
+        assert_int_equal(info.prefix_tokens_read, SHARED);
     }
 }
 
@@ -240,7 +240,7 @@ static void the_folder_stays_within_its_limit(void **state) {
     for (int family = 1; family < 4; family++) answer_all(limit, HN_KV_F16, family, 0, N, with);
     assert_int_equal(for_each_file(add_size, &all), 2);
     assert_true(all <= (int64_t)limit);
-    assert_int_equal(answer_all(limit, HN_KV_F16, 3, 0, N, with).prefix_tokens_read, SHARED / 32 * 32);
+    assert_int_equal(answer_all(limit, HN_KV_F16, 3, 0, N, with).prefix_tokens_read, SHARED);
     assert_int_equal(answer_all(limit, HN_KV_F16, 0, 0, N, with).prefix_tokens_read, 0); /* the oldest went */
     same(with, without, 0, N);
     hn_provider_info info = answer_all(1000, HN_KV_F16, 5, 0, N, with); /* too small for any: as if it were off */

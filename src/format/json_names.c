@@ -1,15 +1,16 @@
 /* Names of the objects that are open while JSON is written; see json_names.h.
  * All names of all open objects stand in one buffer, each with its length in front; closing an object cuts the buffer. A
- * token with a quote may have to be taken back: it runs on a copy, which then changes places with the state. */
+ * token with a quote, or one near the deepest nesting, may have to be taken back: it runs on a copy, which then changes places with the state. */
 #include "format/json_names.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "format/json.h"
 
 #include <string.h>
 
-enum { DEPTH_MAX = 10000, NAMES_MAX = 64 << 20 };
+enum { NAMES_MAX = 64 << 20 };
 
 typedef struct level {
     size_t first; /* where its names begin */
@@ -126,8 +127,6 @@ static bool in_string(state *s, char c) {
 }
 
 static hn_status open_level(state *s, bool object, hn_error *err) {
-    if (s->n_levels >= DEPTH_MAX)
-        return hn_fail(err, HN_ERR_LIMIT, NULL, "make it flatter", "JSON nested deeper than %d levels", DEPTH_MAX);
     if (!hn_grow((void **)&s->levels, &s->capacity, s->n_levels + 1, sizeof *s->levels))
         return hn_fail_memory(err, sizeof *s->levels);
     s->levels[s->n_levels++] = (level){s->names.len, object};
@@ -135,9 +134,9 @@ static hn_status open_level(state *s, bool object, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status step(state *s, char c, bool *repeated, hn_error *err) {
+static hn_status step(state *s, char c, bool *refused, hn_error *err) {
     if (s->in_string) {
-        *repeated = !in_string(s, c);
+        *refused = !in_string(s, c);
     } else if (c == '"') {
         s->in_string = true;
         s->escaped = false;
@@ -145,7 +144,8 @@ static hn_status step(state *s, char c, bool *repeated, hn_error *err) {
         s->expects_name = false;
         if (s->is_name) hn_buf_clear(&s->name);
     } else if (c == '{' || c == '[') {
-        return open_level(s, c == '{', err);
+        *refused = s->n_levels >= HN_JSON_DEPTH_MAX;
+        if (!*refused) return open_level(s, c == '{', err);
     } else if ((c == '}' || c == ']') && s->n_levels) {
         hn_buf_truncate(&s->names, s->levels[--s->n_levels].first);
         s->expects_name = false;
@@ -155,8 +155,8 @@ static hn_status step(state *s, char c, bool *repeated, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status run(state *s, const char *bytes, size_t n, bool *repeated, hn_error *err) {
-    for (size_t i = 0; i < n && !*repeated; i++) HN_TRY(step(s, bytes[i], repeated, err));
+static hn_status run(state *s, const char *bytes, size_t n, bool *refused, hn_error *err) {
+    for (size_t i = 0; i < n && !*refused; i++) HN_TRY(step(s, bytes[i], refused, err));
     HN_TRY(hn_buf_check(&s->name, "a name", err));
     return hn_buf_check(&s->names, "an object's names", err);
 }
@@ -181,13 +181,14 @@ static hn_status copy_state(state *to, const state *from, hn_error *err) {
     return hn_buf_check(&to->names, "an object's names", err);
 }
 
-hn_status hn_json_names_accept(hn_json_names *names, const char *bytes, size_t n, bool *repeated, hn_error *err) {
-    *repeated = false;
+hn_status hn_json_names_accept(hn_json_names *names, const char *bytes, size_t n, bool *refused, hn_error *err) {
+    *refused = false;
     if (!n) return HN_OK;
-    if (!memchr(bytes, '"', n)) return run(&names->now, bytes, n, repeated, err); /* no name ends here */
+    bool may_refuse = memchr(bytes, '"', n) || names->now.n_levels + n > HN_JSON_DEPTH_MAX;
+    if (!may_refuse) return run(&names->now, bytes, n, refused, err); /* no name ends here */
     HN_TRY(copy_state(&names->copy, &names->now, err));
-    hn_status st = run(&names->copy, bytes, n, repeated, err);
-    if (st != HN_OK || *repeated) return st;
+    hn_status st = run(&names->copy, bytes, n, refused, err);
+    if (st != HN_OK || *refused) return st;
     state now = names->now;
     names->now = names->copy;
     names->copy = now;

@@ -108,7 +108,10 @@ hn_status hn_local_answer_next(hn_local *p, hn_local_request *r, bool *done, hn_
     HN_TRY(hn_stop_text_add(&r->text, piece.data, piece.len, &given, &stopped, err));
     bool full = (int)r->n_tokens - r->n_echo >= r->max_tokens ||
                 hn_sequence_length(r->sequence) + 1 >= hn_engine_context(p->engine);
-    r->finish = end || stopped || complete ? HN_FINISH_STOP : HN_FINISH_LENGTH;
+    bool whole =
+        true; /* a stop text may also cut inside what the constraint demands: such an answer did not end by itself */
+    if (stopped && r->constraint) HN_TRY(hn_local_constraint_holds(p, r, &whole, err));
+    r->finish = (stopped ? whole : end || complete) ? HN_FINISH_STOP : HN_FINISH_LENGTH;
     if (!give(r, r->n_tokens - 1, given)) r->finish = HN_FINISH_CANCELLED;
     *done = end || stopped || complete || full || r->finish == HN_FINISH_CANCELLED;
     return HN_OK;

@@ -218,6 +218,19 @@ hn_status hn_local_constraint_accept(hn_local *p, hn_local_request *r, int32_t i
     return HN_OK;
 }
 
+/* The match stands behind the stop text, which may have begun tokens ago: the text is read again. */
+hn_status hn_local_constraint_holds(hn_local *p, const hn_local_request *r, bool *holds, hn_error *err) {
+    hn_grammar_match *again;
+    size_t n = r->text.text.len, accepted;
+    *holds = false;
+    if (!r->constraint->grammar) return HN_OK; /* a tool call ends by itself */
+    HN_TRY(hn_grammar_match_create(r->constraint->grammar, p->vocab, &again, err));
+    hn_status st = hn_grammar_match_bytes(again, hn_buf_str(&r->text.text), n, &accepted, err);
+    *holds = st == HN_OK && accepted == n && hn_grammar_match_can_end(again);
+    hn_grammar_match_free(again);
+    return st;
+}
+
 void hn_local_constraint_hash(hn_sha256 *h, const hn_local_constraint *c) {
     if (c->grammar) hn_sha256_field_str(h, hn_grammar_hash(c->grammar));
     hn_local_frames_hash(h, c);

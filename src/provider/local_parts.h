@@ -168,6 +168,8 @@ hn_status hn_local_constraint_pick(hn_local *p, hn_local_request *r, const uint6
 /* Takes a token of the mask. *complete: the answer ends here, nothing may follow. */
 hn_status hn_local_constraint_accept(hn_local *p, hn_local_request *r, int32_t id, bool *complete,
                                      hn_error *err) HN_MUST_CHECK;
+/* Whether the text as a stop text cut it is one that the constraint allows. */
+hn_status hn_local_constraint_holds(hn_local *p, const hn_local_request *r, bool *holds, hn_error *err) HN_MUST_CHECK;
 /* The compiled constraint's part of a cache key. */
 void hn_local_constraint_hash(hn_sha256 *h, const hn_local_constraint *c);
 /* The error that no token is possible. */

@@ -42,7 +42,8 @@ typedef enum hn_constraint_kind {
 
 /* What the text of an answer must be: its source, since remote providers send it on. Locally, each token is drawn among those alone that keep
  * the text in the language; the answer may end (by an end token, or a token that begins with a stop text) only where the text is whole, and ends
- * by itself where nothing may follow. So an answer with HN_FINISH_STOP is in the language, unless a stop text stood inside it. Log-probabilities
+ * by itself where nothing may follow. So an answer with HN_FINISH_STOP is in the language; one that a stop text cut inside has
+ * HN_FINISH_LENGTH. JSON nests at most HN_JSON_DEPTH_MAX deep, whatever a recursive schema allows. Log-probabilities
  * stay the model's own: those of tokens before the rest was forbidden. */
 typedef struct hn_constraint {
     hn_constraint_kind kind;

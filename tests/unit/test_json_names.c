@@ -103,9 +103,24 @@ static void limits_and_memory(void **state) {
     bool repeated;
     hn_status st = HN_OK;
     hn_json_names *names = hn_json_names_create();
-    for (int i = 0; i < 20000 && st == HN_OK; i++) st = hn_json_names_accept(names, "[", 1, &repeated, &err);
-    assert_int_equal(st, HN_ERR_LIMIT);
+    hn_buf text; /* the deepest text that is taken is the deepest that is read */
+    hn_buf_init(&text, 0);
+    for (bool refused = false; !refused && text.len < 20000;) {
+        hn_test_ok(hn_json_names_accept(names, "[", 1, &refused, &err), &err);
+        if (!refused) hn_buf_append_char(&text, '[');
+    }
+    assert_int_equal(text.len, HN_JSON_DEPTH_MAX);
+    hn_test_ok(hn_json_names_accept(names, "]", 1, &repeated, &err), &err);
+    hn_test_ok(hn_json_names_accept(names, ",[[", 3, &repeated, &err), &err);
+    assert_true(repeated); /* as a whole: the first of both brackets was not taken */
+    hn_test_ok(hn_json_names_accept(names, ",{\"a", 4, &repeated, &err), &err);
+    assert_false(repeated);
     hn_json_names_free(names);
+    for (size_t i = 0, n = text.len; i < n; i++) hn_buf_append_char(&text, ']');
+    json_t *value = NULL;
+    hn_test_ok(hn_json_parse(hn_buf_str(&text), text.len, "deep", 0, &value, &err), &err);
+    json_decref(value);
+    hn_buf_free(&text);
     for (size_t n = 1;; n++) {
         hn_alloc_fail_at(n, true);
         names = hn_json_names_create();

@@ -218,6 +218,42 @@ static void limits_stops_biases_and_streams(void **state) {
     hn_provider_close(p);
 }
 
+/* Stop texts that are complete only in another token than they began in, anywhere in the answer: what they leave is in the language, or
+ * the answer did not end by itself. */
+static void a_stop_text_inside_is_no_end(void **state) {
+    (void)state;
+    hn_provider *p = open_provider(1);
+    answer whole, a;
+    int cut = 0, ended = 0;
+    hn_request r = request_of("Once upon a time there was ", regex("([a-z]{3} ?){1,9}[0-9]{3}"));
+    r.max_tokens = 60;
+    ask(p, &r, &whole);
+    assert_int_equal(whole.finish, HN_FINISH_STOP);
+    for (size_t i = 0; i + 3 <= whole.n_text; i++) {
+        char stop[4] = {whole.text[i], whole.text[i + 1], whole.text[i + 2], 0};
+        const char *const stops[] = {stop};
+        r.stop = stops;
+        r.n_stop = 1;
+        ask(p, &r, &a);
+        if (a.status != HN_OK) continue; /* no token can go on without the stop text */
+        bool holds = matches("([a-z]{3} ?){1,9}[0-9]{3}", a.text);
+        assert_null(strstr(a.text, stop));
+        if (a.finish == HN_FINISH_STOP) assert_true(holds);
+        ended += a.finish == HN_FINISH_STOP;
+        cut += a.finish == HN_FINISH_LENGTH && a.n_tokens < 60;
+    }
+    assert_true(cut > 0);
+    /* where the text before it is whole, a stop text ends the answer */
+    const char *const comma[] = {", "};
+    r = request_of("Count: ", regex("[0-9]{3}(, [0-9]{3}){0,5}"));
+    r.stop = comma;
+    r.n_stop = 1;
+    ask(p, &r, &a);
+    assert_int_equal(a.finish, HN_FINISH_STOP);
+    assert_int_equal(a.n_text, 3);
+    hn_provider_close(p);
+}
+
 static void echo_and_no_tokens(void **state) {
     (void)state;
     hn_provider *p = open_provider(1);
@@ -336,6 +372,7 @@ int main(void) {
         cmocka_unit_test(sampled_answers_are_in_the_language_in_any_company),
         cmocka_unit_test(log_probabilities_stay_the_models_own),
         cmocka_unit_test(limits_stops_biases_and_streams),
+        cmocka_unit_test(a_stop_text_inside_is_no_end),
         cmocka_unit_test(echo_and_no_tokens),
         cmocka_unit_test(names_of_an_object_never_repeat),
         cmocka_unit_test(keys_tell_constraints_apart),

@@ -2,6 +2,7 @@
 #include "app/app_internal.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static hn_status create_parts(hn_app *app, hn_error *err) {
                        "`answer: likelihood` needs the labels' likelihoods, which %s, a remote model, does not give",
                        info.name);
     app->is_remote = info.generates_only;
+    HN_TRY(hn_guard_create(p->scope, &app->guard, err));
     app->numeric_path = hn_strdup(info.numeric_path ? info.numeric_path : "");
     if (!app->numeric_path) return hn_fail_memory(err, 0);
     return create_prior(app, err);
@@ -91,6 +93,7 @@ void hn_app_free(hn_app *app) {
     }
     hn_example_pool_free(app->pool);
     hn_answer_parser_free(app->parser);
+    hn_guard_free(app->guard);
     hn_answer_cache_free(app->cache);
     hn_prior_free(&app->prior);
     hn_free(app->prior_rows);
@@ -205,6 +208,24 @@ static hn_status fill_answer(hn_app *app, hn_app_job *job, double *probabilities
     return HN_OK;
 }
 
+/* A guard refuses: the fallback stands in the answer's place, or nobody answers. What the model wrote is kept for who reads. */
+static void fall_back(const hn_app *app, const char *guard, hn_answer *a) {
+    a->guard = guard;
+    a->value = hn_guard_fallback(app->guard, &a->label);
+    a->number = (double)NAN;
+    if (a->value && app->parts.scope->contract.kind == HN_CONTRACT_NUMBER && !hn_parse_double(a->value, &a->number))
+        a->number = (double)NAN;
+    a->abstained = !a->value;
+}
+
+static hn_status guard_answer(hn_app *app, const hn_app_job *job, hn_answer *a, hn_error *err) {
+    const char *fired = job->guard;
+    if (!app->guard) return HN_OK;
+    if (!fired && a->value) HN_TRY(hn_guard_output(app->guard, job->c, hn_str_of(a->value), &fired, &a->support, err));
+    if (fired) fall_back(app, fired, a);
+    return HN_OK;
+}
+
 /* Takes the job out of the queue, tells its user, frees it. */
 static void deliver(hn_app *app, hn_app_job *job) {
     size_t n_labels = app->parts.prompt->n_labels;
@@ -213,6 +234,7 @@ static void deliver(hn_app *app, hn_app_job *job) {
                    .error = job->error,
                    .label = -1,
                    .number = (double)NAN,
+                   .support = (double)NAN,
                    .reasoning = job->reasoning,
                    .examples = job->request.examples,
                    .n_examples = job->request.n_examples,
@@ -229,7 +251,8 @@ static void deliver(hn_app *app, hn_app_job *job) {
     if (job->status == HN_OK && job->raw_logprobs && !probabilities)
         a.status = hn_fail_memory(&a.error, n_labels * sizeof(double));
     else if (job->status == HN_OK)
-        a.status = fill_answer(app, job, probabilities, &parsed, &a, &a.error);
+        a.status = job->guard ? HN_OK : fill_answer(app, job, probabilities, &parsed, &a, &a.error);
+    if (a.status == HN_OK) a.status = guard_answer(app, job, &a, &a.error);
     job->on_answer(job->user, job->ticket, &a);
     hn_parsed_free(&parsed);
     hn_free(probabilities);
@@ -334,6 +357,10 @@ hn_status hn_app_parameters(const hn_app *app, json_t **parameters, hn_error *er
     if (fine && (!hn_app_scores_labels(app) || p->reasoning_max_tokens > 0))
         fine = json_object_set_new(made, "temperature", json_real(p->temperature)) == 0 &&
                json_object_set_new(made, "seed", json_integer((json_int_t)p->seed)) == 0;
+    if (fine && app->parts.scope->guard.given)
+        fine = json_object_set_new(made, "guard", hn_guard_rules_json(&app->parts.scope->guard)) == 0;
+    if (fine && app->parts.scope->context_column)
+        fine = json_object_set_new(made, "context", json_string(app->parts.scope->context_column)) == 0;
     if (fine && p->recalibrate != HN_RECALIBRATE_NONE)
         fine = json_object_set_new(made, "recalibrate", json_string(hn_recalibrate_name(p->recalibrate))) == 0;
     json_t *correction = NULL;

@@ -41,10 +41,13 @@ typedef struct hn_answer {
     hn_error error;
     const char *text; /* generation: what the model wrote; else NULL */
     size_t text_bytes;
-    const char *value;     /* the parsed answer: the label, the number as written, the text; NULL: no valid answer */
-    int label;             /* choice: index; -1: none */
-    double number;         /* number contract; else NaN */
-    bool abstained;        /* too unsure: the value is for a person to check, not to be acted upon */
+    const char *value; /* the parsed answer: the label, the number as written, the text; NULL: no valid answer */
+    int label;         /* choice: index; -1: none */
+    double number;     /* number contract; else NaN */
+    bool abstained;    /* too unsure: the value is for a person to check, not to be acted upon */
+    const char *
+        guard; /* the rule that refused: "input.language", "output.grounded"; NULL: none. `value` is the fallback then */
+    double support;        /* by the case's context, 0 to 1; NaN: not measured */
     const bool *label_set; /* (n_labels) which labels the case may have, by the correction's share; NULL: no sets */
     /* NULL by generation, and where the prompt wants only the best label. `probabilities: bounded`: within 1e-4, and labels
      * that were left out have probability 0 and log-likelihood NaN. */

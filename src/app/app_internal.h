@@ -9,6 +9,7 @@
 #include "app/answer_parse.h"
 #include "app/app.h"
 #include "app/calibrate.h"
+#include "app/guard.h"
 
 typedef enum hn_app_stage { HN_STAGE_REASONING, HN_STAGE_ANSWER } hn_app_stage;
 
@@ -22,6 +23,7 @@ typedef struct hn_app_job {
     hn_on_answer *on_answer;
     void *user;
     double *prior_row; /* (n_labels) where a calibration input's log-likelihoods go; NULL: a user's case */
+    const char *guard; /* refused before the model was asked; NULL: not */
     bool held;         /* not started: its search of labels needs the prior */
     hn_app_stage stage;
     hn_app_request request;
@@ -48,6 +50,7 @@ struct hn_app {
     hn_answer_parser *parser;
     hn_answer_cache *cache;
     char *numeric_path;
+    hn_guard *guard;          /* NULL: none */
     hn_constraint constraint; /* what generated answers are held to */
     json_t *number_schema;    /* NUMBER: what the constraint points to */
     hn_app_job *first, *last; /* in the order of submission */

@@ -63,7 +63,8 @@ static void keep(hn_app_job *job, const hn_completion *c) {
     hn_app *app = job->app;
     char now[65];
     hn_answer_cache_put(app->cache, job->key, c);
-    if (!app->is_remote || hn_provider_cache_key(app->parts.provider, &job->request.request, now, NULL) != HN_OK) return;
+    if (!app->is_remote || hn_provider_cache_key(app->parts.provider, &job->request.request, now, NULL) != HN_OK)
+        return;
     if (strcmp(now, job->key) == 0) return;
     hn_answer_cache_put(app->cache, now, c);
     memcpy(job->key, now, sizeof now);
@@ -142,7 +143,14 @@ hn_status hn_app_job_start(hn_app *app, const hn_case *c, double deadline, doubl
     job->held = !prior_row && app->prior_state == HN_PRIOR_RUNNING &&
                 app->parts.prompt->probabilities != HN_PROBABILITIES_EXACT;
     job->stage = app->parts.prompt->reasoning_max_tokens > 0 ? HN_STAGE_REASONING : HN_STAGE_ANSWER;
-    hn_status st = hn_app_request_make(app, c, &job->request, &local);
+    hn_status st = prior_row ? HN_OK : hn_guard_input(app->guard, c, &job->guard, &local);
+    if (st == HN_OK && job->guard) {
+        job->finished = true;
+        job->from_cache = false;
+        *out = job;
+        return HN_OK;
+    }
+    if (st == HN_OK) st = hn_app_request_make(app, c, &job->request, &local);
     if (st == HN_OK && !job->held) st = start_stage(job, &local);
     if (st != HN_OK && !hn_app_is_case_error(st)) {
         hn_app_job_free(job);

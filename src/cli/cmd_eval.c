@@ -6,6 +6,7 @@
 #include "cli/eval_prompts.h"
 #include "cli/eval_tables.h"
 #include "cli/grades_cli.h"
+#include "cli/guards_cli.h"
 #include "cli/inference.h"
 #include "cli/scope_audit.h"
 #include "lifecycle/iterate/advice.h"
@@ -261,6 +262,7 @@ static hn_status print_results(evaluation *e, hn_error *err) {
         const hn_eval_result *r = hn_eval_matrix_result(e->show.matrix, i);
         const hn_prompt *prompt = e->show.matrix->cells[e->show.matrix->candidates[i].first].loaded;
         HN_TRY(hn_cli_print_correction(e->show.cli, e->show.p.scope, prompt, r->run, &r->predictions, &r->report, err));
+        HN_TRY(hn_cli_print_guards(e->show.cli, e->show.p.scope, prompt->name, &r->predictions, err));
     }
     HN_TRY(goals_of(e, hn_eval_matrix_result(e->show.matrix, e->show.report.best), &goals, err));
     hn_cli_print_goals(e->show.cli, &goals);
@@ -301,6 +303,7 @@ static hn_status add_cell_json(evaluation *e, const hn_cell *cell, json_t *value
 
 static hn_status cell_json(evaluation *e, const hn_cell *cell, const json_t *baselines, json_t **value, hn_error *err) {
     HN_TRY(hn_eval_json(&cell->result, baselines, value, err));
+    HN_TRY(hn_cli_guards_add_json(e->show.p.scope, &cell->result.predictions, *value, err));
     hn_status st = add_cell_json(e, cell, *value, err);
     if (st != HN_OK) json_decref(*value);
     return st;

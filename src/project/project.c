@@ -114,6 +114,7 @@ static hn_status check_columns(const hn_project *p, const hn_data_table *t, hn_e
     for (size_t i = 0; i < s->n_inputs; i++, item = item->next) HN_TRY(check_column(item, t, s->input_columns[i], err));
     HN_TRY(check_column(hn_yaml_find(data, "target"), t, s->target_column, err));
     HN_TRY(check_column(hn_yaml_find(data, "group"), t, s->group_column, err));
+    HN_TRY(check_column(hn_yaml_find(data, "context"), t, s->context_column, err));
     return check_column(hn_yaml_find(data, "id"), t, s->id_column, err);
 }
 

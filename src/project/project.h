@@ -13,6 +13,7 @@
 #include "format/json_schema.h"
 #include "project/dataset.h"
 #include "project/grader_config.h"
+#include "project/guard_rules.h"
 #include "project/models.h"
 
 typedef enum hn_contract_kind {
@@ -59,8 +60,10 @@ typedef struct hn_scope {
     double smallest_difference; /* 0.02 where not given */
     double limit_latency_ms, limit_memory_mb, limit_cost_per_1000; /* NaN: not given */
     hn_abstention abstain;
-    char *model;       /* default model name or path, or NULL */
-    char *baseline;    /* "majority", or a run such as "r7" */
+    hn_guard_rules guard;
+    char *context_column;    /* an input column: what answers must rest on; NULL: none */
+    char *model;             /* default model name or path, or NULL */
+    char *baseline;          /* "majority", or a run such as "r7" */
     hn_remote_model *models; /* (n_models) elsewhere, by name */
     size_t n_models;
     double budget;     /* US dollars that a command may spend; NaN: not given */

@@ -108,12 +108,12 @@ static hn_status check_roles(const parser *p, const hn_yaml_node *data) {
 }
 
 static hn_status parse_data(const parser *p, const hn_yaml_node *root) {
-    static const char *const keys[] = {"file", "train", "dev", "test", "input", "target", "group", "id"};
+    static const char *const keys[] = {"file", "train", "dev", "test", "input", "target", "group", "id", "context"};
     hn_scope *s = p->scope;
     const hn_yaml_node *data, *target, *input;
     HN_TRY(hn_yaml_require(root, "data", "such as data: {file: data/cases.csv, input: text, target: label}", &data,
                            p->err));
-    HN_TRY(hn_yaml_check_keys(data, keys, 8, p->err));
+    HN_TRY(hn_yaml_check_keys(data, keys, 9, p->err));
     HN_TRY(copy_path(p, data, "file", &s->file));
     HN_TRY(copy_path(p, data, "train", &s->train_file));
     HN_TRY(copy_path(p, data, "dev", &s->dev_file));
@@ -123,9 +123,23 @@ static hn_status parse_data(const parser *p, const hn_yaml_node *root) {
     HN_TRY(copy_name(p, data, "target", &s->target_column));
     HN_TRY(copy_name(p, data, "group", &s->group_column));
     HN_TRY(copy_name(p, data, "id", &s->id_column));
+    HN_TRY(copy_name(p, data, "context", &s->context_column));
     if ((input = hn_yaml_find(data, "input")))
         HN_TRY(copy_list(p, input, "name the columns that the model may see", &s->input_columns, &s->n_inputs));
     return check_roles(p, data);
+}
+
+/* What an answer must rest on is what the model was shown. */
+static hn_status parse_guard(const parser *p, const hn_yaml_node *root) {
+    hn_scope *s = p->scope;
+    const hn_yaml_node *context = hn_yaml_find(hn_yaml_find(root, "data"), "context");
+    bool shown = !s->input_columns;
+    for (size_t i = 0; context && i < s->n_inputs; i++)
+        shown = shown || strcmp(s->input_columns[i], s->context_column) == 0;
+    if (context && !shown)
+        return hn_yaml_fail(context, HN_ERR_INPUT, "add it to `input`: the model must see what its answers rest on",
+                            p->err, "`%s` is no input", s->context_column);
+    return hn_guard_rules_parse(hn_yaml_find(root, "guard"), context != NULL, p->arena, &s->guard, p->err);
 }
 
 /* ---- split ---- */
@@ -351,7 +365,7 @@ static hn_status parse_texts(const parser *p, const hn_yaml_node *root) {
 }
 
 static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
-    static const char *const later[] = {"tune", "optimize", "deploy", "monitor", "guard", "judge"};
+    static const char *const later[] = {"tune", "optimize", "deploy", "monitor", "judge"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         const hn_yaml_node *node = hn_yaml_find(root, later[i]);
         if (node)
@@ -363,8 +377,8 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
-        "goal",   "data",  "split",    "output",  "metric", "target_value", "smallest_difference",
-        "limits", "model", "baseline", "abstain", "graders", "models", "budget"};
+        "goal",     "data",    "split",   "output", "metric", "target_value", "smallest_difference", "limits", "model",
+        "baseline", "abstain", "graders", "guard",  "models", "budget"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};
@@ -383,6 +397,7 @@ hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *
                                    &scope->n_graders, err));
     HN_TRY(parse_aims(&p, root));
     HN_TRY(parse_abstain(&p, root));
+    HN_TRY(parse_guard(&p, root));
     return parse_limits(&p, root);
 }
 

@@ -10,6 +10,7 @@
 #include "lifecycle/eval/correction_run.h"
 #include "lifecycle/eval/grade.h"
 #include "lifecycle/eval/grade_run.h"
+#include "lifecycle/eval/guard_report.h"
 #include "lifecycle/iterate/kept_project.h"
 
 #include <math.h>
@@ -187,9 +188,11 @@ static void write_set(const hn_answer *a, char *const *labels, hn_buf *out) {
     hn_buf_append_str(out, "],");
 }
 
-/* {"examples":[ids],"reasoning","abstained":true,"label_set":[labels]}, each where it applies; "" where there is nothing to say. */
-static hn_status write_details(const hn_answer *a, char *const *labels, hn_buf *out, hn_error *err) {
-    if (!a->n_examples && !a->reasoning && !a->abstained && !a->label_set) return HN_OK;
+/* {"examples":[ids],"reasoning","abstained":true,"label_set":[labels],"guard","support","unsupported":[sentences]}, each where it applies; "" where there is nothing to say. */
+static hn_status write_details(const hn_scope *scope, const hn_case *c, const hn_answer *a, hn_buf *out,
+                               hn_error *err) {
+    bool guarded = a->guard || !isnan(a->support);
+    if (!a->n_examples && !a->reasoning && !a->abstained && !a->label_set && !guarded) return HN_OK;
     hn_buf_append_char(out, '{');
     for (size_t i = 0; i < a->n_examples; i++) {
         hn_buf_append_str(out, i ? "," : "\"examples\":[");
@@ -197,7 +200,8 @@ static hn_status write_details(const hn_answer *a, char *const *labels, hn_buf *
     }
     if (a->n_examples) hn_buf_append_str(out, "],");
     if (a->abstained) hn_buf_append_str(out, "\"abstained\":true,");
-    if (a->label_set) write_set(a, labels, out);
+    if (a->label_set) write_set(a, scope->contract.labels, out);
+    if (guarded) HN_TRY(hn_guard_details(scope, c, a, out, err));
     if (a->reasoning) {
         hn_buf_append_str(out, "\"reasoning\":");
         hn_json_write_string(a->reasoning, strlen(a->reasoning), false, out);
@@ -221,7 +225,7 @@ static hn_status add_row(evaluation *e, size_t position, const hn_answer *a, hn_
     hn_buf details;
     hn_buf_init(&details, 0);
     bool correct = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
-    hn_status st = write_details(a, contract->labels, &details, err);
+    hn_status st = write_details(hn_project_scope(e->setup.project), c, a, &details, err);
     hn_prediction p = {.case_id = c->id,
                        .position = (int64_t)position,
                        .target = c->target,

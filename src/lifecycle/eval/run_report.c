@@ -96,7 +96,8 @@ static hn_status add_counts(const hn_prediction_list *list, const uint32_t *grou
         correct[i] = p->correct;
         r->n_correct += p->correct;
         r->n_failed += p->error != NULL;
-        r->n_invalid += !p->error && !p->value;
+        bool guarded = p->details_json && strstr(p->details_json, "\"guard\":\""); /* refused, not malformed */
+        r->n_invalid += !p->error && !p->value && !guarded;
         r->n_cut += !p->error && !p->value && p->finish && strcmp(p->finish, "length") == 0;
         r->n_cached += p->from_cache;
         r->prompt_tokens += p->prompt_tokens;

@@ -1,7 +1,6 @@
 /* Every command of the program, one line each; main.c and main_runtime.c order them into a program's overview.
  *
- *     extern const hn_command hn_cmd_diff;
-extern const hn_command hn_cmd_eval;                 // defined in cmd_eval.c
+ *     extern const hn_command hn_cmd_eval;                 // defined in cmd_eval.c
  *     int main(int argc, char **argv) { return hn_program_run(argc, argv, entries); }
  *
  * Ownership: constants. Threading: none. */
@@ -16,6 +15,7 @@ extern const hn_command hn_cmd_chat;
 extern const hn_command hn_cmd_complete;
 extern const hn_command hn_cmd_compare;
 extern const hn_command hn_cmd_diff;
+extern const hn_command hn_cmd_embed;
 extern const hn_command hn_cmd_eval;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_init;

@@ -21,6 +21,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_note},
     {"Models and inference, with or without a project", &hn_cmd_complete},
     {NULL, &hn_cmd_score},
+    {NULL, &hn_cmd_embed},
     {NULL, &hn_cmd_chat},
     {NULL, &hn_cmd_render},
     {NULL, &hn_cmd_pull},

@@ -57,6 +57,7 @@ need_model
 show tokens tokens -m "$MODEL" --messages "$tmp/m.json"
 show complete complete -m "$MODEL" --raw "The capital of France is" --max-tokens 2 --logprobs 1
 show score score -m "$MODEL" --raw "The capital of France is" --label " Paris" --stop .
+show embed embed -m "$MODEL" "my card is lost" "where is my card"
 show bench bench -m "$MODEL" --prompts 8 --streams 1 --seconds 0.01
 input=$tmp/line
 echo hi >"$input"

@@ -236,6 +236,7 @@ static void all_rungs_with_a_model(void **state) {
     assert_int_equal(ladder.n_rungs, 5);
     assert_int_equal(ladder.n_left_out, 1);
     assert_string_equal(ladder.left_out[0].name, "nearest examples, tiny");
+    assert_non_null(strstr(ladder.left_out[0].reason, "no case could be answered"));
     check_marking(&ladder);
     /* two cases of three say their label; what is learnt from words must find most of them */
     assert_true(find(&ladder, HN_RUNG_BAG_OF_WORDS)->accuracy.value > 0.6);

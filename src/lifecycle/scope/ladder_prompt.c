@@ -130,7 +130,9 @@ static void write_yaml(const hn_ladder_work *w, form f, hn_buf *yaml) {
     if (f.raw && w->contract->kind == HN_CONTRACT_CHOICE) append_wordings(yaml, w->contract);
     if (f.few) hn_buf_appendf(yaml, "examples: {pick: nearest, n: %d}\n", HN_LADDER_EXAMPLES);
     hn_buf_appendf(yaml, "answer: %s\n", f.likelihood ? "likelihood" : "generate");
-    if (f.likelihood) hn_buf_append_str(yaml, "calibrate: prior\nprobabilities: best\n");
+    /* Examples carry the labels' shares already, and measuring the prior behind them would take as long as many cases. */
+    if (f.likelihood)
+        hn_buf_append_str(yaml, f.few ? "probabilities: best\n" : "calibrate: prior\nprobabilities: best\n");
 }
 
 static hn_status make_prompt(const hn_ladder_work *w, form f, hn_prompt **prompt, hn_error *err) {
@@ -165,7 +167,7 @@ struct asking {
     int64_t longest;
     size_t n_done, n_failed;
     hn_status failed;
-    hn_error failure;
+    hn_error failure, first_failure; /* what ends everything; what one case met */
 };
 
 static void on_answer(void *user, uint64_t ticket, const hn_answer *answer) {
@@ -183,7 +185,7 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *answer) {
         return;
     }
     bool fine = answer->status == HN_OK;
-    a->n_failed += !fine;
+    if (!fine && a->n_failed++ == 0) a->first_failure = answer->error;
     a->rung->right[s->position] = fine && hn_grade_answer(a->w->contract, c->target, answer->value);
     if (a->rung->answers) a->rung->answers[s->position] = fine ? answer->label : -1;
     a->ms[s->position] = fine ? answer->timing.prefill_ms + answer->timing.decode_ms : (double)NAN;
@@ -223,8 +225,11 @@ static hn_status count_cost(asking *a, hn_error *err) {
     HN_TRY(hn_provider_info_get(a->w->setup->providers[a->rung->provider], &info, err));
     for (size_t i = 0; i < a->rung->n; i++)
         if (isfinite(a->ms[i])) a->ms[n++] = a->ms[i];
+    if (n == 0)
+        return hn_fail(err, HN_ERR_CONTEXT, a->rung->name, NULL, "no case could be answered: %.300s",
+                       a->first_failure.message);
     qsort(a->ms, n, sizeof *a->ms, by_value);
-    a->rung->latency_ms = n ? a->ms[n / 2] : (double)NAN;
+    a->rung->latency_ms = a->ms[n / 2];
     a->rung->memory_bytes =
         info.model ? (double)info.model_bytes + (double)info.kv_bytes_per_token * (double)a->longest : (double)NAN;
     if (a->n_failed)

@@ -45,6 +45,10 @@ static void judge_drop(judge *j) {
     else if (!j->has_model)
         say(j, HN_ACTION_DROP_MODEL, false, "no model was measured beside %s (%.1f %%)", f->plain.name,
             points(f->plain.value.value));
+    else if (!f->marked_takes_model && v->kind == HN_VERDICT_WORSE)
+        say(j, HN_ACTION_DROP_MODEL, true,
+            "%s (%.1f %%) takes no model, and the best that takes one is %.1f points behind", f->plain.name,
+            points(f->plain.value.value), points(-v->difference.value));
     else if (!f->marked_takes_model)
         say(j, HN_ACTION_DROP_MODEL, true,
             "%s (%.1f %%) takes no model, and what takes one is at most %.1f points better: less than makes a "
@@ -131,6 +135,9 @@ static void judge_scratch(judge *j) {
             f->n_train, needed);
     else if (j->has_target && j->reached)
         say(j, HN_ACTION_FROM_SCRATCH, false, "%s reaches the target already (%.1f %%)", f->marked.name,
+            points(f->marked.value.value));
+    else if (!j->has_target && !f->marked_takes_model)
+        say(j, HN_ACTION_FROM_SCRATCH, false, "no target is set that %s (%.1f %%) would miss", f->marked.name,
             points(f->marked.value.value));
     else if (!j->has_model || !f->probe.name)
         say(j, HN_ACTION_FROM_SCRATCH, false, "no model was probed, so nothing says that a trained one would not do");

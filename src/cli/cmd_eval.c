@@ -225,16 +225,30 @@ static hn_status print_next(evaluation *e, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status print_grades(evaluation *e, hn_error *err) {
+/* The candidates as runs beside their names, in the command's arena. */
+static hn_status metric_runs(const evaluation *e, hn_cli_metric_runs *out, hn_error *err) {
     const hn_eval_matrix *m = e->show.matrix;
     const char **names = hn_arena_calloc(e->show.cli->arena, m->n_candidates, sizeof *names);
-    const hn_run **runs = hn_arena_calloc(e->show.cli->arena, m->n_candidates, sizeof *runs);
+    hn_metric_run *runs = hn_arena_calloc(e->show.cli->arena, m->n_candidates, sizeof *runs);
     if (!names || !runs) return hn_fail_memory(err, m->n_candidates * sizeof *names);
     for (size_t i = 0; i < m->n_candidates; i++) {
+        const hn_eval_result *r = hn_eval_matrix_result(m, i);
         names[i] = m->candidates[i].name;
-        runs[i] = hn_eval_matrix_result(m, i)->run;
+        runs[i] = (hn_metric_run){r->run, &r->predictions};
     }
-    return hn_cli_grade_table(e->show.cli, names, runs, m->n_candidates, err);
+    *out = (hn_cli_metric_runs){
+        e->show.p.store, e->show.p.scope, names, runs, m->n_candidates, e->show.report.reference_row};
+    return HN_OK;
+}
+
+static hn_status print_grades(evaluation *e, hn_error *err) {
+    hn_cli_metric_runs m;
+    HN_TRY(metric_runs(e, &m, err));
+    const hn_run **runs = hn_arena_calloc(e->show.cli->arena, m.n, sizeof *runs);
+    if (!runs) return hn_fail_memory(err, m.n * sizeof *runs);
+    for (size_t i = 0; i < m.n; i++) runs[i] = m.runs[i].run;
+    HN_TRY(hn_cli_grade_table(e->show.cli, m.names, runs, m.n, err));
+    return hn_cli_metric_verdicts(e->show.cli, &m, err);
 }
 
 static hn_status print_reports(evaluation *e, hn_error *err) {
@@ -339,6 +353,9 @@ static hn_status result_json(evaluation *e, json_t **out, hn_error *err) {
     if (st == HN_OK) st = spreads_json(e, &spreads, err);
     *out = st == HN_OK ? json_pack("{s:O, s:O}", "runs", runs, "repeats", spreads) : NULL;
     if (st == HN_OK && (!*out || json_object_update(*out, report) != 0)) st = hn_fail_memory(err, 0);
+    hn_cli_metric_runs metric;
+    if (st == HN_OK) st = metric_runs(e, &metric, err);
+    if (st == HN_OK) st = hn_cli_metric_verdicts_json(&metric, *out, err);
     int64_t looks;
     if (st == HN_OK && e->plan.setup.split == HN_SPLIT_TEST &&
         hn_test_looks(e->show.p.store, e->show.p.dataset->hash, &looks, err) == HN_OK)

@@ -174,6 +174,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
         st = check_goals(&p, &detail, &goals, err);
         if (st == HN_OK && cli->out->json)
             st = hn_run_detail_json(&detail, hn_cli_flag(cli, "predictions"), &value, err);
+        if (st == HN_OK && value) st = hn_cli_prediction_grades_json(p.store, detail.run, value, err);
         if (st == HN_OK && value) st = hn_goals_json(&goals, &goals_json, err);
         if (goals_json) json_object_set_new(value, "goals", goals_json);
         if (st == HN_OK)

@@ -1,6 +1,8 @@
 /* Graders' results for people; see grades_cli.h. */
 #include "cli/grades_cli.h"
 
+#include "store/score.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -194,5 +196,115 @@ hn_status hn_cli_grade_verdicts_json(hn_store *store, const hn_comparison *c, js
     if (fine && n) fine = json_object_set(value, "graders", list) == 0;
     json_decref(list);
     hn_free(all);
+    return fine ? HN_OK : hn_fail_memory(err, 0);
+}
+
+/* ---- by the scope's metric ---- */
+
+static hn_status judge_all(const hn_cli_metric_runs *m, hn_metric_verdict **verdicts, double **p, size_t *reference,
+                           hn_error *err) {
+    const hn_scope *s = m->scope;
+    bool choice = s->contract.kind == HN_CONTRACT_CHOICE;
+    *verdicts = NULL;
+    *p = NULL;
+    *reference = m->reference < m->n ? m->reference : 0;
+    if (m->n < 2 || strcmp(s->metric, "accuracy") == 0) return HN_OK;
+    *verdicts = hn_calloc(m->n, sizeof **verdicts);
+    *p = hn_calloc(m->n, sizeof **p);
+    hn_status st = *verdicts && *p ? HN_OK : hn_fail_memory(err, m->n * sizeof **verdicts);
+    if (st == HN_OK)
+        st = hn_metric_judge_all(
+            m->store, m->runs, m->n, *reference, choice ? (const char *const *)s->contract.labels : NULL,
+            choice ? s->contract.n_labels : 0, s->metric, s->smallest_difference, *verdicts, *p, err);
+    if (st == HN_OK) return HN_OK;
+    hn_free(*verdicts);
+    hn_free(*p);
+    *verdicts = NULL;
+    *p = NULL;
+    return st;
+}
+
+hn_status hn_cli_metric_verdicts(hn_cli *cli, const hn_cli_metric_runs *m, hn_error *err) {
+    static const char *const words[] = {"cannot tell", "better", "worse", "equivalent"};
+    hn_metric_verdict *all;
+    double *p;
+    size_t reference, n_known = 0;
+    HN_TRY(judge_all(m, &all, &p, &reference, err));
+    for (size_t i = 0; all && i < m->n; i++) n_known += all[i].known;
+    if (n_known) hn_output_print(cli->out, "\nby %s, against %s:\n", m->scope->metric, m->names[reference]);
+    for (size_t i = 0; n_known && i < m->n; i++) {
+        const hn_verdict *v = &all[i].verdict;
+        double f = all[i].b.factor;
+        int d = f == 100 ? 1 : 3;
+        if (!all[i].known) continue;
+        hn_output_print(cli->out, "  %s: %s, %+.*f%s%s [%+.*f, %+.*f], p = %.2g\n", m->names[i], words[v->kind], d,
+                        f * v->difference.value, *all[i].b.unit ? " " : "", all[i].b.unit, d, f * v->difference.low, d,
+                        f * v->difference.high, p[i]);
+    }
+    if (n_known > 1) hn_output_print(cli->out, "  (p adjusted for %zu comparisons)\n", n_known);
+    hn_free(all);
+    hn_free(p);
+    return HN_OK;
+}
+
+hn_status hn_cli_metric_verdicts_json(const hn_cli_metric_runs *m, json_t *value, hn_error *err) {
+    hn_metric_verdict *all;
+    double *p;
+    size_t reference;
+    HN_TRY(judge_all(m, &all, &p, &reference, err));
+    if (!all) return HN_OK;
+    json_t *list = json_array();
+    bool fine = list != NULL;
+    for (size_t i = 0; fine && i < m->n; i++) {
+        if (!all[i].known) continue;
+        json_t *one = hn_metric_verdict_json(m->scope->metric, &all[i]);
+        fine = one && json_object_set_new(one, "candidate", json_string(m->names[i])) == 0 &&
+               json_object_set_new(one, "reference", json_string(m->names[reference])) == 0 &&
+               json_object_set_new(one, "p_holm", json_real(p[i])) == 0 && json_array_append(list, one) == 0;
+        json_decref(one);
+    }
+    if (fine) fine = json_object_set(value, "metric_comparisons", list) == 0;
+    json_decref(list);
+    hn_free(all);
+    hn_free(p);
+    return fine ? HN_OK : hn_fail_memory(err, 0);
+}
+
+/* ---- case by case ---- */
+
+static json_t *score_json(const hn_score *s) {
+    json_t *details = NULL, *one;
+    if (s->details_json &&
+        hn_json_parse(s->details_json, strlen(s->details_json), "details", 0, &details, NULL) != HN_OK)
+        details = NULL;
+    one = json_pack("{s:o}", "value", isfinite(s->value) ? json_real(s->value) : json_null());
+    if (one && details) json_object_set(one, "details", details);
+    json_decref(details);
+    return one;
+}
+
+hn_status hn_cli_prediction_grades_json(hn_store *store, const hn_run *run, json_t *value, hn_error *err) {
+    json_t *predictions = json_object_get(value, "predictions"), *one;
+    hn_score_list scores;
+    size_t i;
+    if (!json_is_array(predictions)) return HN_OK;
+    HN_TRY(hn_score_load(store, run->id, NULL, &scores, err));
+    bool fine = true;
+    for (size_t from = 0; fine && from < scores.n;) { /* a grader at a time: by position, as the predictions are */
+        size_t end = from, at;
+        while (end < scores.n && strcmp(scores.rows[end].grader, scores.rows[from].grader) == 0) end++;
+        at = from;
+        json_array_foreach(predictions, i, one) {
+            json_int_t position = json_integer_value(json_object_get(one, "position"));
+            while (at < end && scores.rows[at].position < position) at++;
+            if (at == end || scores.rows[at].position != position) continue;
+            json_t *grades = json_object_get(one, "grades");
+            if (!grades && json_object_set_new(one, "grades", grades = json_object()) != 0) grades = NULL;
+            fine = fine && grades &&
+                   json_object_set_new(grades, scores.rows[at].grader, score_json(&scores.rows[at])) == 0;
+        }
+        from = end;
+    }
+    hn_score_list_free(&scores);
     return fine ? HN_OK : hn_fail_memory(err, 0);
 }

@@ -35,6 +35,15 @@ assert g["same"]["value"] == run["metrics"]["accuracy"]["value"] and g["same"]["
 assert g["log_loss"]["lower_is_better"] and g["log_loss"]["low"] <= g["log_loss"]["value"] <= g["log_loss"]["high"]
 assert 0 < g["right"]["value"] < 1 and "no human grades" in g["right"]["sentences"][0]
 PY
+"$HONE" eval 1-vague 2-instructions -m "$MODEL" --limit 10 >"$tmp/out" 2>/dev/null || fail "hone eval of two"
+grep -q '^by log_loss, against 1-vague:' "$tmp/out" || fail "no verdict by the metric: $(cat "$tmp/out")"
+"$HONE" show r1 --json --predictions >"$tmp/out" || fail "hone show --json"
+python3 - "$tmp/out" <<'PY' || fail "each answer's grades"
+import json, sys
+p = json.load(open(sys.argv[1]))["predictions"]
+assert all(set(x["grades"]) == {"same", "length", "log_loss", "similarity", "right"} for x in p)
+assert all(x["grades"]["same"]["value"] == x["correct"] for x in p) and p[0]["grades"]["right"]["details"]["grade"] in ("wrong", "right")
+PY
 "$HONE" show r1 >"$tmp/out" || fail "hone show"
 grep -q '^same  *0\.[0-9]* \[' "$tmp/out" || fail "hone show has no grades"
 "$HONE" compare r1 r2 --json >"$tmp/out" || fail "hone compare"

@@ -193,6 +193,16 @@ static void verdicts_are_about_the_metric(void **state) {
         double difference = c.metric_b.estimate.value - c.metric_a.estimate.value;
         if (!c.metric_b.geometric) assert_true(fabs(c.verdict.difference.value - difference) < 1e-12);
         assert_true(c.metric_b.lower_is_better == (c.verdict.difference.value < 0));
+        /* all at once, against the first: the same verdict, p doubled for two comparisons that are equal */
+        const hn_metric_run runs[] = {{a.run, &a.predictions}, {b.run, &b.predictions}, {b.run, &b.predictions}};
+        hn_metric_verdict all[3];
+        double p[3];
+        hn_test_ok(hn_metric_judge_all(project.store, runs, 3, 0, (const char *const *)project.scope->contract.labels,
+                                       3, c.metric, project.scope->smallest_difference, all, p, &err),
+                   &err);
+        assert_false(all[0].known);
+        assert_int_equal(all[1].verdict.kind, p[1] <= 0.05 ? c.verdict.kind : HN_VERDICT_CANNOT_TELL);
+        assert_true(all[2].verdict.p == c.verdict.p && fabs(p[1] - fmin(1, 2 * c.verdict.p)) < 1e-12);
         hn_comparison_free(&c);
         hn_test_ok(hn_compare_runs(project.store, name_b, name_a, project.scope, &c, &err), &err);
         assert_int_equal(c.verdict.kind, HN_VERDICT_WORSE);

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "stats/groups.h"
+#include "stats/multiple.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -247,6 +248,35 @@ hn_status hn_metric_judge(hn_store *store, const hn_run *run_a, const hn_run *ru
         return judge_grader(store, run_a, run_b, rows_a, rows_b, metric, smallest_difference, out, err);
     if (n_labels == 0) return HN_OK;
     return judge_classes(rows_a, rows_b, labels, n_labels, metric, smallest_difference, out, err);
+}
+
+hn_status hn_metric_judge_all(hn_store *store, const hn_metric_run *runs, size_t n, size_t reference,
+                              const char *const *labels, size_t n_labels, const char *metric,
+                              double smallest_difference, hn_metric_verdict *verdicts, double *p_adjusted,
+                              hn_error *err) {
+    const hn_metric_run *a = &runs[reference];
+    size_t n_known = 0;
+    double *p = hn_alloc((n ? n : 1) * sizeof *p);
+    if (!p) return hn_fail_memory(err, n * sizeof *p);
+    hn_status st = HN_OK;
+    for (size_t i = 0; i < n && st == HN_OK; i++) {
+        verdicts[i] = (hn_metric_verdict){0};
+        p_adjusted[i] = 1;
+        if (i == reference) continue;
+        st = hn_metric_judge(store, a->run, runs[i].run, a->rows, runs[i].rows, labels, n_labels, metric,
+                             smallest_difference, &verdicts[i], err);
+        if (st == HN_OK && verdicts[i].known) p[n_known++] = verdicts[i].verdict.p;
+    }
+    if (st == HN_OK && n_known) st = hn_holm(p, n_known, p, err);
+    for (size_t i = 0, k = 0; st == HN_OK && i < n; i++) {
+        if (!verdicts[i].known) continue;
+        hn_verdict_kind *kind = &verdicts[i].verdict.kind;
+        p_adjusted[i] = p[k++];
+        if ((*kind == HN_VERDICT_BETTER || *kind == HN_VERDICT_WORSE) && p_adjusted[i] > 0.05)
+            *kind = HN_VERDICT_CANNOT_TELL;
+    }
+    hn_free(p);
+    return st;
 }
 
 json_t *hn_metric_verdict_json(const char *metric, const hn_metric_verdict *v) {

@@ -27,6 +27,16 @@ hn_status hn_metric_judge(hn_store *store, const hn_run *run_a, const hn_run *ru
                           const hn_prediction_list *rows_b, const char *const *labels, size_t n_labels,
                           const char *metric, double smallest_difference, hn_metric_verdict *out,
                           hn_error *err) HN_MUST_CHECK;
+/* Several runs against one of them, `reference`, with p adjusted by Holm for their number: "better" and "worse" need an adjusted p of at most 0.05.
+ * `verdicts` and `p_adjusted` (n), the reference's own left empty. */
+typedef struct hn_metric_run {
+    const hn_run *run;
+    const hn_prediction_list *rows; /* the same cases in the same order for all */
+} hn_metric_run;
+hn_status hn_metric_judge_all(hn_store *store, const hn_metric_run *runs, size_t n, size_t reference,
+                              const char *const *labels, size_t n_labels, const char *metric,
+                              double smallest_difference, hn_metric_verdict *verdicts, double *p_adjusted,
+                              hn_error *err) HN_MUST_CHECK;
 /* {"metric","verdict","difference":{..},"p","test","a":{..},"b":{..},"n","left_out","lower_is_better","unit"}; new reference. */
 json_t *hn_metric_verdict_json(const char *metric, const hn_metric_verdict *v);
 

@@ -111,15 +111,22 @@ static hn_status read_prediction(hn_stmt *q, hn_arena *arena, hn_prediction *p, 
     return hn_column_copy_const(q, 18, arena, &p->details_json, err);
 }
 
-hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) {
+static hn_status read_marks(hn_stmt *q, hn_arena *arena, hn_prediction *p, hn_error *err) {
+    p->position = hn_column_i64(q, 0);
+    HN_TRY(hn_column_copy_const(q, 1, arena, &p->case_id, err));
+    HN_TRY(hn_column_copy_const(q, 2, arena, &p->group, err));
+    p->correct = hn_column_i64(q, 3) != 0;
+    p->score = hn_column_f64(q, 4);
+    return HN_OK;
+}
+
+typedef hn_status row_reader(hn_stmt *q, hn_arena *arena, hn_prediction *p, hn_error *err);
+
+static hn_status load_rows(hn_store *store, const char *sql, row_reader *read, int64_t run_id, hn_prediction_list *list,
+                           hn_error *err) {
     *list = (hn_prediction_list){0};
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(
-        store->db,
-        "SELECT position, case_id, target, grouping, value, text, correct, score, probabilities, raw_logprobs, "
-        "prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, from_cache, details, cost "
-        "FROM prediction WHERE run_id = ? ORDER BY position",
-        &q, err));
+    HN_TRY(hn_db_prepare(store->db, sql, &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_status st = HN_OK;
     size_t capacity = 0;
@@ -132,12 +139,27 @@ hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list
             break;
         }
         list->rows[list->n] = (hn_prediction){0};
-        st = read_prediction(q, list->arena, &list->rows[list->n], err);
+        st = read(q, list->arena, &list->rows[list->n], err);
         if (st == HN_OK) list->n++;
     }
     hn_stmt_free(q);
     if (st != HN_OK) hn_prediction_list_free(list);
     return st;
+}
+
+hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) {
+    return load_rows(store,
+                     "SELECT position, case_id, target, grouping, value, text, correct, score, probabilities, "
+                     "raw_logprobs, prompt_tokens, completion_tokens, prefill_ms, decode_ms, finish, error, cache_key, "
+                     "from_cache, details, cost FROM prediction WHERE run_id = ? ORDER BY position",
+                     read_prediction, run_id, list, err);
+}
+
+hn_status hn_prediction_load_marks(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) {
+    return load_rows(store,
+                     "SELECT position, case_id, grouping, correct, score FROM prediction WHERE run_id = ? "
+                     "ORDER BY position",
+                     read_marks, run_id, list, err);
 }
 
 void hn_prediction_list_free(hn_prediction_list *list) {

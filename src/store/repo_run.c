@@ -204,14 +204,14 @@ static hn_status add_look(hn_db *db, int64_t run_id, hn_error *err) {
 /* What lists show of a summary. */
 static hn_status add_metrics(hn_db *db, int64_t run_id, hn_error *err) {
     hn_stmt *q;
-    HN_TRY(hn_db_prepare(
-        db,
-        "UPDATE run_line SET metrics = json_extract(s.summary, '$.metrics'), "
-        "accuracy = json_extract(s.summary, '$.metrics.accuracy.value'), "
-        "low = json_extract(s.summary, '$.metrics.accuracy.low'), "
-        "high = json_extract(s.summary, '$.metrics.accuracy.high') "
-        "FROM run_summary s WHERE s.run_id = run_line.run_id AND s.run_id = ? AND json_valid(s.summary)",
-        &q, err));
+    HN_TRY(
+        hn_db_prepare(db,
+                      "UPDATE run_line SET metrics = json_extract(s.summary, '$.metrics'), "
+                      "accuracy = json_extract(s.summary, '$.metrics.accuracy.value'), "
+                      "low = json_extract(s.summary, '$.metrics.accuracy.low'), "
+                      "high = json_extract(s.summary, '$.metrics.accuracy.high') "
+                      "FROM run_summary s WHERE s.run_id = run_line.run_id AND s.run_id = ? AND json_valid(s.summary)",
+                      &q, err));
     hn_bind_i64(q, 1, run_id);
     hn_status st = hn_stmt_run(q, err);
     hn_stmt_free(q);

@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "lifecycle/eval/eval.h"
+#include "lifecycle/iterate/compare.h"
+#include "lifecycle/iterate/history.h"
 #include "lifecycle/iterate/kept_project.h"
 #include "lifecycle/iterate/run_diff.h"
 
@@ -183,11 +185,82 @@ static void a_diff_survives_lack_of_memory(void **state) {
     json_decref(diff);
 }
 
+static const json_t *entry_of(const json_t *history, const char *kind, const char *run) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(history, "entries"), i, row) {
+        const char *name = json_string_value(json_object_get(row, "run"));
+        bool named = !run || (name && strcmp(name, run) == 0);
+        if (named && strcmp(json_string_value(json_object_get(row, "kind")), kind) == 0) return row;
+    }
+    return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    assert_non_null(text);
+    return text;
+}
+
+/* Each prompt is held against the one it is most like; repeats are no lesson; the verdicts are those of hone compare. */
+static void a_history_is_one_line_a_lesson(void **state) {
+    (void)state;
+    static const char better_yaml[] = "messages: [{user: \"good {{ text }} please\"}]\nanswer: likelihood\n";
+    static const char prior_yaml[] =
+        "messages: [{user: \"good {{ text }} please\"}]\nanswer: likelihood\ncalibrate: prior\n";
+    hn_error err;
+    evaluate("bad", bad_yaml);
+    hn_test_ok(hn_note_add(project.store, 1, "pears only", &err), &err);
+    evaluate("better", better_yaml);
+    evaluate("prior", prior_yaml);
+    evaluate("bad", bad_yaml); /* unchanged: the same run */
+    json_t *history;
+    hn_history_setup setup = {project.store, project.scope, project.dataset, 0};
+    hn_test_ok(hn_history_make(&setup, &history, &err), &err);
+    const json_t *first = entry_of(history, "run", "r1"), *second = entry_of(history, "run", "r2"),
+                 *third = entry_of(history, "run", "r3");
+    assert_non_null(entry_of(history, "baselines", NULL));
+    assert_string_equal(text_of(entry_of(history, "note", NULL), "text"), "pears only");
+    assert_null(json_object_get(first, "against"));
+    assert_string_equal(text_of(second, "against"), "r1");
+    hn_run *a = find(1), *b = find(2);
+    hn_verdict v;
+    hn_test_ok(hn_compare_verdict(project.store, a, b, project.scope->smallest_difference, &v, &err), &err);
+    hn_comparison c;
+    hn_test_ok(hn_compare_runs(project.store, "r1", "r2", project.scope, &c, &err), &err);
+    assert_true(c.verdict.kind == v.kind && c.verdict.p == v.p && c.verdict.difference.low == v.difference.low);
+    assert_string_equal(text_of(second, "verdict"), hn_verdict_name(v.kind));
+    assert_string_equal(text_of(second, "verdict"), "better");
+    assert_non_null(strstr(text_of(second, "lesson"), "points, certain"));
+    assert_non_null(strstr(text_of(second, "lesson"), "user message reworded (1 words out, 1 in)"));
+    assert_string_equal(text_of(third, "against"), "r2");
+    assert_non_null(strstr(text_of(third, "lesson"), "prior correction added: "));
+    assert_int_equal(json_array_size(json_object_get(json_object_get(history, "lessons"), "helped")), 1);
+    hn_buf md;
+    hn_buf_init(&md, 0);
+    hn_history_markdown(history, &md);
+    assert_non_null(strstr(hn_buf_str(&md), "note (r1): pears only"));
+    hn_buf_free(&md);
+    hn_comparison_free(&c);
+    hn_run_free(a);
+    hn_run_free(b);
+    json_decref(history);
+    hn_status st = HN_ERR_MEMORY;
+    for (size_t n = 1; st != HN_OK; n += 1 + n / 30) {
+        hn_alloc_fail_at(n, false);
+        st = hn_history_make(&setup, &history, &err);
+        hn_alloc_fail_at(0, false);
+        if (st != HN_OK) assert_int_equal(st, HN_ERR_MEMORY);
+    }
+    json_decref(history);
+}
+
 int main(void) {
     hn_json_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_of_a_run_are_kept, make_project, remove_project),
         cmocka_unit_test_setup_teardown(runs_stand_side_by_side, make_project, remove_project),
+        cmocka_unit_test_setup_teardown(a_history_is_one_line_a_lesson, make_project, remove_project),
         cmocka_unit_test_setup_teardown(a_diff_survives_lack_of_memory, make_project, remove_project),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,6 +203,45 @@ hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const h
     return st;
 }
 
+/* ---- the verdict alone ---- */
+
+/* Whether the rows answer the same cases in the same order, as runs of one command do. */
+static bool in_step(const hn_prediction_list *a, const hn_prediction_list *b) {
+    if (a->n != b->n) return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->rows[i].case_id, b->rows[i].case_id) != 0) return false;
+    return true;
+}
+
+static hn_status judge_marks(hn_comparison *c, double smallest_difference, hn_error *err) {
+    if (!in_step(&c->list_a, &c->list_b)) {
+        HN_TRY(match_cases(c, err));
+        return judge(c, smallest_difference, err);
+    }
+    unsigned char *right = hn_alloc(c->list_a.n + 1);
+    if (!right) return hn_fail_memory(err, c->list_a.n);
+    for (size_t i = 0; i < c->list_a.n; i++) right[i] = c->list_a.rows[i].correct;
+    hn_status st = hn_compare_with_right(right, &c->list_b, smallest_difference, &c->verdict, err);
+    hn_free(right);
+    return st;
+}
+
+hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, double smallest_difference,
+                             hn_verdict *verdict, hn_error *err) {
+    hn_comparison c = {0};
+    HN_TRY(check_pair(a, b, err));
+    hn_run run_a = *a, run_b = *b; /* match_cases names them in its error */
+    c.run_a = &run_a;
+    c.run_b = &run_b;
+    hn_status st = hn_prediction_load_marks(store, a->id, &c.list_a, err);
+    if (st == HN_OK) st = hn_prediction_load_marks(store, b->id, &c.list_b, err);
+    if (st == HN_OK) st = judge_marks(&c, smallest_difference, err);
+    if (st == HN_OK) *verdict = c.verdict;
+    c.run_a = c.run_b = NULL;
+    hn_comparison_free(&c);
+    return st;
+}
+
 void hn_comparison_free(hn_comparison *c) {
     hn_report_free(&c->report_a);
     hn_report_free(&c->report_b);

@@ -26,6 +26,7 @@ extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;
 extern const hn_command hn_cmd_regrade;
 extern const hn_command hn_cmd_render;
+extern const hn_command hn_cmd_replay;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_score;
 extern const hn_command hn_cmd_show;

@@ -78,6 +78,8 @@ for command in "compare r1 r2" "diff r1 r2 -m $MODEL" "show r1" "log" "regrade r
 done
 (cd "$tmp/new" && "$HONE" history --json >"$tmp/stdout") || fail "hone history"
 check history
+(cd "$tmp/new" && "$HONE" replay r1 -m "$MODEL" --limit 3 --json >"$tmp/stdout") || fail "hone replay"
+check replay
 (cd "$tmp/new" && "$HONE" eval 5-plain -m "$MODEL" --limit 12 --json >"$tmp/stdout") || fail "hone eval"
 check eval
 (cd "$tmp/new" && "$HONE" calibrate last --json >"$tmp/stdout") || fail "hone calibrate"

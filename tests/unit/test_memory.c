@@ -9,6 +9,7 @@
 #include "lifecycle/iterate/compare.h"
 #include "lifecycle/iterate/history.h"
 #include "lifecycle/iterate/kept_project.h"
+#include "lifecycle/iterate/replay.h"
 #include "lifecycle/iterate/run_diff.h"
 
 #include <stdio.h>
@@ -255,12 +256,65 @@ static void a_history_is_one_line_a_lesson(void **state) {
     json_decref(history);
 }
 
+/* A little more of everything, as another order of additions gives. */
+static double score_nudged(const char *prompt, const char *label) { return score(prompt, label) * (1 + 1e-13); }
+
+static hn_status replay_with(int64_t id, hn_fake_script script, size_t limit, hn_replay *r, hn_error *err) {
+    hn_run *run = find(id);
+    hn_provider *provider = hn_fake_provider(&script);
+    hn_status st = hn_replay_run(&(hn_replay_setup){project.store, run, provider, limit}, NULL, NULL, r, err);
+    hn_provider_close(provider);
+    hn_run_free(run);
+    return st;
+}
+
+static void a_replay_uses_what_was_kept(void **state) {
+    (void)state;
+    hn_replay r;
+    hn_error err;
+    int64_t id = evaluate("good", good_yaml), other = evaluate("bad", bad_yaml);
+    rewrite("cases.csv", "it is round", "it is square"); /* today's data and prompts are others */
+    rewrite("prompts/good.yaml", "good", "bad");
+    hn_test_ok(replay_with(id, (hn_fake_script){.score = score, .per_step = 3}, 0, &r, &err), &err);
+    assert_true(r.same_path && r.n > 10 && r.n_same == r.n && r.n_agree == r.n && r.n_changes == 0 && r.largest == 0);
+    assert_string_equal(r.after.run->kind, "replay");
+    int64_t again = r.after.run->id;
+    assert_true(again != id && again != other);
+    hn_replay_free(&r);
+    hn_run_links links;
+    hn_test_ok(hn_run_links_load(project.store, id, &links, &err), &err);
+    assert_true(links.n == 1 && links.rows[0].run_id == again && links.rows[0].parent_id == id);
+    assert_string_equal(links.rows[0].role, "replay");
+    hn_run_links_free(&links);
+
+    hn_test_ok(replay_with(id, (hn_fake_script){.score = score_nudged}, 5, &r, &err), &err);
+    assert_true(r.same_path && r.n == 5 && r.n_same == 0 && r.n_agree == 5 && r.n_changes == 5);
+    assert_true(r.largest > 0 && r.largest < 1e-11);
+    assert_string_equal(r.changes[0].what, "likelihoods");
+    json_t *value;
+    hn_run *run = find(id);
+    hn_test_ok(hn_replay_json(&r, run, &value, &err), &err);
+    assert_true(json_is_false(json_object_get(value, "same_bits")));
+    assert_int_equal(json_array_size(json_object_get(value, "changes")), 5);
+    json_decref(value);
+    hn_run_free(run);
+    hn_replay_free(&r);
+
+    hn_test_ok(replay_with(id, (hn_fake_script){.score = score, .numeric_path = "other"}, 4, &r, &err), &err);
+    assert_true(!r.same_path && r.n_agree == 4);
+    hn_replay_free(&r);
+    assert_int_equal(replay_with(id, (hn_fake_script){.score = score, .model_hash = "beef"}, 0, &r, &err),
+                     HN_ERR_INPUT);
+    assert_non_null(strstr(err.message, "it ran on"));
+}
+
 int main(void) {
     hn_json_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_of_a_run_are_kept, make_project, remove_project),
         cmocka_unit_test_setup_teardown(runs_stand_side_by_side, make_project, remove_project),
         cmocka_unit_test_setup_teardown(a_history_is_one_line_a_lesson, make_project, remove_project),
+        cmocka_unit_test_setup_teardown(a_replay_uses_what_was_kept, make_project, remove_project),
         cmocka_unit_test_setup_teardown(a_diff_survives_lack_of_memory, make_project, remove_project),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

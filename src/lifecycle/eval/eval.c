@@ -105,7 +105,7 @@ static hn_status begin_run(evaluation *e, const char *parameters, hn_run **run, 
     HN_TRY(put_file(s->store, scope->config_path, scope_object, err));
     HN_TRY(case_set_hash(s->dataset, e->cases, e->n_cases, set_hash, err));
     HN_TRY(hn_provider_info_get(s->provider, &info, err));
-    hn_run_spec spec = {.kind = "eval",
+    hn_run_spec spec = {.kind = s->kind ? s->kind : "eval",
                         .prompt_name = e->prompt->name,
                         .prompt_hash = e->prompt->hash,
                         .prompt_object = prompt_object,

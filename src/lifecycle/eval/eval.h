@@ -24,8 +24,9 @@ typedef struct hn_eval_setup {
     hn_store *store;
     hn_provider *provider;
     hn_split split;
-    size_t limit;  /* the first cases of the split's fixed order only; 0: all */
-    bool no_cache; /* compute every answer again, as a new run */
+    const char *kind; /* NULL: "eval"; part of the run's identity */
+    size_t limit;     /* the first cases of the split's fixed order only; 0: all */
+    bool no_cache;    /* compute every answer again, as a new run */
     json_t *
         set; /* parameters that the prompt was given from outside its file (hn_prompt_set): part of the run's identity; NULL: none */
     size_t n_leaks; /* cases known to stand in an earlier split, too, and allowed: the run's parameters say so */

@@ -67,10 +67,11 @@ static void print_run(hn_cli *cli, const json_t *entry) {
     hn_output_print(cli->out, "\n");
     if (!*text_of(entry, "lesson")) return;
     hn_estimate d = estimate_of(json_object_get(entry, "difference"));
+    double f = json_number_value(json_object_get(entry, "factor")); /* 100 for points */
     hn_output_print(cli->out, "      %s", hn_output_style(cli->out, style_of(text_of(entry, "verdict"))));
     print_line(cli, text_of(entry, "lesson"), 400);
-    hn_output_print(cli->out, "%s  [%+.1f, %+.1f] against %s\n", hn_output_style(cli->out, HN_STYLE_NONE), 100 * d.low,
-                    100 * d.high, text_of(entry, "against"));
+    hn_output_print(cli->out, "%s  [%+.1f, %+.1f] against %s\n", hn_output_style(cli->out, HN_STYLE_NONE), f * d.low,
+                    f * d.high, text_of(entry, "against"));
 }
 
 static void print_entry(hn_cli *cli, const json_t *entry) {

@@ -80,6 +80,8 @@ done
 check history
 (cd "$tmp/new" && "$HONE" replay r1 -m "$MODEL" --limit 3 --json >"$tmp/stdout") || fail "hone replay"
 check replay
+(cd "$tmp/new" && "$HONE" export r1 -o report.html --json >"$tmp/stdout") || fail "hone export"
+check export
 (cd "$tmp/new" && "$HONE" eval 5-plain -m "$MODEL" --limit 12 --json >"$tmp/stdout") || fail "hone eval"
 check eval
 (cd "$tmp/new" && "$HONE" calibrate last --json >"$tmp/stdout") || fail "hone calibrate"

@@ -225,8 +225,9 @@ static void a_history_is_one_line_a_lesson(void **state) {
     assert_null(json_object_get(first, "against"));
     assert_string_equal(text_of(second, "against"), "r1");
     hn_run *a = find(1), *b = find(2);
-    hn_verdict v;
-    hn_test_ok(hn_compare_verdict(project.store, a, b, project.scope->smallest_difference, &v, &err), &err);
+    hn_short_verdict said;
+    hn_test_ok(hn_compare_verdict(project.store, a, b, project.scope, &said, &err), &err);
+    const hn_verdict v = said.verdict;
     hn_comparison c;
     hn_test_ok(hn_compare_runs(project.store, "r1", "r2", project.scope, &c, &err), &err);
     assert_true(c.verdict.kind == v.kind && c.verdict.p == v.p && c.verdict.difference.low == v.difference.low);

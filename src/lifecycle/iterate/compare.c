@@ -214,29 +214,45 @@ static bool in_step(const hn_prediction_list *a, const hn_prediction_list *b) {
 }
 
 static hn_status judge_marks(hn_comparison *c, double smallest_difference, hn_error *err) {
-    if (!in_step(&c->list_a, &c->list_b)) {
+    const hn_prediction_list *a = &c->list_a, *b = &c->list_b;
+    if (!in_step(a, b)) {
         HN_TRY(match_cases(c, err));
-        return judge(c, smallest_difference, err);
+        a = &c->shared_a;
+        b = &c->shared_b;
     }
-    unsigned char *right = hn_alloc(c->list_a.n + 1);
-    if (!right) return hn_fail_memory(err, c->list_a.n);
-    for (size_t i = 0; i < c->list_a.n; i++) right[i] = c->list_a.rows[i].correct;
-    hn_status st = hn_compare_with_right(right, &c->list_b, smallest_difference, &c->verdict, err);
+    unsigned char *right = hn_alloc(a->n + 1);
+    if (!right) return hn_fail_memory(err, a->n);
+    for (size_t i = 0; i < a->n; i++) right[i] = a->rows[i].correct;
+    hn_status st = hn_compare_with_right(right, b, smallest_difference, &c->verdict, err);
     hn_free(right);
     return st;
 }
 
-hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, double smallest_difference,
-                             hn_verdict *verdict, hn_error *err) {
+static hn_status verdict_of_metric(hn_store *store, const hn_run *a, const hn_run *b, const hn_scope *scope,
+                                   hn_short_verdict *out, hn_error *err) {
+    hn_comparison c;
+    char name_a[32], name_b[32];
+    snprintf(name_a, sizeof name_a, "r%lld", (long long)a->id);
+    snprintf(name_b, sizeof name_b, "r%lld", (long long)b->id);
+    HN_TRY(hn_compare_runs(store, name_a, name_b, scope, &c, err));
+    *out = (hn_short_verdict){c.verdict, c.metric_b.factor, ""};
+    snprintf(out->unit, sizeof out->unit, "%s", c.metric_b.unit);
+    hn_comparison_free(&c);
+    return HN_OK;
+}
+
+hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, const hn_scope *scope,
+                             hn_short_verdict *out, hn_error *err) {
     hn_comparison c = {0};
-    HN_TRY(check_pair(a, b, err));
+    if (strcmp(scope->metric, "accuracy") != 0) return verdict_of_metric(store, a, b, scope, out, err);
+    HN_TRY(check_pair(store, a, b, err));
     hn_run run_a = *a, run_b = *b; /* match_cases names them in its error */
     c.run_a = &run_a;
     c.run_b = &run_b;
     hn_status st = hn_prediction_load_marks(store, a->id, &c.list_a, err);
     if (st == HN_OK) st = hn_prediction_load_marks(store, b->id, &c.list_b, err);
-    if (st == HN_OK) st = judge_marks(&c, smallest_difference, err);
-    if (st == HN_OK) *verdict = c.verdict;
+    if (st == HN_OK) st = judge_marks(&c, scope->smallest_difference, err);
+    if (st == HN_OK) *out = (hn_short_verdict){c.verdict, 100, "points"};
     c.run_a = c.run_b = NULL;
     hn_comparison_free(&c);
     return st;

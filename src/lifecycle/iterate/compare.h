@@ -41,8 +41,13 @@ typedef struct hn_comparison {
 hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
                           hn_error *err) HN_MUST_CHECK;
 /* The verdict alone, of B against A on the cases that both answered: a fraction of the work, for many pairs. The same errors. */
-hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, double smallest_difference,
-                             hn_verdict *verdict, hn_error *err) HN_MUST_CHECK;
+typedef struct hn_short_verdict {
+    hn_verdict verdict;
+    double factor; /* what the difference is multiplied with for people: 100 (points) or 1 */
+    char unit[24];
+} hn_short_verdict;
+hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, const hn_scope *scope,
+                             hn_short_verdict *out, hn_error *err) HN_MUST_CHECK;
 /* The verdict of `rows` against something that was right where `right` (rows->n) is 1: a baseline on the same cases in the same order. */
 hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_list *rows, double smallest_difference,
                                 hn_verdict *verdict, hn_error *err) HN_MUST_CHECK;

@@ -138,11 +138,13 @@ void hn_history_changes(const json_t *entry, hn_buf *out) {
 }
 
 /* "prior correction added: +12.0 points, certain" */
-static hn_status add_lesson(teller *t, json_t *entry, const hn_verdict *v, hn_error *err) {
+static hn_status add_lesson(teller *t, json_t *entry, const hn_short_verdict *said, hn_error *err) {
+    const hn_verdict *v = &said->verdict;
     hn_buf text;
     hn_buf_init(&text, 1 << 16);
     hn_history_changes(entry, &text);
-    hn_buf_appendf(&text, ": %+.1f points, %s", 100 * v->difference.value, verdict_words(v));
+    hn_buf_appendf(&text, said->factor == 1 ? ": %+.3g%s%s, %s" : ": %+.1f%s%s, %s", said->factor * v->difference.value,
+                   *said->unit ? " " : "", said->unit, verdict_words(v));
     hn_status st = hn_buf_check(&text, "a lesson", err);
     json_t *lesson = st == HN_OK ? json_stringn_nocheck(hn_buf_str(&text), text.len) : NULL;
     hn_buf_free(&text);
@@ -158,25 +160,25 @@ static hn_status add_lesson(teller *t, json_t *entry, const hn_verdict *v, hn_er
 }
 
 static hn_status tell_against(teller *t, const told *before, const told *now, json_t *entry, hn_error *err) {
-    hn_verdict v;
+    hn_short_verdict said;
     json_t *changed;
     char name[32];
     hn_error why;
     snprintf(name, sizeof name, "r%lld", (long long)before->run->id);
-    hn_status st =
-        hn_compare_verdict(t->setup->store, before->run, now->run, t->setup->scope->smallest_difference, &v, &why);
+    hn_status st = hn_compare_verdict(t->setup->store, before->run, now->run, t->setup->scope, &said, &why);
     if (st != HN_OK) {
         if (err) *err = why;
         return st == HN_ERR_INPUT ? HN_OK : st; /* not comparable after all: the line stands without a verdict */
     }
     HN_TRY(hn_change_words(t->setup->store, before->run, now->run, &changed, err));
-    json_t *verdict =
-        json_pack("{s:s, s:s?, s:s, s:o, s:f, s:s, s:o}", "against", name, "against_prompt",
-                  before->run->spec.prompt_name, "verdict", hn_verdict_name(v.kind), "difference",
-                  hn_report_estimate_json(v.difference), "p", v.p, "words", verdict_words(&v), "changed", changed);
+    const hn_verdict *v = &said.verdict;
+    json_t *verdict = json_pack("{s:s, s:s?, s:s, s:o, s:f, s:s, s:s, s:f, s:o}", "against", name, "against_prompt",
+                                before->run->spec.prompt_name, "verdict", hn_verdict_name(v->kind), "difference",
+                                hn_report_estimate_json(v->difference), "p", v->p, "words", verdict_words(v), "unit",
+                                said.unit, "factor", said.factor, "changed", changed);
     bool fine = verdict && json_object_update(entry, verdict) == 0;
     json_decref(verdict);
-    return fine ? add_lesson(t, entry, &v, err) : hn_fail_memory(err, 0);
+    return fine ? add_lesson(t, entry, &said, err) : hn_fail_memory(err, 0);
 }
 
 static json_t *accuracy_json(const hn_run_line *line) {

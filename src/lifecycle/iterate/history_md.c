@@ -34,6 +34,9 @@ static void append_baselines(const json_t *entry, hn_buf *out) {
     hn_buf_append_str(out, "\n");
 }
 
+/* What a difference is multiplied with: 100 for points. */
+static double factor_of(const json_t *entry) { return json_number_value(json_object_get(entry, "factor")); }
+
 static void append_run(const json_t *entry, hn_buf *out) {
     bool best = json_is_true(json_object_get(entry, "best"));
     hn_buf_appendf(out, "- **%s** ", text_of(entry, "run"));
@@ -44,8 +47,8 @@ static void append_run(const json_t *entry, hn_buf *out) {
         hn_buf_appendf(out, "; against %s: ", text_of(entry, "against"));
         hn_md_append_line(out, text_of(entry, "lesson"), 0);
         const json_t *d = json_object_get(entry, "difference");
-        hn_buf_appendf(out, " [%+.1f, %+.1f]", 100 * json_number_value(json_object_get(d, "low")),
-                       100 * json_number_value(json_object_get(d, "high")));
+        hn_buf_appendf(out, " [%+.1f, %+.1f]", factor_of(entry) * json_number_value(json_object_get(d, "low")),
+                       factor_of(entry) * json_number_value(json_object_get(d, "high")));
     }
     if (*text_of(entry, "same_as")) hn_buf_appendf(out, "; the same as %s on other cases", text_of(entry, "same_as"));
     if (best && *text_of(entry, "against")) hn_buf_append_str(out, "; **best so far**");

@@ -38,6 +38,7 @@ static void append_markdown(hn_buf *out, const char *text, bool one_line, size_t
             space = chars > 0;
             continue;
         }
+        chars += space;
         if (max_chars && chars >= max_chars) {
             hn_buf_append_str(out, " ...");
             return;

@@ -8,9 +8,9 @@
 #include "model/chat.h"
 #include "project/project.h"
 
-#include <stdlib.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGES_BYTES_MAX = 64 << 20, PROMPT_BYTES_MAX = 64 << 20 };
@@ -40,7 +40,8 @@ hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) 
     const char *name = model_name(cli, project);
     hn_status st;
     if (hn_remote_model_is_spec(name) || (project && find_remote(hn_project_scope(project), name)))
-        st = hn_fail(err, HN_ERR_UNSUPPORTED, "-m", "use a local model", "the tokens of a remote model cannot be shown");
+        st =
+            hn_fail(err, HN_ERR_UNSUPPORTED, "-m", "use a local model", "the tokens of a remote model cannot be shown");
     else
         st = hn_model_resolve(name, path, err);
     hn_project_close(project);

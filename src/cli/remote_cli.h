@@ -9,7 +9,8 @@
 #include "project/models.h"
 #include "provider/provider.h"
 
-typedef hn_status hn_cli_remote_opener(const hn_remote_model *model, double budget, hn_provider **provider, hn_error *err);
+typedef hn_status hn_cli_remote_opener(const hn_remote_model *model, double budget, hn_provider **provider,
+                                       hn_error *err);
 
 hn_cli_remote_opener hn_cli_remote_open;
 

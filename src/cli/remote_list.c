@@ -16,8 +16,8 @@ static json_t *model_json(const hn_remote_model *m, const char *key) {
                      hn_remote_api_name(m->api), "url", m->url, "model", m->model, "key", key, "price", "input",
                      number_or_null(p->input), "cached_input", number_or_null(p->cached_input), "cache_write",
                      number_or_null(p->cache_write), "output", number_or_null(p->output), "concurrency", m->concurrency,
-                     "requests_per_minute", m->requests_per_minute, "tokens_per_minute", m->tokens_per_minute, "retries",
-                     m->retries);
+                     "requests_per_minute", m->requests_per_minute, "tokens_per_minute", m->tokens_per_minute,
+                     "retries", m->retries);
 }
 
 static void print_model(hn_table *t, const hn_remote_model *m, const char *key) {

@@ -33,12 +33,12 @@ typedef enum hn_http_fault {
 
 typedef struct hn_http_result {
     hn_http_fault fault;
-    char detail[256];       /* of a fault, in words */
-    long http_status;       /* 0: none came */
-    double retry_after_s;   /* what the server asks for; < 0: nothing */
-    double first_byte_ms;   /* from the start of the try until the first byte of the answer */
-    double total_ms;        /* of the try */
-    char content_type[128]; /* "" where there is none */
+    char detail[256];        /* of a fault, in words */
+    long http_status;        /* 0: none came */
+    double retry_after_s;    /* what the server asks for; < 0: nothing */
+    double first_byte_ms;    /* from the start of the try until the first byte of the answer */
+    double total_ms;         /* of the try */
+    char content_type[128];  /* "" where there is none */
     char location_host[128]; /* of a redirect: where it points; "" */
 } hn_http_result;
 

@@ -35,7 +35,8 @@ static const char *url_fault(const char *url) {
     const char *rest = url + (https ? 8 : 7);
     size_t n_host = strcspn(rest, "/?#");
     if (n_host == 0) return "it names no host";
-    if (memchr(rest, '@', n_host)) return "a user or password does not belong there; give the key by key_env or key_file";
+    if (memchr(rest, '@', n_host))
+        return "a user or password does not belong there; give the key by key_env or key_file";
     if (strpbrk(url, "?#")) return "it must have no ? or #; give the key by key_env or key_file";
     for (const char *c = url; *c; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7F) return "it has characters that no address has";
@@ -139,10 +140,12 @@ static hn_status load_key(const loader *l) {
         return hn_yaml_fail(file, HN_ERR_INPUT, "keep one of them", l->err, "both `key_env` and `key_file` are there");
     HN_TRY(get_text(l, "key_env", &l->m->key_env));
     for (const char *c = l->m->key_env; c && *c; c++) {
-        bool fine = (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '_' || (c > l->m->key_env && *c >= '0' && *c <= '9');
+        bool fine = (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '_' ||
+                    (c > l->m->key_env && *c >= '0' && *c <= '9');
         if (!fine) /* perhaps the key itself: it is not repeated */
-            return hn_yaml_fail(env, HN_ERR_INPUT, "such as key_env: OPENAI_API_KEY; the key itself never stands in hone.yaml",
-                                l->err, "`key_env` must be the name of an environment variable");
+            return hn_yaml_fail(env, HN_ERR_INPUT,
+                                "such as key_env: OPENAI_API_KEY; the key itself never stands in hone.yaml", l->err,
+                                "`key_env` must be the name of an environment variable");
     }
     HN_TRY(get_text(l, "key_file", &name));
     if (!name) return HN_OK;
@@ -182,7 +185,8 @@ static hn_status load_omit(const loader *l) {
     if (!list) return HN_OK;
     HN_TRY(hn_yaml_expect(list, HN_YAML_LIST, l->err));
     if (list->n > OMIT_MAX)
-        return hn_yaml_fail(list, HN_ERR_LIMIT, NULL, l->err, "`omit` has %zu entries, the limit is %d", list->n, OMIT_MAX);
+        return hn_yaml_fail(list, HN_ERR_LIMIT, NULL, l->err, "`omit` has %zu entries, the limit is %d", list->n,
+                            OMIT_MAX);
     const char **names = hn_arena_calloc(l->arena, list->n + 1, sizeof *names);
     if (!names) return hn_fail_memory(l->err, list->n * sizeof *names);
     for (const hn_yaml_node *item = list->first; item; item = item->next) {
@@ -214,9 +218,24 @@ static hn_status load_request(const loader *l) {
 }
 
 static hn_status load_model(const loader *l) {
-    static const char *const keys[] = {"api",      "url",         "model",    "key_env",         "key_file",   "price", "concurrency",
-                                       "requests_per_minute",     "tokens_per_minute",           "timeout_s",  "retries", "context",
-                                       "max_tokens", "plain_http", "structured", "max_tokens_name", "omit", "extra"};
+    static const char *const keys[] = {"api",
+                                       "url",
+                                       "model",
+                                       "key_env",
+                                       "key_file",
+                                       "price",
+                                       "concurrency",
+                                       "requests_per_minute",
+                                       "tokens_per_minute",
+                                       "timeout_s",
+                                       "retries",
+                                       "context",
+                                       "max_tokens",
+                                       "plain_http",
+                                       "structured",
+                                       "max_tokens_name",
+                                       "omit",
+                                       "extra"};
     HN_TRY(hn_yaml_expect(l->map, HN_YAML_MAP, l->err));
     HN_TRY(hn_yaml_check_keys(l->map, keys, sizeof keys / sizeof *keys, l->err));
     HN_TRY(load_address(l));
@@ -232,7 +251,8 @@ hn_status hn_remote_models_load(const hn_yaml_node *map, const char *root, hn_ar
     *n = 0;
     HN_TRY(hn_yaml_expect(map, HN_YAML_MAP, err));
     if (map->n > MODELS_MAX)
-        return hn_yaml_fail(map, HN_ERR_LIMIT, NULL, err, "`models` has %zu entries, the limit is %d", map->n, MODELS_MAX);
+        return hn_yaml_fail(map, HN_ERR_LIMIT, NULL, err, "`models` has %zu entries, the limit is %d", map->n,
+                            MODELS_MAX);
     *models = hn_arena_calloc(arena, map->n + 1, sizeof **models);
     if (!*models) return hn_fail_memory(err, map->n * sizeof **models);
     for (const hn_yaml_node *node = map->first; node; node = node->next) {
@@ -266,9 +286,9 @@ hn_status hn_remote_model_copy(const hn_remote_model *m, hn_arena *arena, hn_rem
     *copy = *m;
     copy->extra = NULL;
     copy->omit = names;
-    bool fine = names && copy_text(arena, &copy->name) && copy_text(arena, &copy->url) && copy_text(arena, &copy->model) &&
-                copy_text(arena, &copy->key_env) && copy_text(arena, &copy->key_file) &&
-                copy_text(arena, &copy->max_tokens_name);
+    bool fine = names && copy_text(arena, &copy->name) && copy_text(arena, &copy->url) &&
+                copy_text(arena, &copy->model) && copy_text(arena, &copy->key_env) &&
+                copy_text(arena, &copy->key_file) && copy_text(arena, &copy->max_tokens_name);
     for (size_t i = 0; fine && i < m->n_omit; i++) fine = (names[i] = hn_arena_strdup(arena, m->omit[i])) != NULL;
     if (fine) copy->extra = json_incref(m->extra);
     return fine ? HN_OK : hn_fail_memory(err, 0);

@@ -36,21 +36,21 @@ typedef struct hn_remote_price {
 typedef struct hn_remote_model {
     const char *name; /* in hone.yaml, or MODEL of the -m form */
     hn_remote_api api;
-    const char *url;               /* up to, and without, "/chat/completions" or "/messages"; no user, no query */
-    const char *model;             /* what the endpoint calls it */
-    const char *key_env;           /* the environment variable that holds the key; NULL: none */
-    const char *key_file;          /* or the file, an absolute path; NULL: none */
-    bool key_optional;             /* a variable that is not set is fine (the -m form) */
-    hn_remote_price price;         /* input and output NaN: costs are not known */
-    int concurrency;               /* requests in flight */
-    double requests_per_minute;    /* 0: no limit */
-    double tokens_per_minute;      /* 0: no limit */
-    double timeout_s;              /* of one try */
-    int retries;                   /* after the first try */
-    int context;                   /* tokens; 0: not known */
-    int max_tokens;                /* at most so many are asked for; 0: as the prompt says */
-    bool plain_http;               /* http:// to other machines is allowed */
-    const char *max_tokens_name;   /* OpenAI: the field's name; "max_tokens" by default */
+    const char *url;             /* up to, and without, "/chat/completions" or "/messages"; no user, no query */
+    const char *model;           /* what the endpoint calls it */
+    const char *key_env;         /* the environment variable that holds the key; NULL: none */
+    const char *key_file;        /* or the file, an absolute path; NULL: none */
+    bool key_optional;           /* a variable that is not set is fine (the -m form) */
+    hn_remote_price price;       /* input and output NaN: costs are not known */
+    int concurrency;             /* requests in flight */
+    double requests_per_minute;  /* 0: no limit */
+    double tokens_per_minute;    /* 0: no limit */
+    double timeout_s;            /* of one try */
+    int retries;                 /* after the first try */
+    int context;                 /* tokens; 0: not known */
+    int max_tokens;              /* at most so many are asked for; 0: as the prompt says */
+    bool plain_http;             /* http:// to other machines is allowed */
+    const char *max_tokens_name; /* OpenAI: the field's name; "max_tokens" by default */
     hn_remote_structured structured;
     const char *const *omit; /* (n_omit) fields of the request that the endpoint refuses */
     size_t n_omit;

@@ -22,13 +22,14 @@ static json_t *call_block(const json_t *call) {
     const json_t *function = json_object_get(call, "function"), *id = json_object_get(call, "id"),
                  *name = json_object_get(function, "name"), *arguments = json_object_get(function, "arguments");
     json_t *input = NULL;
-    if (json_is_string(arguments) &&
-        hn_json_parse(json_string_value(arguments), json_string_length(arguments), "arguments", 0, &input, NULL) != HN_OK)
+    if (json_is_string(arguments) && hn_json_parse(json_string_value(arguments), json_string_length(arguments),
+                                                   "arguments", 0, &input, NULL) != HN_OK)
         input = NULL;
     if (json_is_object(arguments)) input = json_incref((json_t *)(uintptr_t)arguments);
     if (!input) input = json_object();
-    return json_pack("{s:s, s:s, s:s, s:o}", "type", "tool_use", "id", json_is_string(id) ? json_string_value(id) : "call",
-                     "name", json_is_string(name) ? json_string_value(name) : "", "input", input);
+    return json_pack("{s:s, s:s, s:s, s:o}", "type", "tool_use", "id",
+                     json_is_string(id) ? json_string_value(id) : "call", "name",
+                     json_is_string(name) ? json_string_value(name) : "", "input", input);
 }
 
 static json_t *assistant_content(const json_t *message) {
@@ -101,16 +102,18 @@ static hn_status write_messages(const hn_request *r, json_t *body, hn_error *err
 static hn_status check_request(const hn_remote_model *m, const hn_request *r, hn_error *err) {
     const hn_sampling *s = &r->sampling;
     bool penalty = s->repetition_penalty > 0 && (s->repetition_penalty < 1 || s->repetition_penalty > 1);
-    const char *what = s->min_p > 0                        ? "min_p"
-                       : penalty                           ? "repetition_penalty"
-                       : s->n_bias                         ? "logit bias"
-                       : r->n_top > 0 || r->want_logprobs  ? "log-probabilities"
-                       : r->raw                            ? "raw text: it takes messages"
-                       : s->temperature > 1                ? "temperature above 1"
+    const char *what = r->kind == HN_REQUEST_POOLED              ? "embeddings"
+                       : s->min_p > 0                            ? "min_p"
+                       : penalty                                 ? "repetition_penalty"
+                       : s->n_bias                               ? "logit bias"
+                       : r->n_top > 0 || r->want_logprobs        ? "log-probabilities"
+                       : r->raw                                  ? "raw text: it takes messages"
+                       : s->temperature > 1                      ? "temperature above 1"
                        : r->constraint.kind == HN_CONSTRAIN_GBNF ? "grammars"
-                                                           : NULL;
+                                                                 : NULL;
     if (!what) return HN_OK;
-    return hn_fail(err, HN_ERR_UNSUPPORTED, m->name, "take it out, or use another model", "the messages API has no %s", what);
+    return hn_fail(err, HN_ERR_UNSUPPORTED, m->name, "take it out, or use another model", "the messages API has no %s",
+                   what);
 }
 
 static json_t *real_json(float value) {
@@ -128,7 +131,8 @@ static hn_status write_sampling(const hn_remote_model *m, const hn_request *r, j
     if (s->top_k > 0) HN_TRY(hn_remote_set(m, body, "top_k", json_integer(s->top_k), err));
     json_t *stop = json_array();
     for (size_t i = 0; stop && i < r->n_stop; i++) {
-        bool blank = r->stop[i][strspn(r->stop[i], " \t\r\n")] == 0; /* refused by the API; an answer's line ends are trimmed when it is read */
+        bool blank = r->stop[i][strspn(r->stop[i], " \t\r\n")] ==
+                     0; /* refused by the API; an answer's line ends are trimmed when it is read */
         if (!blank && json_array_append_new(stop, json_string(r->stop[i])) != 0) {
             json_decref(stop);
             return hn_fail_memory(err, 0);
@@ -191,6 +195,12 @@ static hn_status write_constraint(const hn_remote_model *m, const hn_request *r,
     plan->by_tool = true;
     json_t *tool = tool_json(HN_REMOTE_FIELD, "Gives the answer.", schema);
     json_decref(schema);
+    hn_status st =
+        hn_remote_set(m, body, "max_tokens", json_integer(hn_remote_max_tokens(m, r) + HN_REMOTE_FRAME_TOKENS), err);
+    if (st != HN_OK) {
+        json_decref(tool);
+        return st;
+    }
     bool fine = json_object_set_new(body, "tools", json_pack("[o]", tool)) == 0 &&
                 json_object_set_new(body, "tool_choice", choice_json(HN_REMOTE_FIELD)) == 0;
     return fine ? HN_OK : hn_fail_memory(err, 0);
@@ -223,7 +233,8 @@ static void read_usage(const json_t *usage, hn_remote_reply *reply) {
                         reply->cache_write_tokens;
         reply->usage.prompt_tokens = all > 1 << 30 ? 1 << 30 : (int)all;
     }
-    if (json_object_get(usage, "output_tokens")) reply->usage.completion_tokens = hn_remote_count(usage, "output_tokens");
+    if (json_object_get(usage, "output_tokens"))
+        reply->usage.completion_tokens = hn_remote_count(usage, "output_tokens");
 }
 
 static void read_version(const json_t *message, hn_remote_reply *reply) {
@@ -247,7 +258,8 @@ static hn_status take_call(const hn_remote_plan *plan, const json_t *block, cons
         hn_buf_append(&reply->text, arguments, n);
         return HN_OK;
     }
-    return hn_remote_reply_call(reply, json_string_value(json_object_get(block, "id")), name, n ? arguments : "{}", err);
+    return hn_remote_reply_call(reply, json_string_value(json_object_get(block, "id")), name, n ? arguments : "{}",
+                                err);
 }
 
 static hn_status read_block(const hn_remote_plan *plan, const json_t *block, hn_remote_reply *reply, hn_error *err) {
@@ -298,7 +310,8 @@ static hn_status add_delta(const json_t *delta, hn_remote_reply *reply, hn_error
 }
 
 static hn_status stop_block(hn_remote_reply *reply, hn_error *err) {
-    json_t *last = json_array_get(reply->calls, json_array_size(reply->calls) - 1), *function = json_object_get(last, "function");
+    json_t *last = json_array_get(reply->calls, json_array_size(reply->calls) - 1),
+           *function = json_object_get(last, "function");
     const json_t *arguments = json_object_get(function, "arguments");
     if (!function || json_string_length(arguments) > 0) return HN_OK;
     const char *text = reply->input.len ? reply->input.data : "{}";

@@ -29,7 +29,8 @@ hn_status hn_exchange_open(const char *record_dir, const char *replay_dir, hn_ex
     *out = NULL;
     if (!record_dir && !replay_dir) return HN_OK;
     if (replay_dir && !hn_file_is_dir(replay_dir))
-        return hn_fail(err, HN_ERR_NOT_FOUND, replay_dir, "record one first: HONE_RECORD=DIR", "there is no folder to replay");
+        return hn_fail(err, HN_ERR_NOT_FOUND, replay_dir, "record one first: HONE_RECORD=DIR",
+                       "there is no folder to replay");
     if (!replay_dir) HN_TRY(hn_dir_create(record_dir, err));
     hn_exchange *e = hn_calloc(1, sizeof *e);
     if (e) e->dir = hn_strdup(replay_dir ? replay_dir : record_dir);
@@ -119,8 +120,8 @@ static json_t *answer_json(const hn_exchange_answer *a) {
     return NULL;
 }
 
-hn_status hn_exchange_add(hn_exchange *e, const char *path, const char *body, size_t n, const hn_exchange_answer *answer,
-                          hn_error *err) {
+hn_status hn_exchange_add(hn_exchange *e, const char *path, const char *body, size_t n,
+                          const hn_exchange_answer *answer, hn_error *err) {
     char hash[HN_SHA256_HEX], file[HN_PATH_MAX];
     json_t *value = NULL, *request = NULL;
     size_t k;
@@ -132,8 +133,10 @@ hn_status hn_exchange_add(hn_exchange *e, const char *path, const char *body, si
         value = json_pack("{s:s, s:o, s:[]}", "path", path, "request", request, "answers");
     }
     json_t *answers = json_object_get(value, "answers");
-    bool fine = value && json_array_size(answers) < ANSWERS_MAX && json_array_append_new(answers, answer_json(answer)) == 0;
-    hn_status st = fine ? hn_json_save(file, value, &(hn_json_style){.indent = 2}, err) : hn_fail_memory(err, answer->n);
+    bool fine =
+        value && json_array_size(answers) < ANSWERS_MAX && json_array_append_new(answers, answer_json(answer)) == 0;
+    hn_status st =
+        fine ? hn_json_save(file, value, &(hn_json_style){.indent = 2}, err) : hn_fail_memory(err, answer->n);
     json_decref(value);
     return st;
 }

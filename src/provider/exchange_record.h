@@ -27,12 +27,13 @@ typedef struct hn_exchange_answer {
 } hn_exchange_answer;
 
 /* Either folder may be NULL; with a replay folder nothing is recorded. HN_ERR_NOT_FOUND: there is no folder to replay. */
-hn_status hn_exchange_open(const char *record_dir, const char *replay_dir, hn_exchange **e, hn_error *err) HN_MUST_CHECK;
+hn_status hn_exchange_open(const char *record_dir, const char *replay_dir, hn_exchange **e,
+                           hn_error *err) HN_MUST_CHECK;
 void hn_exchange_close(hn_exchange *e);
 bool hn_exchange_replays(const hn_exchange *e); /* NULL: false */
 hn_status hn_exchange_find(hn_exchange *e, const char *path, const char *body, size_t n, hn_exchange_answer *answer,
                            hn_error *err) HN_MUST_CHECK;
-hn_status hn_exchange_add(hn_exchange *e, const char *path, const char *body, size_t n, const hn_exchange_answer *answer,
-                          hn_error *err) HN_MUST_CHECK;
+hn_status hn_exchange_add(hn_exchange *e, const char *path, const char *body, size_t n,
+                          const hn_exchange_answer *answer, hn_error *err) HN_MUST_CHECK;
 
 #endif

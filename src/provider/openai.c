@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { VECTOR_MAX = 1 << 16 };
+
 /* ---- the request ---- */
 
 static const char *path(const hn_remote_plan *plan) {
@@ -89,6 +91,28 @@ static hn_status write_format(const hn_remote_model *m, json_t *schema, json_t *
     return hn_remote_set(m, body, "response_format", format, err);
 }
 
+/* The choices as a grammar: the answer is one of them, with no object around it. */
+static hn_status write_choices(const hn_remote_model *m, const hn_constraint *c, json_t *body, hn_error *err) {
+    hn_buf text;
+    hn_buf_init(&text, HN_REMOTE_TEXT_MAX);
+    hn_buf_append_str(&text, "root ::=");
+    for (size_t i = 0; i < c->n_choices; i++) {
+        hn_buf_append_str(&text, i ? " | \"" : " \"");
+        for (const char *at = c->choices[i]; *at; at++) {
+            if (*at == '"' || *at == '\\') hn_buf_append_char(&text, '\\');
+            if (*at == '\n')
+                hn_buf_append_str(&text, "\\n");
+            else
+                hn_buf_append_char(&text, *at);
+        }
+        hn_buf_append_char(&text, '"');
+    }
+    hn_status st = hn_buf_check(&text, "the choices", err);
+    if (st == HN_OK) st = hn_remote_set(m, body, "grammar", json_string(hn_buf_str(&text)), err);
+    hn_buf_free(&text);
+    return st;
+}
+
 static hn_status write_constraint(const hn_remote_model *m, const hn_request *r, hn_remote_plan *plan, json_t *body,
                                   hn_error *err) {
     json_t *schema = NULL;
@@ -96,13 +120,17 @@ static hn_status write_constraint(const hn_remote_model *m, const hn_request *r,
     if (c->kind == HN_CONSTRAIN_NONE || m->structured == HN_STRUCTURED_NONE) return HN_OK;
     if (c->kind == HN_CONSTRAIN_GBNF && m->structured == HN_STRUCTURED_GRAMMAR)
         return hn_remote_set(m, body, "grammar", json_string(c->text), err);
+    if (c->kind == HN_CONSTRAIN_CHOICES && m->structured == HN_STRUCTURED_GRAMMAR)
+        return write_choices(m, c, body, err);
     if (plan->raw)
         return hn_fail(err, HN_ERR_UNSUPPORTED, m->name, "use `template: chat` (without --raw), or `constrain: false`",
                        "the shape of an answer can be asked for in chats only");
     HN_TRY(hn_remote_shape(c, plan, &schema, err));
     hn_status st = write_format(m, schema, body, err);
     json_decref(schema);
-    return st;
+    if (st != HN_OK || !plan->wrapped) return st;
+    return hn_remote_set(m, body, m->max_tokens_name, json_integer(hn_remote_max_tokens(m, r) + HN_REMOTE_FRAME_TOKENS),
+                         err);
 }
 
 /* Bare functions are wrapped, as the API wants them. */
@@ -125,8 +153,8 @@ static hn_status write_tools(const hn_request *r, json_t *body, hn_error *err) {
     if (json_object_set_new(body, "tools", tools_json(r->tools)) != 0) return hn_fail_memory(err, 0);
     if (!choice) return HN_OK;
     bool word = strcmp(choice, "auto") == 0 || strcmp(choice, "none") == 0 || strcmp(choice, "required") == 0;
-    json_t *value = word ? json_string(choice)
-                         : json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", choice);
+    json_t *value =
+        word ? json_string(choice) : json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", choice);
     return json_object_set_new(body, "tool_choice", value) == 0 ? HN_OK : hn_fail_memory(err, 0);
 }
 
@@ -139,15 +167,35 @@ static hn_status write_prompt(const hn_request *r, hn_remote_plan *plan, json_t 
     json_t *messages = json_copy(r->messages);
     bool fine = messages != NULL;
     if (fine && r->assistant_prefix)
-        fine = json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "assistant", "content",
-                                                         r->assistant_prefix)) == 0;
+        fine = json_array_append_new(messages,
+                                     json_pack("{s:s, s:s}", "role", "assistant", "content", r->assistant_prefix)) == 0;
     if (fine) fine = json_object_set(body, "messages", messages) == 0;
     json_decref(messages);
     return fine ? HN_OK : hn_fail_memory(err, 0);
 }
 
+/* The text to embed: as it is, or the messages' contents, one a line. */
+static hn_status write_input(const hn_request *r, json_t *body, hn_error *err) {
+    hn_buf text;
+    hn_buf_init(&text, HN_REMOTE_TEXT_MAX);
+    if (r->raw) hn_buf_append_str(&text, r->raw);
+    for (size_t i = 0; i < json_array_size(r->messages); i++) {
+        const json_t *content = json_object_get(json_array_get(r->messages, i), "content");
+        if (i) hn_buf_append_char(&text, '\n');
+        if (json_is_string(content)) hn_buf_append(&text, json_string_value(content), json_string_length(content));
+    }
+    hn_status st = hn_buf_check(&text, "the text", err);
+    if (st == HN_OK &&
+        json_object_set_new(body, "input", json_pack("[o]", json_stringn(hn_buf_str(&text), text.len))) != 0)
+        st = hn_fail(err, HN_ERR_INPUT, "text", "write UTF-8", "the text to embed is no UTF-8");
+    hn_buf_free(&text);
+    return st;
+}
+
 static hn_status fill_body(const hn_remote_model *m, const hn_request *r, hn_remote_plan *plan, json_t *body,
                            hn_error *err) {
+    plan->embeds = r->kind == HN_REQUEST_POOLED;
+    if (plan->embeds) return write_input(r, body, err);
     HN_TRY(write_prompt(r, plan, body, err));
     HN_TRY(write_sampling(m, r, body, err));
     HN_TRY(write_logprobs(m, r, plan, body, err));
@@ -246,15 +294,31 @@ static hn_status read_calls(const json_t *message, hn_remote_reply *reply, hn_er
     return HN_OK;
 }
 
+static hn_status read_vector(const json_t *value, hn_remote_reply *reply, hn_error *err) {
+    const json_t *list = json_object_get(json_array_get(json_object_get(value, "data"), 0), "embedding");
+    size_t n = json_array_size(list);
+    reply->ended = true;
+    if (n == 0 || n > VECTOR_MAX)
+        return hn_fail(err, HN_ERR_NETWORK, "data", "check `model`: is it one for embeddings?",
+                       "the answer has no embedding of 1 to %d numbers", VECTOR_MAX);
+    reply->vector = hn_calloc(n, sizeof *reply->vector);
+    if (!reply->vector) return hn_fail_memory(err, n * sizeof *reply->vector);
+    reply->n_vector = n;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *x = json_array_get(list, i);
+        double number = json_is_number(x) ? json_number_value(x) : (double)NAN;
+        if (!(fabs(number) <= (double)FLT_MAX))
+            return hn_fail(err, HN_ERR_NETWORK, "data", NULL, "entry %zu of the embedding is no number", i);
+        reply->vector[i] = (float)number;
+    }
+    return HN_OK;
+}
+
 static hn_status read_answer(const hn_remote_plan *plan, const json_t *value, hn_remote_reply *reply, hn_error *err) {
     const json_t *choice = json_array_get(json_object_get(value, "choices"), 0);
     read_version(value, reply);
     read_usage(value, reply);
-    if (plan->embeds) {
-        reply->vectors = json_incref(json_object_get(value, "data"));
-        reply->ended = true;
-        return HN_OK;
-    }
+    if (plan->embeds) return read_vector(value, reply, err);
     const json_t *message = json_object_get(choice, "message");
     if (!json_is_object(choice) || (!plan->raw && !json_is_object(message)))
         return hn_fail(err, HN_ERR_NETWORK, "choices", "check the address: it should end before /chat/completions",
@@ -281,7 +345,8 @@ static hn_status add_call_piece(const json_t *piece, hn_remote_reply *reply, hn_
     json_int_t at = json_is_integer(index) ? json_integer_value(index) : (json_int_t)json_array_size(reply->calls);
     if (at < 0 || at > (json_int_t)json_array_size(reply->calls)) return HN_OK;
     if (at == (json_int_t)json_array_size(reply->calls))
-        return hn_remote_reply_call(reply, json_string_value(json_object_get(piece, "id")), name, more ? more : "", err);
+        return hn_remote_reply_call(reply, json_string_value(json_object_get(piece, "id")), name, more ? more : "",
+                                    err);
     json_t *there = json_object_get(json_array_get(reply->calls, (size_t)at), "function");
     const json_t *old = json_object_get(there, "arguments");
     hn_buf text;
@@ -296,7 +361,8 @@ static hn_status add_call_piece(const json_t *piece, hn_remote_reply *reply, hn_
 
 static hn_status read_event(const hn_remote_plan *plan, const char *event, const json_t *value, hn_remote_reply *reply,
                             hn_error *err) {
-    const json_t *choice = json_array_get(json_object_get(value, "choices"), 0), *delta = json_object_get(choice, "delta");
+    const json_t *choice = json_array_get(json_object_get(value, "choices"), 0),
+                 *delta = json_object_get(choice, "delta");
     (void)event;
     read_version(value, reply);
     read_usage(value, reply);

@@ -20,7 +20,8 @@
 #include "format/json.h"
 #include "model/model.h"
 
-/* POOLED: no answer, but the mean over the prompt's tokens of the last layer's normalised hidden state (local models). */
+/* POOLED: no answer, but the mean over the prompt's tokens of the last layer's normalised hidden state (local
+ * models), or an endpoint's embedding of the text (remote ones). */
 typedef enum hn_request_kind { HN_REQUEST_GENERATE, HN_REQUEST_LABELS, HN_REQUEST_POOLED } hn_request_kind;
 typedef enum hn_finish { HN_FINISH_STOP, HN_FINISH_LENGTH, HN_FINISH_CANCELLED, HN_FINISH_ERROR } hn_finish;
 
@@ -58,8 +59,8 @@ typedef struct hn_output_token {
     int32_t id;
     const char *text; /* the token's bytes (may be part of a character) */
     size_t n_bytes;
-    float logprob;               /* NaN for an echoed prompt's first token */
-    const hn_token_logprob *top; /* n_top entries, or NULL */
+    float logprob;                /* NaN for an echoed prompt's first token */
+    const hn_token_logprob *top;  /* n_top entries, or NULL */
     const char *const *top_texts; /* (n_top) of remote models, whose ids (-1) say nothing; else NULL */
 } hn_output_token;
 
@@ -143,8 +144,8 @@ typedef struct hn_provider_info {
     size_t kv_bytes_per_token;                        /* of the cache, for each token that is held; 0: remote */
     const hn_model *model;                            /* local only, else NULL */
     size_t prefix_tokens_read, prefix_tokens_written; /* of the prefix cache on disk, since it was opened */
-    bool generates_only;       /* labels cannot be scored: a remote model */
-    const char *version;       /* what a remote model last said that it is; NULL: local, or nothing was said yet */
+    bool generates_only;                              /* labels cannot be scored: a remote model */
+    const char *version; /* what a remote model last said that it is; NULL: local, or nothing was said yet */
 } hn_provider_info;
 
 typedef struct hn_provider hn_provider;
@@ -177,7 +178,7 @@ typedef struct hn_local_options {
     const char *name;          /* for people; NULL: the file's name */
     size_t prefix_cache_bytes; /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
     const char *prefix_cache_folder; /* NULL: the user's cache folder */
-    double budget;       /* US dollars, for where the name turns out to be a remote model's; 0: none */
+    double budget;                   /* US dollars, for where the name turns out to be a remote model's; 0: none */
 } hn_local_options;
 
 hn_status hn_provider_local_open(const char *path, const hn_local_options *options, hn_provider **p,

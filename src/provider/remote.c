@@ -62,13 +62,14 @@ void hn_remote_finish(hn_remote_request *r, hn_status st, const hn_error *err) {
     hn_remote_reply *reply = &r->reply;
     if (r->state == HN_REMOTE_DONE) return;
     bool counted = reply->usage.prompt_tokens > 0;
-    reply->usage.cost = counted ? hn_price_cost(&p->model->price, &reply->usage, reply->cache_write_tokens) : (double)NAN;
+    reply->usage.cost =
+        counted ? hn_price_cost(&p->model->price, &reply->usage, reply->cache_write_tokens) : (double)NAN;
     leave_flight(r, st == HN_OK ? reply->usage.cost : 0);
     r->state = HN_REMOTE_DONE;
     p->n_finished++;
     if (st == HN_OK) give_rest(r);
     hn_completion c = {.status = st,
-                       .finish = st == HN_OK                  ? reply->finish
+                       .finish = st == HN_OK                ? reply->finish
                                  : st == HN_ERR_INTERRUPTED ? HN_FINISH_CANCELLED
                                                             : HN_FINISH_ERROR,
                        .text = hn_buf_str(&reply->text),
@@ -77,6 +78,8 @@ void hn_remote_finish(hn_remote_request *r, hn_status st, const hn_error *err) {
                        .tokens = reply->tokens,
                        .n_tokens = reply->n_tokens,
                        .tool_calls = reply->calls,
+                       .pooled = st == HN_OK ? reply->vector : NULL,
+                       .n_pooled = st == HN_OK ? reply->n_vector : 0,
                        .usage = reply->usage,
                        .timing = timing_of(r)};
     if (st != HN_OK && err) c.error = *err;
@@ -164,9 +167,8 @@ static hn_status replay(hn_remote_request *r, hn_error *err) {
     for (size_t i = 0; i < a.n && goes_on; i += PIECE)
         goes_on = on_bytes(r, a.status, a.body + i, a.n - i < PIECE ? a.n - i : PIECE);
     hn_free(a.body);
-    r->result = (hn_http_result){.fault = goes_on ? HN_HTTP_FINE : HN_HTTP_STOPPED,
-                                 .http_status = a.status,
-                                 .retry_after_s = a.retry_after_s};
+    r->result = (hn_http_result){
+        .fault = goes_on ? HN_HTTP_FINE : HN_HTTP_STOPPED, .http_status = a.status, .retry_after_s = a.retry_after_s};
     r->arrived = true;
     return HN_OK;
 }
@@ -240,6 +242,9 @@ static void start_waiting(hn_remote *p, double *wait_s) {
     }
 }
 
+/* Nothing that is in flight anywhere may give back part of what it set aside: the budget may be shared with other endpoints. */
+static bool budget_is_final(const hn_remote *p) { return p->over_budget && p->n_sent == 0 && p->budget->reserved <= 0; }
+
 static void fail_over_budget(hn_remote *p) {
     size_t n = p->n_requests;
     for (size_t i = 0; i < n; i++) {
@@ -247,9 +252,10 @@ static void fail_over_budget(hn_remote *p) {
         hn_error err = {0};
         if (r->state != HN_REMOTE_WAITING) continue;
         double most = hn_price_most(&p->model->price, r->body_bytes, r->max_tokens);
-        hn_status st = hn_fail(&err, HN_ERR_BUDGET, "budget", "run the same command again to go on with a new budget, or raise it",
-                               "the budget of $%.4g is used up: $%.4g was spent, and the next request may cost $%.2g",
-                               p->budget->limit, p->budget->spent, most);
+        hn_status st =
+            hn_fail(&err, HN_ERR_BUDGET, "budget", "run the same command again to go on with a new budget, or raise it",
+                    "the budget of $%.4g is used up: $%.4g was spent, and the next request may cost $%.2g",
+                    p->budget->limit, p->budget->spent, most);
         hn_remote_finish(r, st, &err);
     }
 }
@@ -311,8 +317,8 @@ static void take_arrived(hn_remote_request *r) {
     if (st == HN_OK) {
         const hn_usage *u = &r->reply.usage;
         if (*r->reply.version) snprintf(p->version, sizeof p->version, "%s", r->reply.version);
-        hn_rate_limit_correct(&p->rate, u->prompt_tokens + u->completion_tokens - hn_price_prompt_tokens(r->body_bytes) -
-                                            r->max_tokens);
+        hn_rate_limit_correct(&p->rate, u->prompt_tokens + u->completion_tokens -
+                                            hn_price_prompt_tokens(r->body_bytes) - r->max_tokens);
     } else {
         r->n_failed++;
         if (again && try_again(r, &err)) return;
@@ -363,12 +369,12 @@ static hn_status step(hn_provider *base, int timeout_ms, size_t *pending, hn_err
     while (st == HN_OK) {
         double now = hn_clock_seconds(), wait = until > now ? until - now : 0;
         expire(p);
-        if (p->over_budget && p->n_sent == 0) fail_over_budget(p);
+        if (budget_is_final(p)) fail_over_budget(p);
         p->over_budget = false;
         start_waiting(p, &wait);
         take_all_arrived(p); /* a replay has its answers at once */
         if (p->n_finished != before || count_pending(p) == 0 || hn_interrupted()) break;
-        if (p->over_budget && p->n_sent == 0) continue;
+        if (budget_is_final(p)) continue;
         st = wait_for_more(p, wait, err);
         take_all_arrived(p);
         if (p->n_finished != before || hn_clock_seconds() >= until) break;
@@ -412,8 +418,12 @@ static void close_provider(hn_provider *base) {
     hn_free(p);
 }
 
-static const hn_provider_table table = {
-    .submit = submit, .step = step, .cancel = cancel, .info = info, .cache_key = hn_remote_cache_key, .close = close_provider};
+static const hn_provider_table table = {.submit = submit,
+                                        .step = step,
+                                        .cancel = cancel,
+                                        .info = info,
+                                        .cache_key = hn_remote_cache_key,
+                                        .close = close_provider};
 
 /* Content id of what a model is, as far as it can be said: where, what, and what is added to each request. */
 static hn_status hash_model(hn_remote *p, hn_error *err) {
@@ -453,7 +463,8 @@ static hn_status open_parts(hn_remote *p, const hn_remote_options *o, hn_error *
     }
     p->budget = o->budget ? o->budget : &p->unlimited;
     if (isfinite(p->budget->limit) && p->budget->limit > 0 && !hn_remote_price_known(&m->price))
-        return hn_fail(err, HN_ERR_INPUT, m->name, "add price: {input: .., output: ..} (dollars a million tokens) to the model in hone.yaml",
+        return hn_fail(err, HN_ERR_INPUT, m->name,
+                       "add price: {input: .., output: ..} (dollars a million tokens) to the model in hone.yaml",
                        "a budget needs the model's prices");
     p->rate = hn_rate_limit_make(m->requests_per_minute, m->tokens_per_minute);
     p->retry_base_ms = o->retry_base_ms > 0 ? o->retry_base_ms : DEFAULT_RETRY_BASE_MS;

@@ -11,6 +11,7 @@
  * request's own HN_ERR_CONTEXT. Rate limits delay; the budget is never overdrawn knowingly: each request's most likely largest cost is set aside
  * before it is sent, and what would pass the budget comes back with HN_ERR_BUDGET once all that was paid for has arrived.
  * The key is read once from the environment or a file, sent in a header, and stands nowhere else.
+ * HN_REQUEST_POOLED asks an OpenAI-style endpoint for the embedding of the text (raw, or the messages' contents); it comes as `pooled`.
  * Labels cannot be scored (info.generates_only). Log-probabilities come where the API has them. Ownership: the model description is
  * copied. Threading: one thread. */
 #ifndef HN_PROVIDER_REMOTE_H
@@ -28,10 +29,5 @@ typedef struct hn_remote_options {
 /* HN_ERR_INPUT: no key, or a budget without prices. Nothing is sent yet. */
 hn_status hn_provider_remote_open(const hn_remote_model *model, const hn_remote_options *options, hn_provider **p,
                                   hn_error *err) HN_MUST_CHECK;
-
-/* Embeddings of `n` texts by an OpenAI-style endpoint: *vectors (n, *width), row after row, as the endpoint gives them; free with hn_free. Waits
- * until all are there. HN_ERR_UNSUPPORTED for other providers and APIs. `usage` (may be NULL) is added to. */
-hn_status hn_provider_embed(hn_provider *p, const char *const *texts, size_t n, float **vectors, size_t *width,
-                            hn_usage *usage, hn_error *err) HN_MUST_CHECK;
 
 #endif

@@ -42,7 +42,8 @@ static bool is_context_error(const char *kind, const char *said) {
 }
 
 /* By status, or (0 and 200) by the error's kind. */
-static hn_status explain(const hn_remote *p, long status, const char *kind, const char *said, bool *again, hn_error *err) {
+static hn_status explain(const hn_remote *p, long status, const char *kind, const char *said, bool *again,
+                         hn_error *err) {
     const char *url = p->shown_url, *comma = *said ? ": " : "";
     char key[160];
     hn_remote_key_describe(p->model, key, sizeof key);
@@ -56,24 +57,26 @@ static hn_status explain(const hn_remote *p, long status, const char *kind, cons
     if (status == 401 || status == 403 || has(kind, "authentication_error") || has(kind, "permission_error")) {
         char hint[300];
         snprintf(hint, sizeof hint, "check the key (%s) and what it is allowed to do", key);
-        return hn_fail(err, HN_ERR_NETWORK, url, hint, "the endpoint does not accept the key (HTTP %ld)%s%s", status, comma,
-                       said);
+        return hn_fail(err, HN_ERR_NETWORK, url, hint, "the endpoint does not accept the key (HTTP %ld)%s%s", status,
+                       comma, said);
     }
     if (status == 402 || has(kind, "insufficient_quota") || has(kind, "billing"))
         return hn_fail(err, HN_ERR_NETWORK, url, "check the account's balance and limits",
                        "the account cannot pay for more (HTTP %ld)%s%s", status, comma, said);
     if (status == 404 || status == 405 || has(kind, "not_found_error"))
-        return hn_fail(err, HN_ERR_NOT_FOUND, url,
-                       "check `url` (it ends before /chat/completions or /messages) and `model`",
-                       "the endpoint has no such address or model %s (HTTP %ld)%s%s", p->model->model, status, comma, said);
+        return hn_fail(
+            err, HN_ERR_NOT_FOUND, url, "check `url` (it ends before /chat/completions or /messages) and `model`",
+            "the endpoint has no such address or model %s (HTTP %ld)%s%s", p->model->model, status, comma, said);
     *again = hn_retry_status(status) || has(kind, "overloaded") || has(kind, "rate_limit");
     if (status == 429)
-        return hn_fail(err, HN_ERR_NETWORK, url, "lower `concurrency`, or set `requests_per_minute` and `tokens_per_minute`",
+        return hn_fail(err, HN_ERR_NETWORK, url,
+                       "lower `concurrency`, or set `requests_per_minute` and `tokens_per_minute`",
                        "the endpoint says: too many requests (HTTP 429)%s%s", comma, said);
     if (*again)
         return hn_fail(err, HN_ERR_NETWORK, url, "try again later: the same command goes on where it stopped",
                        "the endpoint fails (HTTP %ld)%s%s", status, comma, said);
-    return hn_fail(err, HN_ERR_NETWORK, url, "leave out what it does not take: `omit: [FIELD]` or `structured: none` in hone.yaml",
+    return hn_fail(err, HN_ERR_NETWORK, url,
+                   "leave out what it does not take: `omit: [FIELD]` or `structured: none` in hone.yaml",
                    "the endpoint refuses the request (HTTP %ld)%s%s", status, comma, said);
 }
 
@@ -127,10 +130,12 @@ hn_status hn_remote_explain(const hn_remote_request *r, bool *again, hn_error *e
         return r->event_status;
     case HN_HTTP_UNREACHABLE:
         *again = p->has_answered || r->n_failed < 2;
-        return hn_fail(err, HN_ERR_NETWORK, url, "is the endpoint running, and the network connection (and https_proxy) right?",
+        return hn_fail(err, HN_ERR_NETWORK, url,
+                       "is the endpoint running, and the network connection (and https_proxy) right?",
                        "the endpoint cannot be reached: %s", detail);
     case HN_HTTP_CERTIFICATE:
-        return hn_fail(err, HN_ERR_NETWORK, url, "check this machine's clock and its certificates (package ca-certificates)",
+        return hn_fail(err, HN_ERR_NETWORK, url,
+                       "check this machine's clock and its certificates (package ca-certificates)",
                        "the endpoint's certificate is not valid: %s", detail);
     case HN_HTTP_TOO_LARGE:
         return hn_fail(err, HN_ERR_NETWORK, url, "check `url`: is this the API?",

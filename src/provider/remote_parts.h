@@ -2,7 +2,7 @@
  *
  * remote.c: the queue (concurrency, retries, limits); remote_request.c: from hn_request to bytes; remote_shape.c: what an answer must be, as JSON
  * Schema; openai.c and anthropic.c: the two dialects; remote_reply.c: from bytes to a completion; remote_error.c: what went wrong and what to do;
- * remote_embed.c: embeddings; exchange_record.c: recording and replay.
+ * exchange_record.c: recording and replay.
  * Ownership: a request owns all it points to. Threading: one thread. */
 #ifndef HN_PROVIDER_REMOTE_PARTS_H
 #define HN_PROVIDER_REMOTE_PARTS_H
@@ -19,17 +19,20 @@
 
 enum { HN_REMOTE_EVENT_MAX = 4 << 20, HN_REMOTE_TEXT_MAX = 16 << 20, HN_REMOTE_CALLS_MAX = 128 };
 
+/* Tokens that the object or call around an answer may take, beside those that the prompt allows the answer. */
+enum { HN_REMOTE_FRAME_TOKENS = 32 };
 /* The field that holds an answer which is no JSON object by itself, and the tool that stands for a schema. */
 #define HN_REMOTE_FIELD "answer"
 
 /* How a request was put, as far as reading its answer needs it. */
 typedef struct hn_remote_plan {
-    bool raw;      /* OpenAI: a text completion instead of a chat */
+    bool raw; /* OpenAI: a text completion instead of a chat */
     bool stream;
-    bool wrapped;  /* the answer is the field HN_REMOTE_FIELD of the object that comes; text where `as_text`, else JSON */
+    bool
+        wrapped; /* the answer is the field HN_REMOTE_FIELD of the object that comes; text where `as_text`, else JSON */
     bool as_text;
-    bool by_tool;  /* Anthropic: the answer is what the tool HN_REMOTE_FIELD is called with */
-    bool embeds;   /* not a completion at all */
+    bool by_tool; /* Anthropic: the answer is what the tool HN_REMOTE_FIELD is called with */
+    bool embeds;  /* an embedding instead of a completion */
 } hn_remote_plan;
 
 /* What has come of an answer so far. */
@@ -46,7 +49,8 @@ typedef struct hn_remote_reply {
     hn_output_token *tokens; /* with log-probabilities; texts in the arena */
     size_t n_tokens, tokens_capacity;
     hn_arena *arena;
-    json_t *vectors; /* embeddings: the list `data` */
+    float *vector; /* (n_vector) of an embedding */
+    size_t n_vector;
 } hn_remote_reply;
 
 typedef enum hn_remote_state { HN_REMOTE_WAITING, HN_REMOTE_SENT, HN_REMOTE_DONE } hn_remote_state;
@@ -68,14 +72,14 @@ typedef struct hn_remote_request {
     double submitted, deadline, due; /* hn_clock_seconds; due: not sent before */
     double sent_ms, first_byte_ms;   /* of the last try */
     int n_failed;
-    double reserved;                 /* of the budget, while it is sent */
+    double reserved; /* of the budget, while it is sent */
     /* the answer */
     hn_buf received; /* the body of the answer (of a stream: only where it is an error) */
     hn_sse sse;
     hn_remote_reply reply;
-    bool streamed;        /* text was given out: no second try */
-    bool stopped;         /* the receiver wants no more */
-    bool arrived;         /* the call is over: `result` */
+    bool streamed; /* text was given out: no second try */
+    bool stopped;  /* the receiver wants no more */
+    bool arrived;  /* the call is over: `result` */
     hn_http_result result;
     hn_status event_status; /* what an event of the stream said or was */
     hn_error event_error;
@@ -85,7 +89,8 @@ typedef struct hn_remote_request {
 typedef struct hn_remote_dialect {
     const char *name;
     /* The request as JSON, without `stream`, into *body; fills the plan. */
-    hn_status (*write)(const hn_remote_model *m, const hn_request *r, hn_remote_plan *plan, json_t **body, hn_error *err);
+    hn_status (*write)(const hn_remote_model *m, const hn_request *r, hn_remote_plan *plan, json_t **body,
+                       hn_error *err);
     /* A whole answer. HN_ERR_NETWORK for what is none. */
     hn_status (*read)(const hn_remote_plan *plan, const json_t *value, hn_remote_reply *reply, hn_error *err);
     /* One event of a stream. Text that it adds is appended to reply->text. */
@@ -114,21 +119,23 @@ struct hn_remote {
     size_t n_requests, requests_capacity;
     size_t n_sent; /* in flight */
     uint64_t last_ticket, n_finished;
-    bool has_answered;  /* the endpoint was reached before */
-    bool over_budget;   /* something waits that the budget has no room for */
-    int depth;          /* > 0: inside step or a callback */
+    bool has_answered; /* the endpoint was reached before */
+    bool over_budget;  /* something waits that the budget has no room for */
+    int depth;         /* > 0: inside step or a callback */
     char version[128], model_hash[65], shown_url[256];
 };
 
 /* remote_request.c */
-hn_status hn_remote_request_create(hn_remote *p, const hn_request *r, hn_remote_request **out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_remote_request_create(hn_remote *p, const hn_request *r, hn_remote_request **out,
+                                   hn_error *err) HN_MUST_CHECK;
 void hn_remote_request_free(hn_remote_request *r);
 /* The request as it would be sent, without what does not matter to the answer (streaming), keys sorted. */
 hn_status hn_remote_request_text(const hn_remote *p, const hn_request *r, hn_remote_plan *plan, hn_buf *out,
                                  hn_error *err) HN_MUST_CHECK;
 hn_status hn_remote_cache_key(hn_provider *base, const hn_request *r, char hex[65], hn_error *err);
 /* Puts `value` (taken over) into `body` unless the model's `omit` names the field. HN_ERR_MEMORY only. */
-hn_status hn_remote_set(const hn_remote_model *m, json_t *body, const char *field, json_t *value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_remote_set(const hn_remote_model *m, json_t *body, const char *field, json_t *value,
+                        hn_error *err) HN_MUST_CHECK;
 /* The largest number of tokens that the request asks for. */
 int hn_remote_max_tokens(const hn_remote_model *m, const hn_request *r);
 

@@ -20,7 +20,7 @@ void hn_remote_reply_free(hn_remote_reply *reply) {
     hn_buf_free(&reply->text);
     hn_buf_free(&reply->input);
     json_decref(reply->calls);
-    json_decref(reply->vectors);
+    hn_free(reply->vector);
     hn_free(reply->tokens);
     if (reply->arena) hn_arena_free(reply->arena);
     *reply = (hn_remote_reply){0};

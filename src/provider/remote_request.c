@@ -18,6 +18,7 @@ hn_status hn_remote_set(const hn_remote_model *m, json_t *body, const char *fiel
 }
 
 int hn_remote_max_tokens(const hn_remote_model *m, const hn_request *r) {
+    if (r->kind != HN_REQUEST_GENERATE) return 0;
     return m->max_tokens > 0 && r->max_tokens > m->max_tokens ? m->max_tokens : r->max_tokens;
 }
 
@@ -31,7 +32,7 @@ static hn_status check(const hn_remote *p, const hn_request *r, hn_error *err) {
         return hn_fail(err, HN_ERR_UNSUPPORTED, name, "give text or messages", "a remote model takes no token ids");
     if (r->echo)
         return hn_fail(err, HN_ERR_UNSUPPORTED, name, "use a local model", "a remote model does not echo its prompt");
-    if (r->max_tokens < 1)
+    if (r->kind == HN_REQUEST_GENERATE && r->max_tokens < 1)
         return hn_fail(err, HN_ERR_USAGE, name, "allow at least one", "a remote model writes at least one token");
     return HN_OK;
 }

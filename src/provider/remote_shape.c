@@ -20,7 +20,8 @@ static bool refers_to_moved(const json_t *schema, int depth) {
         return false;
     }
     const char *ref = json_string_value(json_object_get(schema, "$ref"));
-    if (ref && ref[0] == '#' && strncmp(ref, "#/$defs/", 8) != 0 && strncmp(ref, "#/definitions/", 14) != 0) return true;
+    if (ref && ref[0] == '#' && strncmp(ref, "#/$defs/", 8) != 0 && strncmp(ref, "#/definitions/", 14) != 0)
+        return true;
     const char *key;
     json_t *value;
     json_t *object = json_is_object(schema) ? (json_t *)(uintptr_t)schema : NULL;
@@ -82,7 +83,8 @@ hn_status hn_remote_shape(const hn_constraint *c, hn_remote_plan *plan, json_t *
     case HN_CONSTRAIN_JSON: return HN_OK;
     case HN_CONSTRAIN_GBNF:
         return hn_fail(err, HN_ERR_UNSUPPORTED, name_of(c),
-                       "say what the answer is by a JSON Schema, a regular expression or choices, or set `structured: grammar` where "
+                       "say what the answer is by a JSON Schema, a regular expression or choices, or set `structured: "
+                       "grammar` where "
                        "the endpoint is llama.cpp's server",
                        "a grammar cannot be sent to this endpoint");
     case HN_CONSTRAIN_CHOICES:
@@ -91,7 +93,8 @@ hn_status hn_remote_shape(const hn_constraint *c, hn_remote_plan *plan, json_t *
         return wrap(c->kind == HN_CONSTRAIN_REGEX ? pattern_schema(c->text) : choices_schema(c), schema, err);
     case HN_CONSTRAIN_SCHEMA: break;
     }
-    if (json_is_true(c->schema) || (json_is_object(c->schema) && json_object_size(c->schema) == 0)) return HN_OK; /* any JSON */
+    if (json_is_true(c->schema) || (json_is_object(c->schema) && json_object_size(c->schema) == 0))
+        return HN_OK; /* any JSON */
     if (is_object_schema(c->schema)) {
         *schema = json_incref(c->schema);
         return HN_OK;

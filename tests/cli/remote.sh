@@ -244,7 +244,7 @@ expect_status 0 eval prompts/v1.yaml -m busy --json
 expect_json "abs(r['runs'][0]['metrics']['accuracy']['value'] - $right) < 1e-9 and r['runs'][0]['failed_cases'] == 0"
 log "sum('/busy/' in e['path'] for e in log) >= 3 * 48"
 expect_status 0 eval prompts/v1.yaml -m tuned --limit 3
-log "log[-1]['body']['max_completion_tokens'] == 7 and log[-1]['body']['reasoning_effort'] == 'low' and not {'temperature', 'max_tokens'} & set(log[-1]['body'])"
+log "log[-1]['body']['max_completion_tokens'] == 7 + 32 and log[-1]['body']['reasoning_effort'] == 'low' and not {'temperature', 'max_tokens'} & set(log[-1]['body'])"
 expect_status 0 eval prompts/v1.yaml -m free --limit 3
 log "'response_format' not in log[-1]['body']"
 started=$(date +%s%N)

@@ -75,6 +75,20 @@ static void suggest_remote(const hn_scope *scope, hn_error *err) {
     }
 }
 
+/* MODEL+FOLDER: a model with a LoRA adapter beside it. A file's own name may hold a plus as well. */
+static hn_status open_adapted(const char *name, const char *plus, const hn_local_options *options,
+                              hn_provider **provider, hn_error *err) {
+    char base[HN_PATH_MAX], path[HN_PATH_MAX];
+    hn_local_options adapted = *options;
+    if ((size_t)(plus - name) >= sizeof base)
+        return hn_fail(err, HN_ERR_USAGE, "-m", NULL, "the model's name is longer than %d bytes", HN_PATH_MAX - 1);
+    snprintf(base, sizeof base, "%.*s", (int)(plus - name), name);
+    adapted.adapter = plus + 1;
+    HN_TRY(hn_model_resolve(base, path, err));
+    if (!adapted.name) adapted.name = name;
+    return hn_provider_local_open(path, &adapted, provider, err);
+}
+
 hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
                             hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];
@@ -82,6 +96,8 @@ hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_lo
     if (remote) return open_remote(scope, remote, options, provider, err);
     if (hn_remote_model_is_spec(name)) return open_spec(scope, name, options, provider, err);
     hn_status st = hn_model_resolve(name, path, err);
+    const char *plus = strrchr(name, '+');
+    if (st == HN_ERR_NOT_FOUND && plus && plus != name) return open_adapted(name, plus, options, provider, err);
     if (st == HN_ERR_NOT_FOUND && err) suggest_remote(scope, err);
     return st == HN_OK ? hn_provider_local_open(path, options, provider, err) : st;
 }

@@ -42,10 +42,11 @@ static hn_status prepare_weights(hn_engine *e, hn_pack mode, hn_error *err) {
     if (st == HN_OK) st = hn_matrices_prepare(list, n, e->kernels, mode, e->pool, &e->packs, err);
     for (size_t i = 0; i < n && st == HN_OK; i++) e->pack_bytes += list[i]->pack_bytes;
     hn_free(list);
-    return st;
+    return st == HN_OK ? hn_engine_prepare_low_rank(e, err) : st;
 }
 
 static void release_weights(hn_engine *e) {
+    hn_engine_release_low_rank(e);
     hn_pack_room_free(&e->packs);
     hn_free(e->weights.layers);
 }
@@ -170,6 +171,9 @@ static size_t largest_matmul_scratch(hn_engine *e, int rows, int logits_rows) {
         for (int m = 0; m < LAYER_MATRICES; m++) {
             size_t bytes = hn_matmul_scratch_bytes(e->kernels, matrices[m], rows, n_threads);
             if (bytes > most) most = bytes;
+            const hn_matrix *a = e->low_rank_a ? &e->low_rank_a[i * HN_LINEARS_OF_LAYER + m] : NULL;
+            bytes = a && a->n_out ? hn_matmul_scratch_bytes(e->kernels, a, rows, n_threads) : 0;
+            if (bytes > most) most = bytes;
         }
     }
     return most;
@@ -196,6 +200,7 @@ static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
         {(void **)&s->gate, rows * F, 4},
         {(void **)&s->up, rows * F, 4},
         {(void **)&s->act, rows * F, 4},
+        {(void **)&s->low, rows * (size_t)e->largest_rank, 4},
         {(void **)&s->cos, rows * half, 4},
         {(void **)&s->sin, rows * half, 4},
         {(void **)&s->logits, (size_t)s->logits_rows * (size_t)shape->n_vocab, 4},

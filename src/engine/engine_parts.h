@@ -2,6 +2,7 @@
  *
  *     engine.c     creation: kernels, packs, memory        sequence.c   block tables, forks, room for new tokens
  *     forward.c    the transformer over one chunk of rows  step.c       planning a step, chunks, commit
+ *     low_rank.c   what an adapter adds to each product
  *     outputs.c    from hidden states to logits, log-probabilities and pooled states
  *     step_labels.c  label tries of many cases, as chunks of tree rows; step_search.c: only the nodes that are needed
  *
@@ -32,6 +33,7 @@ typedef struct hn_scratch {
         *attention;                    /* (rows, C) (rows, C) (rows, NH*HS) (rows, KV*HS) (rows, KV*HS) (rows, NH*HS) */
     float *gate, *up, *act;            /* (rows, F) */
     float *cos, *sin;                  /* (rows, HS/2) */
+    float *low;                        /* (rows, largest rank) */
     float *logits;                     /* (logits_rows, V) */
     unsigned char *tail_k, *tail_v;    /* (rows, KV, HS) of kv_type: a tree's own keys and values, of one layer */
     const void **k_blocks, **v_blocks; /* (n_pointers) */
@@ -97,6 +99,8 @@ struct hn_engine {
     hn_pool *pool;
     hn_weights weights; /* own copies of the matrices with packs; norms and bytes are the model's */
     hn_pack_room packs;
+    hn_matrix *low_rank_a; /* (n_layers * HN_LINEARS_OF_LAYER) an adapter\'s first matrices, packed; NULL: no adapter */
+    int largest_rank;
     hn_attention_shape attention;
     const float *rope_frequencies;
     hn_kv_pool kv;
@@ -126,6 +130,12 @@ struct hn_engine {
 void hn_forward(hn_engine *e);
 /* Runs fn over the engine's threads, or on this one where there are few rows. */
 void hn_engine_run(hn_engine *e, hn_pool_fn *fn, void *arg, int n_rows);
+
+/* low_rank.c: packs the adapter's matrices where the model has one; y (rows,N) += its share for linear `linear` of a layer, x being that product's
+ * input. */
+hn_status hn_engine_prepare_low_rank(hn_engine *e, hn_error *err) HN_MUST_CHECK;
+void hn_engine_release_low_rank(hn_engine *e);
+void hn_engine_add_low_rank(hn_engine *e, int layer, int linear, float *y, int64_t N, const float *x);
 
 /* engine.c: makes the scratch large enough for chunks of `rows` rows; nothing is lost on failure. */
 hn_status hn_scratch_reserve(hn_engine *e, int rows, int logits_rows, size_t n_pointers, size_t n_slots,

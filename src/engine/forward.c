@@ -207,13 +207,20 @@ void hn_forward(hn_engine *e) {
     for (int l = 0; l < e->shape->n_layers; l++) {
         const hn_layer *layer = &e->weights.layers[l];
         multiply_qkv(e, layer, l > 0);
+        hn_engine_add_low_rank(e, l, 0, m->q, layer->q.n_out, m->h);
+        hn_engine_add_low_rank(e, l, 1, m->k, layer->k.n_out, m->h);
+        hn_engine_add_low_rank(e, l, 2, m->v, layer->v.n_out, m->h);
         hn_engine_run(e, rope_and_store_rows, &(store_job){e, l}, e->chunk.n_rows);
         if (l + 1 == e->shape->n_layers && !e->chunk.is_tree) drop_unwanted_rows(e);
         if (e->chunk.n_rows == 0) return;
         attend(e, l);
         multiply(e, m->h, m->attention, &layer->o, &layer->gate);
+        hn_engine_add_low_rank(e, l, 3, m->h, layer->o.n_out, m->attention);
         multiply_gate_up(e, layer);
+        hn_engine_add_low_rank(e, l, 4, m->gate, layer->gate.n_out, m->h);
+        hn_engine_add_low_rank(e, l, 5, m->up, layer->up.n_out, m->h);
         multiply_down(e, layer, l + 1 < e->shape->n_layers ? &layer[1].q : &e->weights.output);
+        hn_engine_add_low_rank(e, l, 6, m->h, layer->down.n_out, m->act);
     }
     hn_engine_run(e, add_rows, e, e->chunk.n_rows);
 }

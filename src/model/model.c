@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "model/model_hash.h"
+#include "model/model_parts.h"
 #include "model/shape.h"
 #include "model/weights.h"
 
@@ -22,7 +23,8 @@ struct hn_model {
     hn_tokenizer *tokenizer;
     bool has_weights;
     uint64_t file_bytes;
-    char hash[65]; /* "" until it is asked for */
+    char hash[65];         /* "" until it is asked for */
+    char adapter_hash[65]; /* "": none */
 };
 
 static hn_status finish(hn_model *m, const hn_tensor_source *source, hn_rope_source *rope, hn_error *err) {
@@ -197,10 +199,48 @@ const char *hn_model_chat_template(const hn_model *m) { return m->chat_template;
 const char *hn_model_path(const hn_model *m) { return m->path; }
 uint64_t hn_model_file_bytes(const hn_model *m) { return m->file_bytes; }
 
+/* Its configuration and its tensors both decide what it does. */
+static hn_status hash_adapter(hn_model *m, const char *folder, hn_error *err) {
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors"};
+    char path[HN_PATH_MAX], part[65];
+    hn_sha256 *h = hn_sha256_create();
+    if (!h) return hn_fail_memory(err, 256);
+    hn_status st = HN_OK;
+    for (int i = 0; i < 2 && st == HN_OK; i++) {
+        st = hn_path_join(path, folder, files[i], err);
+        if (st == HN_OK) st = hn_sha256_file(path, part, err);
+        if (st == HN_OK) hn_sha256_field_str(h, part);
+    }
+    hn_sha256_finish(h, m->adapter_hash);
+    return st;
+}
+
+hn_status hn_model_add_adapter(hn_model *m, const char *folder, hn_error *err) {
+    hn_low_rank *low;
+    if (!m->has_weights) return hn_fail(err, HN_ERR_INPUT, m->path, NULL, "the file holds a vocabulary only");
+    if (m->adapter_hash[0]) return hn_fail(err, HN_ERR_USAGE, folder, NULL, "the model has an adapter already");
+    HN_TRY(hn_adapter_load(folder, &m->shape, &m->store.weights, m->store.arena, &low, err));
+    HN_TRY(hash_adapter(m, folder, err));
+    for (int l = 0; l < m->shape.n_layers; l++)
+        m->store.weights.layers[l].low_rank = low + (size_t)l * HN_LINEARS_OF_LAYER;
+    return HN_OK;
+}
+
+/* The base's id with the adapter's. */
+static hn_status join_hashes(hn_model *m, hn_error *err) {
+    hn_sha256 *h = hn_sha256_create();
+    if (!h) return hn_fail_memory(err, 256);
+    hn_sha256_field_str(h, m->hash);
+    hn_sha256_field_str(h, m->adapter_hash);
+    hn_sha256_finish(h, m->hash);
+    return HN_OK;
+}
+
 /* A GGUF file's id is its SHA-256; a folder's is over config.json's and each weight file's. */
 hn_status hn_model_hash(hn_model *m, char hex[65], hn_error *err) {
-    if (!m->hash[0] && !m->folder) HN_TRY(hn_model_hash_file(m->path, m->hash, err));
-    if (!m->hash[0]) {
+    bool known = m->hash[0] != 0;
+    if (!known && !m->folder) HN_TRY(hn_model_hash_file(m->path, m->hash, err));
+    if (!known && m->folder) {
         char part[65], folder[HN_PATH_MAX], config[HN_PATH_MAX];
         hn_path_dir(hn_tensor_folder_path(m->folder, 0), folder);
         HN_TRY(hn_path_join(config, folder, "config.json", err));
@@ -216,6 +256,7 @@ hn_status hn_model_hash(hn_model *m, char hex[65], hn_error *err) {
         HN_TRY(st);
         memcpy(m->hash, part, sizeof m->hash);
     }
+    if (!known && m->adapter_hash[0]) HN_TRY(join_hashes(m, err));
     memcpy(hex, m->hash, sizeof m->hash);
     return HN_OK;
 }

@@ -40,10 +40,19 @@ typedef struct hn_shape {
     hn_dtype main_dtype; /* the format of most weights: "Q4_1" */
 } hn_shape;
 
+/* What an adapter adds to one matrix: y (N) += (x A^T) B^T. */
+typedef struct hn_low_rank {
+    int rank;       /* r; 0: none */
+    const float *a; /* (r,K) */
+    const float *b; /* (r,N): B transposed and scaled, rows in the order of the matrix's outputs */
+} hn_low_rank;
+enum { HN_LINEARS_OF_LAYER = 7 }; /* q k v o gate up down */
+
 typedef struct hn_layer {
     const float *attention_norm, *ffn_norm; /* (C) f32 */
     hn_matrix q, k, v, o;                   /* (NH*HS,C) (KV*HS,C) (KV*HS,C) (C,NH*HS) */
     hn_matrix gate, up, down;               /* (F,C) (F,C) (C,F) */
+    const hn_low_rank *low_rank;            /* (HN_LINEARS_OF_LAYER) of an adapter; NULL: none */
 } hn_layer;
 
 typedef struct hn_weights {
@@ -57,6 +66,10 @@ typedef struct hn_model hn_model;
 
 hn_status hn_model_open(const char *path, unsigned flags, hn_model **model, hn_error *err) HN_MUST_CHECK;
 void hn_model_close(hn_model *model);
+/* Lays a LoRA adapter (a folder as PEFT saves it) beside the weights, before an engine is made of the model; its content becomes part of the model's
+ * hash. HN_ERR_INPUT: it does not fit the model's shapes; HN_ERR_UNSUPPORTED: it does what is not understood (DoRA, biases ...), named; HN_ERR_USAGE: the
+ * model has one already. */
+hn_status hn_model_add_adapter(hn_model *model, const char *folder, hn_error *err) HN_MUST_CHECK;
 
 const hn_shape *hn_model_shape(const hn_model *model);
 const hn_weights *

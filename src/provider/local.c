@@ -493,6 +493,7 @@ static size_t quarter_of_memory(void) {
 static hn_status open_parts(hn_local *p, const char *path, const hn_local_options *o, hn_error *err) {
     const char *text;
     HN_TRY(hn_model_open(path, HN_MODEL_IDS_ONLY, &p->model, err));
+    if (o->adapter) HN_TRY(hn_model_add_adapter(p->model, o->adapter, err));
     hn_engine_options engine = {.n_threads = o->n_threads,
                                 .pack = o->low_memory ? HN_PACK_LOW : HN_PACK_KEEP,
                                 .kv_type = o->kv_type,

@@ -176,6 +176,7 @@ typedef struct hn_local_options {
     size_t kv_max_bytes;       /* 0: a quarter of the machine's memory */
     int max_batch;             /* sequences in flight; 0: chosen */
     const char *name;          /* for people; NULL: the file's name */
+    const char *adapter;       /* a LoRA adapter's folder (PEFT's form) to lay beside the weights; NULL: none */
     size_t prefix_cache_bytes; /* > 0: beginnings of prompts are kept on disk, up to so much; answers are the same */
     const char *prefix_cache_folder; /* NULL: the user's cache folder */
     double budget;                   /* US dollars, for where the name turns out to be a remote model's; 0: none */

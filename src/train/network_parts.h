@@ -1,7 +1,7 @@
 /* Inside the trainable network: what its files share. Not for other modules; network.h is the interface.
  *
  *     network.c           creation, tensors, memory      network_forward.c   the forward pass, activations kept
- *     network_backward.c  the backward pass              linear.c            one linear layer with its adapter
+ *     network_backward.c  the backward pass              low_rank_linear.c   one linear layer with its adapter
  *
  * Threading: one thread. */
 #ifndef HN_TRAIN_NETWORK_PARTS_H

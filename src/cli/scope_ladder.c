@@ -68,6 +68,11 @@ static hn_status open_models(climb *c, hn_error *err) {
     for (size_t i = 0; i < n; i++) HN_TRY(add_model(c, names[i], err));
     if (n > 0) return HN_OK;
     const char *wanted = c->p->scope->model ? c->p->scope->model : "smollm2";
+    if (hn_remote_model_find(c->p->scope->models, c->p->scope->n_models, wanted)) {
+        snprintf(c->missing, sizeof c->missing, "%s is elsewhere and may cost money; name it: hone scope -m %s", wanted,
+                 wanted);
+        return HN_OK;
+    }
     if (hn_model_resolve(wanted, path, &own) == HN_OK) return add_model(c, NULL, err);
     snprintf(c->missing, sizeof c->missing, "%s is not on this machine; hone pull %s", wanted, wanted);
     return HN_OK;

@@ -278,18 +278,13 @@ static void a_model_elsewhere(void **state) {
     hn_test_project_make(&project, dir);
     hn_fake_script script = {.write = write_apple};
     hn_provider *p = hn_fake_provider(&script);
-    double price = 1.5;
-    hn_ladder_setup setup = {.project = project.project,
-                             .dataset = project.dataset,
-                             .providers = &p,
-                             .n_providers = 1,
-                             .prices = &price,
-                             .limit = 12};
+    hn_ladder_setup setup = {
+        .project = project.project, .dataset = project.dataset, .providers = &p, .n_providers = 1, .limit = 12};
     hn_test_ok(hn_ladder_climb(&setup, &ladder, &err), &err);
     assert_int_equal(ladder.n_rungs, 5);
     assert_null(find(&ladder, HN_RUNG_PROBE));
     const hn_rung *r = find(&ladder, HN_RUNG_ZERO_SHOT);
-    assert_true(r->cost_per_1000 == 1.5 && isnan(r->memory_bytes) && r->latency_ms == 3);
+    assert_true(r->cost_per_1000 == 0 && isnan(r->memory_bytes) && r->latency_ms == 3);
     for (size_t i = 0; i < r->n; i++) assert_int_equal(r->answers[i], 0);
     check_marking(&ladder);
     hn_ladder_free(&ladder);

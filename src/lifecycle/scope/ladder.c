@@ -15,6 +15,11 @@ void hn_ladder_tell(hn_ladder_work *w, const char *what, size_t done, size_t tot
     if (w->setup->on_progress) w->setup->on_progress(w->setup->user, &p);
 }
 
+double hn_ladder_target(const hn_ladder_work *w) {
+    bool measured = strcmp(w->scope->metric, "accuracy") == 0 || strcmp(w->scope->metric, "macro_f1") == 0;
+    return measured ? w->scope->target_value : (double)NAN;
+}
+
 bool hn_ladder_is_right(const hn_ladder_work *w, size_t item, int32_t answer) {
     if (answer < 0) return false;
     if (w->contract->kind == HN_CONTRACT_CHOICE) return answer == w->labels[item];
@@ -147,7 +152,7 @@ static hn_status recommend(hn_ladder_work *w, hn_error *err) {
                   *model = best_of(l, HN_RUNG_PROBE, HN_RUNG_FEW_SHOT),
                   *probe = best_of(l, HN_RUNG_PROBE, HN_RUNG_PROBE),
                   *prompt = best_of(l, HN_RUNG_ZERO_SHOT, HN_RUNG_FEW_SHOT);
-    hn_recommend_facts f = {.target = w->scope->target_value,
+    hn_recommend_facts f = {.target = hn_ladder_target(w),
                             .smallest_difference = w->scope->smallest_difference,
                             .metric = w->scope->metric,
                             .n_train = w->n_train,

@@ -48,7 +48,7 @@ typedef struct hn_rung {
     hn_estimate accuracy, macro_f1;
     double latency_ms;                  /* median of one answer, computed by itself */
     double memory_bytes;                /* to give one answer at a time */
-    double cost_per_1000;               /* fees; 0: local; NaN: no price is known */
+    double cost_per_1000;               /* dollars, by the model's prices; 0: local; NaN: no price is known */
     double seconds;                     /* to learn and to answer all n */
     double pair_auc, pair_auc_whitened; /* probe: ROC AUC of cosines of hidden states on dev pairs of one label; NaN */
     double strength;                    /* probe: penalty a training case */
@@ -74,7 +74,6 @@ typedef struct hn_ladder_setup {
     const hn_dataset *dataset;
     hn_store *store;               /* results are kept there; may be NULL */
     hn_provider *const *providers; /* (n_providers) models whose rungs are wanted */
-    const double *prices; /* (n_providers) per 1,000 answers where known, else NaN; NULL: local ones cost nothing */
     size_t n_providers;
     size_t limit; /* dev cases at most for every rung; 0: all, and HN_LADDER_PROMPT_CASES for prompts */
     bool fresh;   /* measure again what is kept */

@@ -188,8 +188,8 @@ static void halve(const hn_ladder_work *w, const hn_rung *rung, int32_t *room, h
 
 hn_status hn_ladder_narrow(hn_ladder_work *w, hn_error *err) {
     const hn_rung *rung = &w->out->rungs[w->out->marked];
-    bool assumed = !isfinite(w->scope->target_value);
-    double target = assumed ? 0.9 : w->scope->target_value;
+    bool assumed = !isfinite(hn_ladder_target(w));
+    double target = assumed ? 0.9 : hn_ladder_target(w);
     hn_narrow *out = &w->out->narrow;
     size_t n_room = w->n_train > 6 * rung->n ? w->n_train : 6 * rung->n;
     int32_t *room = hn_calloc(n_room, sizeof *room);

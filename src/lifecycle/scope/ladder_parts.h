@@ -47,6 +47,8 @@ hn_ladder_learn_fn hn_ladder_learn_probe;
 
 /* ladder.c */
 void hn_ladder_tell(hn_ladder_work *w, const char *what, size_t done, size_t total);
+/* hone.yaml's target where it is about accuracy or macro F1, which the ladder measures; else NaN. */
+double hn_ladder_target(const hn_ladder_work *w);
 bool hn_ladder_is_right(const hn_ladder_work *w, size_t item, int32_t answer);
 void hn_ladder_leave_out(hn_ladder_work *w, const char *name, const char *reason);
 /* A rung with room for n answers, the next of the ladder; counted once hn_ladder_finish_rung has its figures. */

@@ -165,6 +165,7 @@ struct asking {
     slot *slots; /* (n) */
     double *ms;  /* (n) NaN: not answered */
     int64_t longest;
+    double cost; /* of all answers, in dollars; NaN: no prices are known */
     size_t n_done, n_failed;
     hn_status failed;
     hn_error failure, first_failure; /* what ends everything; what one case met */
@@ -191,6 +192,7 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *answer) {
     a->ms[s->position] = fine ? answer->timing.prefill_ms + answer->timing.decode_ms : (double)NAN;
     int64_t tokens = answer->usage.prompt_tokens + answer->usage.completion_tokens;
     if (tokens > a->longest) a->longest = tokens;
+    a->cost += answer->usage.cost;
 }
 
 static hn_status ask_all(asking *a, hn_error *err) {
@@ -230,6 +232,7 @@ static hn_status count_cost(asking *a, hn_error *err) {
                        a->first_failure.message);
     qsort(a->ms, n, sizeof *a->ms, by_value);
     a->rung->latency_ms = a->ms[n / 2];
+    a->rung->cost_per_1000 = 1e3 * a->cost / (double)a->n_done;
     a->rung->memory_bytes =
         info.model ? (double)info.model_bytes + (double)info.kv_bytes_per_token * (double)a->longest : (double)NAN;
     if (a->n_failed)
@@ -287,10 +290,6 @@ static hn_status prompt_rung(hn_ladder_work *w, hn_rung_kind kind, int provider,
     }
     hn_prompt_free(prompt);
     HN_TRY(st);
-    if (w->setup->prices)
-        rung->cost_per_1000 = w->setup->prices[provider];
-    else if (!f.likelihood && isnan(rung->memory_bytes))
-        rung->cost_per_1000 = NAN; /* remote, and nobody said what it costs */
     return hn_ladder_finish_rung(w, rung, err);
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Raised when the way rungs are computed changes, so that kept ones are not mixed with new ones. */
-static const char LADDER_VERSION[] = "ladder-1";
+static const char LADDER_VERSION[] = "ladder-2";
 
 hn_status hn_ladder_key(const hn_ladder_work *w, const char *what, const hn_rung *rung, const char *extra, size_t n_dev,
                         char key[65], hn_error *err) {
@@ -97,6 +97,7 @@ bool hn_ladder_read_rung(const json_t *kept, bool answers, hn_rung *rung) {
     rung->latency_ms = real_of(kept, "latency_ms");
     rung->memory_bytes = real_of(kept, "memory_bytes");
     rung->seconds = real_of(kept, "seconds");
+    rung->cost_per_1000 = real_of(kept, "cost_per_1000");
     rung->pair_auc = real_of(kept, "pair_auc");
     rung->pair_auc_whitened = real_of(kept, "pair_auc_whitened");
     rung->strength = real_of(kept, "strength");
@@ -108,9 +109,10 @@ bool hn_ladder_read_rung(const json_t *kept, bool answers, hn_rung *rung) {
 json_t *hn_ladder_write_rung(const hn_rung *rung) {
     json_t *right = hn_ladder_digits(rung->right, rung->n);
     json_t *answers = rung->answers ? hn_ladder_numbers(rung->answers, rung->n) : json_null();
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "right", right, "answers", answers, "latency_ms",
-                     real_or_null(rung->latency_ms), "memory_bytes", real_or_null(rung->memory_bytes), "seconds",
-                     real_or_null(rung->seconds), "pair_auc", real_or_null(rung->pair_auc), "pair_auc_whitened",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "right", right, "answers", answers,
+                     "latency_ms", real_or_null(rung->latency_ms), "memory_bytes", real_or_null(rung->memory_bytes),
+                     "seconds", real_or_null(rung->seconds), "cost_per_1000", real_or_null(rung->cost_per_1000),
+                     "pair_auc", real_or_null(rung->pair_auc), "pair_auc_whitened",
                      real_or_null(rung->pair_auc_whitened), "strength", real_or_null(rung->strength), "detail",
                      rung->detail);
 }

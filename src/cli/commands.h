@@ -18,6 +18,7 @@ extern const hn_command hn_cmd_diff;
 extern const hn_command hn_cmd_embed;
 extern const hn_command hn_cmd_eval;
 extern const hn_command hn_cmd_export;
+extern const hn_command hn_cmd_gc;
 extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_history;
 extern const hn_command hn_cmd_init;

@@ -19,6 +19,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_history},
     {NULL, &hn_cmd_replay},
     {NULL, &hn_cmd_export},
+    {NULL, &hn_cmd_gc},
     {NULL, &hn_cmd_tag},
     {NULL, &hn_cmd_star},
     {NULL, &hn_cmd_note},

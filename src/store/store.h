@@ -203,4 +203,17 @@ hn_status hn_cache_put(hn_store *store, const char *const *keys, json_t *const *
 hn_status hn_test_look_add(hn_store *store, int64_t run_id, hn_error *err) HN_MUST_CHECK;
 hn_status hn_test_looks(hn_store *store, const char *dataset_hash, int64_t *n_looks, hn_error *err) HN_MUST_CHECK;
 
+/* Takes out what nothing refers to: objects, files that a kill left unfinished, cached answers that no run used. Runs, predictions, notes and all other
+ * facts stay. Other processes may work on the store meanwhile. */
+typedef struct hn_gc_options {
+    bool dry_run;           /* only count */
+    int64_t min_age_ms;     /* files younger than this stay: somebody may be about to refer to them */
+    int64_t answers_age_ms; /* cached answers younger than this stay */
+} hn_gc_options;
+typedef struct hn_gc_result {
+    uint64_t n_objects, n_unfinished, file_bytes;
+    uint64_t n_answers, answer_bytes;
+} hn_gc_result;
+hn_status hn_store_gc(hn_store *store, const hn_gc_options *options, hn_gc_result *result, hn_error *err) HN_MUST_CHECK;
+
 #endif

@@ -82,6 +82,8 @@ check history
 check replay
 (cd "$tmp/new" && "$HONE" export r1 -o report.html --json >"$tmp/stdout") || fail "hone export"
 check export
+(cd "$tmp/new" && "$HONE" gc --dry-run --json >"$tmp/stdout") || fail "hone gc"
+check gc
 (cd "$tmp/new" && "$HONE" eval 5-plain -m "$MODEL" --limit 12 --json >"$tmp/stdout") || fail "hone eval"
 check eval
 (cd "$tmp/new" && "$HONE" calibrate last --json >"$tmp/stdout") || fail "hone calibrate"

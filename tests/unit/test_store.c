@@ -592,6 +592,53 @@ static void lists_follow_what_happens(void **state) {
     hn_store_close(s);
 }
 
+/* What a run, a file of a run or a summary names stays; so does what is young. */
+static void garbage_is_what_nothing_names(void **state) {
+    (void)state;
+    hn_store *s = open_store("gc");
+    hn_error err;
+    char kept[65], summed[65], lost[65], *bytes;
+    size_t n;
+    hn_test_ok(hn_object_put(s, "kept", 4, kept, &err), &err);
+    hn_test_ok(hn_object_put(s, "summed", 6, summed, &err), &err);
+    hn_test_ok(hn_object_put(s, "lost", 4, lost, &err), &err);
+    int64_t id = begin(s, "v1", "dev", HN_RUN_NEW);
+    hn_run_file file = {"data.file", "x.csv", kept};
+    hn_test_ok(hn_run_file_add(s, id, &file, 1, &err), &err);
+    hn_prediction row = {.case_id = "a", .cache_key = "used"};
+    hn_test_ok(hn_prediction_add(s, id, &row, 1, &err), &err);
+    char summary[128];
+    snprintf(summary, sizeof summary, "{\"report\":\"%s\"}", summed);
+    hn_test_ok(hn_run_finish(s, id, summary, &err), &err);
+    const char *keys[] = {"used", "unused"};
+    json_t *value = json_pack("{s:i}", "a", 1), *values[] = {value, value}, *found;
+    hn_test_ok(hn_cache_put(s, keys, values, 2, &err), &err);
+    json_decref(value);
+    hn_gc_result r;
+    hn_gc_options young = {.min_age_ms = 3600000, .answers_age_ms = 3600000};
+    hn_test_ok(hn_store_gc(s, &young, &r, &err), &err);
+    assert_true(r.n_objects == 0 && r.n_answers == 0);
+    hn_gc_options all = {.dry_run = true, .min_age_ms = -5000, .answers_age_ms = -5000};
+    hn_test_ok(hn_store_gc(s, &all, &r, &err), &err);
+    assert_true(r.n_objects == 1 && r.n_answers == 1 && r.file_bytes > 0 && r.answer_bytes > 0);
+    hn_test_ok(hn_object_get(s, lost, &bytes, &n, &err), &err); /* only counted */
+    hn_free(bytes);
+    all.dry_run = false;
+    hn_test_ok(hn_store_gc(s, &all, &r, &err), &err);
+    assert_true(r.n_objects == 1 && r.n_answers == 1);
+    assert_int_equal(hn_object_get(s, lost, &bytes, &n, &err), HN_ERR_NOT_FOUND);
+    hn_test_ok(hn_object_get(s, kept, &bytes, &n, &err), &err);
+    hn_free(bytes);
+    hn_test_ok(hn_object_get(s, summed, &bytes, &n, &err), &err);
+    hn_free(bytes);
+    hn_test_ok(hn_cache_get(s, "used", &found, &err), &err);
+    assert_non_null(found);
+    json_decref(found);
+    hn_test_ok(hn_cache_get(s, "unused", &found, &err), &err);
+    assert_null(found);
+    hn_store_close(s);
+}
+
 static void notes_and_stars_are_added_only(void **state) {
     (void)state;
     hn_store *s = open_store("notes");
@@ -866,6 +913,7 @@ int main(void) {
         cmocka_unit_test(the_second_schema_is_brought_up_to_date),
         cmocka_unit_test(the_third_schema_is_brought_up_to_date),
         cmocka_unit_test(lists_follow_what_happens),
+        cmocka_unit_test(garbage_is_what_nothing_names),
         cmocka_unit_test(notes_and_stars_are_added_only),
         cmocka_unit_test(migrations_are_all_or_nothing),
         cmocka_unit_test(damage_is_an_error_with_a_remedy),

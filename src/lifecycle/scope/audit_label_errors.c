@@ -291,7 +291,8 @@ hn_status hn_audit_label_errors(const hn_audit_setup *setup, const hn_audit_text
     const hn_contract *c = &setup->scope->contract;
     doubts w = {.d = setup->dataset, .n_labels = c->n_labels};
     if (c->kind != HN_CONTRACT_CHOICE) return HN_OK;
-    if (setup->quick) return hn_audit_add_limit(audit, err, "likely label errors were not looked for (--no-label-check)");
+    if (setup->quick)
+        return hn_audit_add_limit(audit, err, "likely label errors were not looked for (--no-label-check)");
     hn_status st = choose_cases(&w, texts, err);
     if (st == HN_OK && w.n) st = find(setup, &w, audit, err);
     if (st == HN_OK) st = report(&w, c, audit, err);

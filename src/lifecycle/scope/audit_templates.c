@@ -80,7 +80,7 @@ static hn_status count_passages(frames *f) {
         for (size_t i = 0; i < n; i++)
             if (i == 0 || f->own[i] != f->own[i - 1]) f->items[f->n++] = (passage){f->own[i], f->rows[r], 1};
     }
-    qsort(f->items, f->n, sizeof *f->items, by_hash);
+    if (f->n) qsort(f->items, f->n, sizeof *f->items, by_hash);
     size_t kept = 0;
     for (size_t i = 0, end; i < f->n; i = end) {
         for (end = i + 1; end < f->n && f->items[end].hash == f->items[i].hash;) end++;

@@ -1,6 +1,7 @@
 /* hone compare: the verdict of one run against another, and the cases that changed. */
 #include "cli/commands.h"
 #include "cli/grades_cli.h"
+#include "cli/ledger_cli.h"
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/compare.h"
@@ -12,6 +13,51 @@
 #include <string.h>
 
 enum { EXCERPT = 240 };
+
+/* Of runs that are not finished: by the test that may be looked at again and again. */
+static void print_partial(hn_cli *cli, const hn_comparison *c) {
+    static const char *const texts[] = {"cannot tell yet whether r%lld differs", "r%lld is better", "r%lld is worse",
+                                        ""};
+    static const hn_style styles[] = {HN_STYLE_WARN, HN_STYLE_GOOD, HN_STYLE_BAD, HN_STYLE_NONE};
+    const hn_sequence *s = &c->sequence;
+    char said[64], share[48];
+    snprintf(said, sizeof said, texts[s->kind], (long long)c->run_b->id);
+    hn_output_print(cli->out, "\n%s%s%s: %+.1f points on the first %zu cases, p = %.2g\n",
+                    hn_output_style(cli->out, styles[s->kind]), said, hn_output_style(cli->out, HN_STYLE_NONE),
+                    100 * c->verdict.difference.value, c->shared_b.n, s->p);
+    if (isfinite(s->share.value))
+        hn_output_print(cli->out, "r%lld wins %s of the cases that one alone gets right\n", (long long)c->run_b->id,
+                        hn_cli_percent(s->share, share));
+    hn_output_print(
+        cli->out,
+        "not all cases are answered yet; this test (after every %d cases) may be looked at again as they come\n",
+        HN_SEQUENCE_EVERY);
+}
+
+/* --equivalence E: the question is not "better?" but "not worse by E?". */
+static void print_margin(hn_cli *cli, const hn_comparison *c) {
+    const hn_verdict *v = &c->verdict;
+    double f = c->metric_b.factor;
+    int d = f == 100 ? 1 : 3;
+    bool shown = hn_comparison_not_worse(c);
+    if (!hn_cli_given(cli, "equivalence")) return;
+    hn_output_print(cli->out, "%s%s%s: it is %sshown that r%lld is not worse than r%lld by %.*f%s%s or more\n",
+                    hn_output_style(cli->out, shown ? HN_STYLE_GOOD : HN_STYLE_WARN),
+                    shown ? "not worse" : "cannot tell", hn_output_style(cli->out, HN_STYLE_NONE), shown ? "" : "not ",
+                    (long long)c->run_b->id, (long long)c->run_a->id, d, f * v->smallest_difference,
+                    *c->metric_b.unit ? " " : "", c->metric_b.unit);
+}
+
+/* Both are on the test split: how often it was looked at, and the best there corrected for the choice. */
+static hn_status print_ledger(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, hn_error *err) {
+    hn_ledger ledger;
+    if (!c->run_b->spec.split || strcmp(c->run_b->spec.split, "test") != 0) return HN_OK;
+    HN_TRY(hn_ledger_make(p->store, c->run_b->spec.dataset_hash, &ledger, err));
+    hn_output_print(cli->out, "test split: looked at %zu times (hone ledger)\n", ledger.n_looks);
+    hn_cli_print_correction_of_best(cli, &ledger);
+    hn_ledger_free(&ledger);
+    return HN_OK;
+}
 
 static void print_verdict(hn_cli *cli, const hn_comparison *c) {
     const hn_verdict *v = &c->verdict;
@@ -33,13 +79,13 @@ static void print_verdict(hn_cli *cli, const hn_comparison *c) {
                     own && !hn_scope_metric_is_run(c->metric) ? "higher" : "right", (long long)c->run_b->id,
                     v->only_a_right, (long long)c->run_a->id, v->test,
                     v->n_groups < v->n ? ", related cases together" : "");
-    if (v->kind == HN_VERDICT_CANNOT_TELL && isfinite(v->detectable))
+    if (isfinite(v->detectable))
         hn_output_print(cli->out, "%zu cases show a difference of about %.*f%s%s or more", v->n, d, f * v->detectable,
                         *unit ? " " : "", unit);
     if (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0)
         hn_output_print(cli->out, "; for %.*f%s%s it takes about %s cases", d, f * v->smallest_difference,
                         *unit ? " " : "", unit, hn_format_count(v->cases_needed, needed));
-    if (v->kind == HN_VERDICT_CANNOT_TELL && (isfinite(v->detectable) || v->cases_needed > 0))
+    if (isfinite(v->detectable) || (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0))
         hn_output_print(cli->out, "\n");
     if (!v->matters && (v->kind == HN_VERDICT_BETTER || v->kind == HN_VERDICT_WORSE))
         hn_output_print(cli->out, "the difference is real but smaller than the %.*f%s%s that matter here\n", d,
@@ -172,7 +218,8 @@ static hn_status print_next(hn_cli *cli, const hn_cli_project *p, const hn_compa
 static hn_status print_json(hn_cli *cli, hn_store *store, const hn_comparison *c, hn_error *err) {
     json_t *value = NULL, *changed = json_array();
     hn_status st = hn_comparison_json(c, &value, err);
-    if (st == HN_OK && (st = hn_cli_grade_verdicts_json(store, c, value, err)) != HN_OK) json_decref(value);
+    if (st == HN_OK && !c->partial && (st = hn_cli_grade_verdicts_json(store, c, value, err)) != HN_OK)
+        json_decref(value);
     if (st != HN_OK) {
         json_decref(changed);
         return st;
@@ -197,7 +244,13 @@ static hn_status print_json(hn_cli *cli, hn_store *store, const hn_comparison *c
 
 static hn_status print_comparison(hn_cli *cli, const hn_cli_project *p, const hn_comparison *c, hn_error *err) {
     HN_TRY(print_runs(cli, c, err));
-    print_verdict(cli, c);
+    if (c->partial)
+        print_partial(cli, c);
+    else
+        print_verdict(cli, c);
+    print_margin(cli, c);
+    HN_TRY(print_ledger(cli, p, c, err));
+    if (c->partial) return print_flips(cli, p, c, (size_t)hn_cli_int(cli, "cases"), err);
     HN_TRY(hn_cli_grade_verdicts(cli, p->store, c, err));
     HN_TRY(print_flips(cli, p, c, (size_t)hn_cli_int(cli, "cases"), err));
     return print_next(cli, p, c, err);
@@ -207,7 +260,9 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_project p;
     hn_comparison c;
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
-    hn_status st = hn_compare_runs(p.store, cli->positional[0], cli->positional[1], p.scope, &c, err);
+    hn_compare_options given = {.smallest_difference = (double)NAN, .partial = true};
+    if (hn_cli_given(cli, "equivalence")) given.smallest_difference = hn_cli_real(cli, "equivalence");
+    hn_status st = hn_compare_runs_with(p.store, cli->positional[0], cli->positional[1], p.scope, &given, &c, err);
     if (st == HN_OK) {
         st = cli->out->json ? print_json(cli, p.store, &c, err) : print_comparison(cli, &p, &c, err);
         hn_comparison_free(&c);
@@ -223,15 +278,25 @@ static const hn_option options[] = {{.name = "cases",
                                      .low = 0,
                                      .high = 1e6,
                                      .help = "how many of the cases that changed sides to show"},
+                                    {.name = "equivalence",
+                                     .kind = HN_OPTION_REAL,
+                                     .value = "E",
+                                     .low = 1e-9,
+                                     .high = 1e9,
+                                     .help = "is B not worse than A by E or more? In place of smallest_difference of "
+                                             "hone.yaml, such as 0.02 for two points"},
                                     {0}};
 
 const hn_command hn_cmd_compare = {
     .name = "compare",
     .summary = "the verdict of run B against run A: better, worse, equivalent, or cannot tell yet",
-    .usage = "A B",
-    .description = "A and B are runs: r7, a tag, `last`, or the first digits of an id. Both must have answered the "
-                   "same cases; the test is\n"
-                   "paired, and what it cannot tell it does not claim.",
+    .usage = "A B [--equivalence E] [--cases N]",
+    .description =
+        "A and B are runs: r7, a tag, `last`, or the first digits of an id. Both must have answered the "
+        "same cases; the test is\n"
+        "paired, and what it cannot tell it does not claim. Runs that are not finished are compared on the cases "
+        "at their beginning, with a\n"
+        "test that may be looked at again while they go on.",
     .options = options,
     .min_args = 2,
     .max_args = 2,

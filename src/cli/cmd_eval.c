@@ -8,6 +8,7 @@
 #include "cli/grades_cli.h"
 #include "cli/guards_cli.h"
 #include "cli/inference.h"
+#include "cli/ledger_cli.h"
 #include "cli/scope_audit.h"
 #include "lifecycle/iterate/advice.h"
 #include "lifecycle/iterate/goals.h"
@@ -27,6 +28,8 @@ typedef struct evaluation {
     hn_reference reference; /* where it is no candidate */
     bool has_reference;
     size_t reference_candidate; /* SIZE_MAX: none */
+    hn_eval_until until;        /* --until-decided */
+    uint32_t *groups;           /* (n_cases) of its cases */
     /* progress */
     const hn_cell *shown;
     size_t *saved; /* (n_cells) answers saved, for programs that read the progress */
@@ -93,6 +96,48 @@ static hn_status find_reference(evaluation *e, hn_error *err) {
     return HN_OK;
 }
 
+/* Groups of the cases, as hn_report_groups would number them; *several: some has more than one. */
+static hn_status number_groups(evaluation *e, bool *several, hn_error *err) {
+    size_t n_groups;
+    hn_prediction *rows = hn_calloc(e->n_cases, sizeof *rows);
+    e->groups = hn_calloc(e->n_cases, sizeof *e->groups);
+    if (!rows || !e->groups) {
+        hn_free(rows);
+        return hn_fail_memory(err, e->n_cases * sizeof *rows);
+    }
+    for (size_t i = 0; i < e->n_cases; i++) rows[i].group = e->show.p.dataset->cases[e->cases[i]].group;
+    hn_status st = hn_report_groups(rows, e->n_cases, e->groups, &n_groups, several, err);
+    hn_free(rows);
+    return st;
+}
+
+/* --until-decided: against something that is there already; several candidates share the 5 %. */
+static hn_status prepare_until(evaluation *e, hn_error *err) {
+    static const char *const others[] = {"gate", "out", "report"};
+    hn_cli *cli = e->show.cli;
+    bool several;
+    if (!hn_cli_flag(cli, "until-decided")) return HN_OK;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (hn_cli_given(cli, others[i]))
+            return hn_cli_usage(cli, err, "--until-decided may leave runs unfinished, so it goes without --%s",
+                                others[i]);
+    if (e->plan.repeats > 1) return hn_cli_usage(cli, err, "--until-decided goes without --repeat");
+    if (!e->has_reference && hn_cli_given(cli, "reference"))
+        return hn_fail(err, HN_ERR_USAGE, "--reference", "evaluate it first, then name its run",
+                       "--until-decided compares with answers that are there already");
+    hn_reference_source source = source_of(e);
+    if (!e->has_reference) HN_TRY(hn_reference_load(&source, "baseline", &e->reference, err));
+    e->has_reference = true;
+    HN_TRY(number_groups(e, &several, err));
+    e->until = (hn_eval_until){.reference = e->reference.scores,
+                               .groups = several ? e->groups : NULL,
+                               .n = e->n_cases,
+                               .every = HN_SEQUENCE_EVERY,
+                               .alpha = 0.05 / (double)e->show.matrix->n_candidates};
+    e->show.matrix->plan.setup.until = &e->until;
+    return HN_OK;
+}
+
 static hn_status open_all(evaluation *e, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &e->show.p, err));
     HN_TRY(make_plan(e, err));
@@ -105,6 +150,7 @@ static hn_status open_all(evaluation *e, hn_error *err) {
     HN_TRY(hn_cli_eval_gate_open(&e->show, &source, err));
     HN_TRY(hn_eval_matrix_create(&e->plan, &e->show.matrix, err));
     HN_TRY(find_reference(e, err));
+    HN_TRY(prepare_until(e, err));
     e->saved = hn_calloc(e->show.matrix->n_cells, sizeof *e->saved);
     return e->saved ? HN_OK : hn_fail_memory(err, e->show.matrix->n_cells * sizeof *e->saved);
 }
@@ -120,6 +166,7 @@ static void close_all(evaluation *e) {
     hn_baselines_free(&e->show.baselines);
     hn_free(e->cases);
     hn_free(e->saved);
+    hn_free(e->groups);
     hn_cli_project_close(&e->show.p);
 }
 
@@ -197,12 +244,14 @@ static hn_status goals_of(evaluation *e, const hn_eval_result *r, hn_goals *goal
 }
 
 static hn_status print_looks(evaluation *e, hn_error *err) {
-    int64_t looks;
+    hn_ledger ledger;
     if (e->plan.setup.split != HN_SPLIT_TEST) return HN_OK;
-    HN_TRY(hn_test_looks(e->show.p.store, e->show.p.dataset->hash, &looks, err));
+    HN_TRY(hn_ledger_make(e->show.p.store, e->show.p.dataset->hash, &ledger, err));
     hn_output_print(e->show.cli->out,
-                    "test split: looked at %lld time%s; each look makes it a little less honest, so choose on dev\n",
-                    (long long)looks, looks == 1 ? "" : "s");
+                    "test split: looked at %zu time%s; each look makes it a little less honest, so choose on dev\n",
+                    ledger.n_looks, ledger.n_looks == 1 ? "" : "s");
+    hn_cli_print_correction_of_best(e->show.cli, &ledger);
+    hn_ledger_free(&ledger);
     return HN_OK;
 }
 
@@ -371,7 +420,54 @@ static hn_status result_json(evaluation *e, json_t **out, hn_error *err) {
     return st;
 }
 
+/* What was decided of each candidate, and after how many cases. */
+static hn_status print_decisions(evaluation *e, hn_error *err) {
+    static const char *const words[] = {"cannot tell", "better", "worse", "equivalent"};
+    const hn_eval_matrix *m = e->show.matrix;
+    hn_output *out = e->show.cli->out;
+    char text[48];
+    HN_TRY(hn_cli_eval_table(&e->show, err));
+    hn_output_print(out, "\nLooked at after every %d cases, against %s:\n", HN_SEQUENCE_EVERY, e->reference.name);
+    for (size_t i = 0; i < m->n_candidates; i++) {
+        const hn_eval_result *r = hn_eval_matrix_result(m, i);
+        const hn_sequence *s = &r->sequence;
+        hn_output_print(out, "  %s: %s after %zu of %zu cases, p = %.2g (valid at every look)", m->candidates[i].name,
+                        words[s->kind], s->n_used, e->n_cases, s->p);
+        if (isfinite(s->share.value))
+            hn_output_print(out, "; it wins %s of the cases that one alone gets right", hn_cli_percent(s->share, text));
+        hn_output_print(out, "%s\n", r->stopped_early ? "; stopped there" : "");
+    }
+    hn_output_print(out, "A run that was stopped goes on with the same command without --until-decided\n");
+    return print_looks(e, err);
+}
+
+static json_t *decision_json(const hn_eval_result *r) {
+    char name[32];
+    const hn_sequence *s = &r->sequence;
+    snprintf(name, sizeof name, "r%lld", (long long)r->run->id);
+    return json_pack("{s:s, s:s?, s:s, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o}", "run", name, "prompt",
+                     r->run->spec.prompt_name, "verdict", hn_verdict_name(s->kind), "p", s->p, "n_used",
+                     (json_int_t)s->n_used, "n_answered", (json_int_t)r->report.n, "looks", (json_int_t)s->n_looks,
+                     "stopped_early", r->stopped_early, "n", (json_int_t)r->run->spec.n_cases, "share",
+                     hn_report_estimate_json(s->share), "accuracy", hn_report_estimate_json(r->report.accuracy));
+}
+
+static hn_status show_decisions(evaluation *e, hn_error *err) {
+    const hn_eval_matrix *m = e->show.matrix;
+    if (!e->show.cli->out->json) return print_decisions(e, err);
+    json_t *list = json_array();
+    bool fine = list != NULL;
+    for (size_t i = 0; fine && i < m->n_candidates; i++)
+        fine = json_array_append_new(list, decision_json(hn_eval_matrix_result(m, i))) == 0;
+    json_t *value = fine ? json_pack("{s:s, s:I, s:f, s:O}", "reference", e->reference.name, "every",
+                                     (json_int_t)HN_SEQUENCE_EVERY, "alpha", e->until.alpha, "decisions", list)
+                         : NULL;
+    json_decref(list);
+    return hn_cli_result(e->show.cli, value, err);
+}
+
 static hn_status show_results(evaluation *e, hn_error *err) {
+    if (e->until.n) return show_decisions(e, err);
     json_t *value;
     hn_reference_source source = source_of(e);
     HN_TRY(hn_eval_matrix_report_make(e->show.matrix, e->has_reference ? &e->reference : NULL, e->reference_candidate,
@@ -433,6 +529,11 @@ static const hn_option options[] = {
      .value = "NAME",
      .help = "what the others are compared with: one of the prompts, a run, majority or bag_of_words (default: the "
              "baseline of hone.yaml where that is a run, else the first prompt)"},
+    {.name = "until-decided",
+     .kind = HN_OPTION_FLAG,
+     .help = "look after every 50 cases and stop a run as soon as it is certainly better or worse than the reference "
+             "(a run, "
+             "or the baseline of hone.yaml), by a test that may be looked at as often"},
     {.name = "split",
      .kind = HN_OPTION_CHOICE,
      .value = "dev|test|train",

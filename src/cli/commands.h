@@ -23,6 +23,7 @@ extern const hn_command hn_cmd_help;
 extern const hn_command hn_cmd_history;
 extern const hn_command hn_cmd_init;
 extern const hn_command hn_cmd_judge;
+extern const hn_command hn_cmd_ledger;
 extern const hn_command hn_cmd_log;
 extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;

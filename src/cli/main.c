@@ -13,6 +13,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_regrade},
     {NULL, &hn_cmd_judge},
     {NULL, &hn_cmd_calibrate},
+    {NULL, &hn_cmd_ledger},
     {NULL, &hn_cmd_log},
     {NULL, &hn_cmd_show},
     {NULL, &hn_cmd_diff},

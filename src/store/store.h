@@ -215,5 +215,17 @@ typedef struct hn_gc_result {
     uint64_t n_answers, answer_bytes;
 } hn_gc_result;
 hn_status hn_store_gc(hn_store *store, const hn_gc_options *options, hn_gc_result *result, hn_error *err) HN_MUST_CHECK;
+/* Its entries, oldest first; `dataset_hash` NULL: of all data. Free with hn_look_list_free. */
+typedef struct hn_look {
+    int64_t run_id, at_ms;
+    const char *dataset_hash;
+} hn_look;
+typedef struct hn_look_list {
+    hn_look *rows;
+    size_t n;
+    hn_arena *arena;
+} hn_look_list;
+hn_status hn_look_list_load(hn_store *store, const char *dataset_hash, hn_look_list *list, hn_error *err) HN_MUST_CHECK;
+void hn_look_list_free(hn_look_list *list);
 
 #endif

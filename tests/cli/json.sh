@@ -72,7 +72,7 @@ for prompt in $(ls prompts/*.yaml | head -2); do
     "$HONE" eval "$prompt" -m "$MODEL" --limit 12 --json >"$tmp/stdout" 2>"$tmp/stderr" || fail "hone eval: $(cat "$tmp/stdout" "$tmp/stderr")"
 done
 cd "$ROOT" && check eval
-for command in "compare r1 r2" "diff r1 r2 -m $MODEL" "show r1" "log" "regrade r1" "judge r1 r2 -m $MODEL"; do
+for command in "compare r1 r2" "diff r1 r2 -m $MODEL" "show r1" "log" "ledger" "regrade r1" "judge r1 r2 -m $MODEL"; do
     (cd "$tmp/new" && "$HONE" $command --json >"$tmp/stdout") || fail "hone $command: $(cat "$tmp/stdout")"
     check "${command%% *}"
 done

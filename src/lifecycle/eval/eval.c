@@ -45,6 +45,10 @@ struct hn_evaluation {
     size_t n_resumed;
     double started;
     bool over;
+    double *scores;          /* (n_cases) with `until`: what is saved, for looking */
+    size_t n_prefix, looked; /* cases answered without a gap; as many of them were looked at */
+    hn_sequence sequence;
+    bool decided;
     hn_prediction batch[BATCH_MAX];
     size_t n_batch;
     hn_arena *batch_arena;
@@ -323,7 +327,23 @@ static hn_status submit_next(evaluation *e, hn_error *err) {
     return HN_OK;
 }
 
+/* Looks at the cases answered without a gap, at fixed numbers of them: what has been answered behind a gap would be those that were quick. */
+static hn_status look(evaluation *e, hn_error *err) {
+    const hn_eval_until *u = e->setup.until;
+    if (!u) return HN_OK;
+    for (; e->n_prefix < e->n_cases && e->saved[e->n_prefix]; e->n_prefix++)
+        e->scores[e->n_prefix] = e->saved[e->n_prefix] == SAVED_RIGHT;
+    size_t n = e->n_prefix == e->n_cases ? e->n_cases : e->n_prefix / u->every * u->every;
+    if (n == e->looked) return HN_OK;
+    e->looked = n;
+    HN_TRY(hn_sequence_judge(u->reference, e->scores, u->groups, n, u->every, u->alpha, &e->sequence, err));
+    e->decided = e->sequence.kind != HN_VERDICT_CANNOT_TELL;
+    if (e->decided) e->over = true;
+    return HN_OK;
+}
+
 hn_status hn_evaluation_step(hn_evaluation *e, int timeout_ms, bool *over, hn_error *err) {
+    if (!e->over) HN_TRY(look(e, err));
     *over = e->over;
     if (e->over) return HN_OK;
     while (e->next < e->n_cases && e->in_flight < WINDOW) {
@@ -344,6 +364,7 @@ hn_status hn_evaluation_step(hn_evaluation *e, int timeout_ms, bool *over, hn_er
         HN_TRY(save_batch(e, err));
     else
         report(e);
+    HN_TRY(look(e, err));
     *over = e->over;
     return HN_OK;
 }
@@ -445,6 +466,24 @@ static hn_status finish_run(evaluation *e, hn_eval_result *r, hn_error *err) {
     return st;
 }
 
+/* Decided before all cases were answered: what there is is kept, and reported. */
+static hn_status finish_early(evaluation *e, hn_eval_result *r, hn_error *err) {
+    HN_TRY(save_batch(e, err));
+    HN_TRY(hn_app_flush(e->app, err));
+    HN_TRY(hn_run_stop(e->setup.store, r->run->id, err));
+    HN_TRY(hn_test_look_add(e->setup.store, r->run->id, err));
+    r->stopped_early = true;
+    return build_report(e, r, err);
+}
+
+/* A finished run is looked at, too, as if it were running. */
+static hn_status look_at_all(const evaluation *e, hn_eval_result *r, hn_error *err) {
+    const hn_eval_until *u = e->setup.until;
+    if (!u || r->predictions.n != u->n) return HN_OK;
+    for (size_t i = 0; i < u->n; i++) e->scores[i] = r->predictions.rows[i].correct;
+    return hn_sequence_judge(u->reference, e->scores, u->groups, u->n, u->every, u->alpha, &r->sequence, err);
+}
+
 hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *r, hn_error *err) {
     *r = (hn_eval_result){.run = e->run, .start = e->start, .n_resumed = e->n_resumed};
     e->run = NULL;
@@ -453,10 +492,13 @@ hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *r, hn_error *er
         st = build_report(e, r, err);
         r->seconds = hn_clock_seconds() - e->started;
         r->n_cached = r->report.n;
+        if (st == HN_OK) st = look_at_all(e, r, err);
         if (st == HN_OK) st = hn_test_look_add(e->setup.store, r->run->id, err);
     } else {
         r->seconds = hn_clock_seconds() - e->started;
-        st = finish_run(e, r, err);
+        r->sequence = e->sequence;
+        st = e->decided && e->progress.n_saved + e->n_batch < e->n_cases ? finish_early(e, r, err)
+                                                                         : finish_run(e, r, err);
         r->n_cached = r->report.n_cached;
     }
     if (st != HN_OK) hn_eval_result_free(r);
@@ -473,7 +515,11 @@ static hn_status open_run(evaluation *e, hn_error *err) {
     HN_TRY(hn_eval_cases(&e->setup, &e->cases, &e->n_cases, err));
     e->saved = hn_calloc(e->n_cases, 1);
     e->slots = hn_calloc(e->n_cases, sizeof *e->slots);
-    if (!e->saved || !e->slots) return hn_fail_memory(err, e->n_cases * sizeof *e->slots);
+    e->scores = hn_calloc(e->setup.until ? e->n_cases : 1, sizeof *e->scores);
+    if (!e->saved || !e->slots || !e->scores) return hn_fail_memory(err, e->n_cases * sizeof *e->slots);
+    if (e->setup.until && e->setup.until->n != e->n_cases)
+        return hn_fail(err, HN_ERR_INTERNAL, "until", NULL, "the reference has %zu cases, the run %zu",
+                       e->setup.until->n, e->n_cases);
     HN_TRY(choose_correction(e, &parts, err));
     HN_TRY(hn_app_create(&parts, &e->app, err));
     e->started = hn_clock_seconds();
@@ -516,6 +562,7 @@ void hn_evaluation_free(hn_evaluation *e) {
     hn_run_free(e->run);
     hn_free(e->saved);
     hn_free(e->slots);
+    hn_free(e->scores);
     hn_free(e->cases);
     hn_free(e);
 }

@@ -15,8 +15,17 @@
 
 #include "lifecycle/eval/grader.h"
 #include "lifecycle/eval/run_report.h"
+#include "lifecycle/eval/sequence.h"
 #include "project/prompt.h"
 #include "provider/provider.h"
+
+/* Stopping as soon as the run is certainly better or worse than a reference (lifecycle/eval/sequence.h). */
+typedef struct hn_eval_until {
+    const double *reference; /* (n) its scores, 0 or 1, of the run's cases in their order */
+    const uint32_t *groups;  /* (n) of related cases, or NULL */
+    size_t n, every;         /* looked at after every so many cases */
+    double alpha;            /* 0.05 over the number of candidates */
+} hn_eval_until;
 
 typedef struct hn_eval_setup {
     hn_project *project; /* its scope; hone.yaml is kept with the run */
@@ -33,6 +42,7 @@ typedef struct hn_eval_setup {
     int repeat; /* up to 1: the run itself; k: its k-th repetition, a run of its own that neither reads nor fills the cache */
     hn_open_model *open_model; /* of judges among the graders; NULL: local models alone */
     void *open_user;
+    const hn_eval_until *until; /* NULL: answer all cases. Borrowed */
 } hn_eval_setup;
 
 typedef struct hn_eval_progress {
@@ -49,8 +59,10 @@ typedef struct hn_eval_result {
     size_t n_resumed;   /* answers that an interrupted run had left */
     hn_prediction_list predictions;
     hn_report report;
-    double seconds;  /* of this call */
-    size_t n_cached; /* answers that took no model time in this call */
+    bool stopped_early;   /* `until` was decided: the run is left unfinished, the same setup without it goes on */
+    hn_sequence sequence; /* with `until` */
+    double seconds;       /* of this call */
+    size_t n_cached;      /* answers that took no model time in this call */
 } hn_eval_result;
 
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "lifecycle/eval/class_report.h"
 #include "lifecycle/eval/gate_parts.h"
+#include "lifecycle/eval/grade_run.h"
 #include "stats/verdict.h"
 
 #include <math.h>
@@ -98,6 +99,14 @@ static bool find_in_summary(const checker *c, const char *name, measure *found) 
         if (json_is_number(low)) found->value.low = json_number_value(low);
         if (json_is_number(high)) found->value.high = json_number_value(high);
         return true;
+    }
+    hn_grade_lines lines;
+    hn_error unused;
+    if (hn_grade_lines_read(c->facts->run->summary_json, &lines, &unused) == HN_OK) {
+        const hn_grade_line *line = hn_grade_lines_find(&lines, name);
+        if (line) found->value = line->mean;
+        hn_grade_lines_free(&lines);
+        if (line) return true;
     }
     found->value.value = json_is_number(metric) ? json_number_value(metric) : summary_number(c, name);
     return isfinite(found->value.value);

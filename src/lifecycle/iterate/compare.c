@@ -37,10 +37,10 @@ static hn_status are_related(hn_store *store, const hn_run *a, const hn_run *b, 
     return HN_OK;
 }
 
-static hn_status check_pair(hn_store *store, const hn_run *a, const hn_run *b, hn_error *err) {
+static hn_status check_pair(hn_store *store, const hn_run *a, const hn_run *b, bool partial, hn_error *err) {
     bool related;
-    HN_TRY(check_run(a, err));
-    HN_TRY(check_run(b, err));
+    if (!partial) HN_TRY(check_run(a, err));
+    if (!partial) HN_TRY(check_run(b, err));
     if (!same_text(a->spec.split, b->spec.split))
         return hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both on one split: `hone eval --split ...`",
                        "r%lld is on the %s split and r%lld on %s: they share no cases", (long long)a->id, a->spec.split,
@@ -53,10 +53,11 @@ static hn_status check_pair(hn_store *store, const hn_run *a, const hn_run *b, h
     return HN_OK;
 }
 
-/* The labels as run B had them. */
+/* The labels as run B had them (where it is unfinished: as A had them). */
 static hn_status read_labels(hn_comparison *c, hn_error *err) {
-    hn_run *run = c->run_b;
+    hn_run *run = c->run_b->summary_json ? c->run_b : c->run_a;
     json_t *summary;
+    if (!run->summary_json) return HN_OK;
     HN_TRY(hn_json_parse(run->summary_json, strlen(run->summary_json), "run summary", 0, &summary, err));
     c->labels_json = json_incref(json_object_get(summary, "labels"));
     json_decref(summary);
@@ -179,28 +180,84 @@ hn_status hn_compare_graders(hn_store *store, const hn_comparison *c, hn_grader_
     return st;
 }
 
-static hn_status compare(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *c,
-                         hn_error *err) {
+/* As many answers as there are from the first case on without a gap. */
+static size_t answered_prefix(const hn_prediction_list *list) {
+    size_t n = 0;
+    while (n < list->n && list->rows[n].position == (int64_t)n) n++;
+    return n;
+}
+
+/* Unfinished runs have answered whatever was quick; only their beginnings are a fair sample. */
+static hn_status keep_beginnings(hn_comparison *c, hn_error *err) {
+    size_t a = answered_prefix(&c->list_a), b = answered_prefix(&c->list_b), n = a < b ? a : b, same = 0;
+    while (same < n && strcmp(c->list_a.rows[same].case_id, c->list_b.rows[same].case_id) == 0) same++;
+    c->list_a.n = c->list_b.n = same;
+    if (same > 0) return HN_OK;
+    return hn_fail(err, HN_ERR_INPUT, "runs", "let them go on: run the `hone eval` that began them once more",
+                   "r%lld and r%lld have not answered the same first cases yet", (long long)c->run_a->id,
+                   (long long)c->run_b->id);
+}
+
+static hn_status judge_partial(hn_comparison *c, hn_error *err) {
+    size_t n = c->shared_b.n, n_groups;
+    bool several;
+    double *scores = hn_alloc(2 * n * sizeof *scores);
+    uint32_t *groups = hn_alloc(n * sizeof *groups);
+    hn_status st = scores && groups ? HN_OK : hn_fail_memory(err, 2 * n * sizeof *scores);
+    if (st == HN_OK) st = hn_report_groups(c->shared_b.rows, n, groups, &n_groups, &several, err);
+    for (size_t i = 0; st == HN_OK && i < n; i++) {
+        scores[i] = c->shared_a.rows[i].correct;
+        scores[n + i] = c->shared_b.rows[i].correct;
+    }
+    if (st == HN_OK)
+        st = hn_sequence_judge(scores, scores + n, several ? groups : NULL, n, HN_SEQUENCE_EVERY, 0.05, &c->sequence,
+                               err);
+    hn_free(scores);
+    hn_free(groups);
+    c->verdict.kind = c->sequence.kind;
+    c->verdict.p = c->sequence.p;
+    c->verdict.test = "betting on the cases that one alone gets right, looked at after every 50";
+    c->verdict.difference.low = c->verdict.difference.high = (double)NAN;
+    return st;
+}
+
+static bool is_done(const hn_run *run) { return strcmp(run->state, "done") == 0; }
+
+static hn_status compare(hn_store *store, const char *a, const char *b, const hn_scope *given,
+                         const hn_compare_options *options, hn_comparison *c, hn_error *err) {
+    static char accuracy[] = "accuracy";
+    hn_scope changed = *given, *scope = &changed;
+    if (isfinite(options->smallest_difference)) scope->smallest_difference = options->smallest_difference;
     HN_TRY(hn_run_find(store, a, &c->run_a, err));
     HN_TRY(hn_run_find(store, b, &c->run_b, err));
-    HN_TRY(check_pair(store, c->run_a, c->run_b, err));
+    HN_TRY(check_pair(store, c->run_a, c->run_b, options->partial, err));
+    c->partial = !is_done(c->run_a) || !is_done(c->run_b);
     c->paths_differ = !same_text(c->run_a->spec.numeric_path, c->run_b->spec.numeric_path);
     c->models_differ = !same_text(c->run_a->spec.model_hash, c->run_b->spec.model_hash);
     HN_TRY(hn_prediction_load(store, c->run_a->id, &c->list_a, err));
     HN_TRY(hn_prediction_load(store, c->run_b->id, &c->list_b, err));
+    if (c->partial) HN_TRY(keep_beginnings(c, err));
     HN_TRY(read_labels(c, err));
     HN_TRY(match_cases(c, err));
     HN_TRY(hn_report_build(&c->shared_a, c->labels, c->n_labels, &c->report_a, err));
     HN_TRY(hn_report_build(&c->shared_b, c->labels, c->n_labels, &c->report_b, err));
-    return judge(store, c, scope, err);
+    if (c->partial) scope->metric = accuracy;
+    HN_TRY(judge(store, c, scope, err));
+    return c->partial ? judge_partial(c, err) : HN_OK;
+}
+
+hn_status hn_compare_runs_with(hn_store *store, const char *a, const char *b, const hn_scope *scope,
+                               const hn_compare_options *options, hn_comparison *out, hn_error *err) {
+    *out = (hn_comparison){0};
+    hn_status st = compare(store, a, b, scope, options, out, err);
+    if (st != HN_OK) hn_comparison_free(out);
+    return st;
 }
 
 hn_status hn_compare_runs(hn_store *store, const char *a, const char *b, const hn_scope *scope, hn_comparison *out,
                           hn_error *err) {
-    *out = (hn_comparison){0};
-    hn_status st = compare(store, a, b, scope, out, err);
-    if (st != HN_OK) hn_comparison_free(out);
-    return st;
+    hn_compare_options options = {.smallest_difference = (double)NAN};
+    return hn_compare_runs_with(store, a, b, scope, &options, out, err);
 }
 
 /* ---- the verdict alone ---- */
@@ -245,7 +302,7 @@ hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, 
                              hn_short_verdict *out, hn_error *err) {
     hn_comparison c = {0};
     if (strcmp(scope->metric, "accuracy") != 0) return verdict_of_metric(store, a, b, scope, out, err);
-    HN_TRY(check_pair(store, a, b, err));
+    HN_TRY(check_pair(store, a, b, false, err));
     hn_run run_a = *a, run_b = *b; /* match_cases names them in its error */
     c.run_a = &run_a;
     c.run_b = &run_b;
@@ -273,6 +330,13 @@ void hn_comparison_free(hn_comparison *c) {
     *c = (hn_comparison){0};
 }
 
+bool hn_comparison_not_worse(const hn_comparison *c) {
+    const hn_verdict *v = &c->verdict;
+    bool less_is_better = c->metric_b.lower_is_better;
+    double margin = v->smallest_difference;
+    return less_is_better ? v->difference.high < margin : v->difference.low > -margin;
+}
+
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *err) {
@@ -290,5 +354,16 @@ hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *e
                   "cases_needed", needed, "a", a, "b", b, "n", (json_int_t)v->n, "n_groups", (json_int_t)v->n_groups,
                   "numeric_paths_differ", c->paths_differ, "models_differ", c->models_differ, "accuracy", "a",
                   hn_report_estimate_json(c->report_a.accuracy), "b", hn_report_estimate_json(c->report_b.accuracy));
-    return *value ? HN_OK : hn_fail_memory(err, 0);
+    if (!*value) return hn_fail_memory(err, 0);
+    const hn_sequence *s = &c->sequence;
+    json_t *sequence = c->partial
+                           ? json_pack("{s:f, s:I, s:I, s:o}", "p", s->p, "n_used", (json_int_t)s->n_used, "looks",
+                                       (json_int_t)s->n_looks, "share", hn_report_estimate_json(s->share))
+                           : json_null();
+    if (json_object_set_new(*value, "sequence", sequence) == 0 &&
+        json_object_set_new(*value, "partial", json_boolean(c->partial)) == 0 &&
+        json_object_set_new(*value, "not_worse", json_boolean(hn_comparison_not_worse(c))) == 0)
+        return HN_OK;
+    json_decref(*value);
+    return hn_fail_memory(err, 0);
 }

@@ -10,6 +10,7 @@
 #define HN_LIFECYCLE_COMPARE_H
 
 #include "lifecycle/eval/run_report.h"
+#include "lifecycle/eval/sequence.h"
 #include "lifecycle/iterate/metric_verdict.h"
 #include "project/project.h"
 #include "stats/verdict.h"
@@ -30,7 +31,10 @@ typedef struct hn_comparison {
     const char *metric;                 /* what the verdict is about: the scope's, or accuracy where a run lacks that */
     hn_metric_value metric_a, metric_b; /* on the shared cases */
     hn_verdict verdict;
-    hn_flip *flips; /* (n_flips) */
+    bool
+        partial; /* a run is unfinished: the shared cases are those at the start of both, and the verdict is by `sequence` */
+    hn_sequence sequence; /* where partial; the verdict's interval then is NaN */
+    hn_flip *flips;       /* (n_flips) */
     size_t n_flips;
     bool paths_differ; /* numeric paths: part of the difference may be arithmetic */
     bool models_differ;
@@ -48,10 +52,20 @@ typedef struct hn_short_verdict {
 } hn_short_verdict;
 hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, const hn_scope *scope,
                              hn_short_verdict *out, hn_error *err) HN_MUST_CHECK;
+/* The same with `smallest_difference` in place of the scope's (NaN: the scope's), and with `partial`: unfinished runs are fine. Those are
+ * compared on the cases that both answered without a gap from the first on, by accuracy, with a test that may be repeated as the runs go on. */
+typedef struct hn_compare_options {
+    double smallest_difference;
+    bool partial;
+} hn_compare_options;
+hn_status hn_compare_runs_with(hn_store *store, const char *a, const char *b, const hn_scope *scope,
+                               const hn_compare_options *options, hn_comparison *out, hn_error *err) HN_MUST_CHECK;
 /* The verdict of `rows` against something that was right where `right` (rows->n) is 1: a baseline on the same cases in the same order. */
 hn_status hn_compare_with_right(const unsigned char *right, const hn_prediction_list *rows, double smallest_difference,
                                 hn_verdict *verdict, hn_error *err) HN_MUST_CHECK;
 void hn_comparison_free(hn_comparison *c);
+/* It is shown that B is not worse than A by smallest_difference or more: the interval lies above minus that. */
+bool hn_comparison_not_worse(const hn_comparison *c);
 /* The verdict on every grader that both runs have: `verdicts` (*n) beside names; free both with hn_free. */
 typedef struct hn_grader_verdict {
     char name[48];

@@ -134,6 +134,39 @@ static hn_status print_notes(hn_cli *cli, hn_store *store, const hn_run *run, hn
     return HN_OK;
 }
 
+/* "lineage    r12 replay of this", "regrade of r3". */
+static hn_status print_lineage(hn_cli *cli, hn_store *store, const hn_run *run, hn_error *err) {
+    hn_run_links links;
+    HN_TRY(hn_run_links_load(store, run->id, &links, err));
+    for (size_t i = 0; i < links.n; i++) {
+        const hn_run_link *l = &links.rows[i];
+        hn_output_print(cli->out, "%-10s ", i ? "" : "lineage");
+        if (l->run_id == run->id)
+            hn_output_print(cli->out, "%s of r%lld\n", l->role, (long long)l->parent_id);
+        else
+            hn_output_print(cli->out, "r%lld is a %s of this run\n", (long long)l->run_id, l->role);
+    }
+    hn_run_links_free(&links);
+    return HN_OK;
+}
+
+static hn_status lineage_json(hn_store *store, const hn_run *run, json_t *value, hn_error *err) {
+    hn_run_links links;
+    HN_TRY(hn_run_links_load(store, run->id, &links, err));
+    json_t *list = json_array();
+    bool fine = list != NULL;
+    for (size_t i = 0; fine && i < links.n; i++) {
+        char child[32], parent[32];
+        snprintf(child, sizeof child, "r%lld", (long long)links.rows[i].run_id);
+        snprintf(parent, sizeof parent, "r%lld", (long long)links.rows[i].parent_id);
+        fine = json_array_append_new(
+                   list, json_pack("{s:s, s:s, s:s}", "run", child, "parent", parent, "role", links.rows[i].role)) == 0;
+    }
+    hn_run_links_free(&links);
+    if (list && json_object_set_new(value, "lineage", list) != 0) fine = false;
+    return fine ? HN_OK : hn_fail_memory(err, 0);
+}
+
 static hn_status check_goals(const hn_cli_project *p, const hn_run_detail *d, hn_goals *goals, hn_error *err) {
     hn_baselines baselines;
     *goals = (hn_goals){0};
@@ -149,6 +182,7 @@ static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run
                               hn_error *err) {
     print_identity(cli, d);
     HN_TRY(print_notes(cli, p->store, d->run, err));
+    HN_TRY(print_lineage(cli, p->store, d->run, err));
     if (d->report.n == 0) return HN_OK;
     print_metrics(cli, d);
     HN_TRY(hn_cli_grade_lines(cli, d->run, err));
@@ -177,6 +211,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
         if (st == HN_OK && value) st = hn_cli_prediction_grades_json(p.store, detail.run, value, err);
         if (st == HN_OK && value) st = hn_goals_json(&goals, &goals_json, err);
         if (goals_json) json_object_set_new(value, "goals", goals_json);
+        if (st == HN_OK && value) st = lineage_json(p.store, detail.run, value, err);
         if (st == HN_OK)
             st = cli->out->json ? hn_cli_result(cli, value, err) : print_detail(cli, &p, &detail, &goals, err);
         hn_run_detail_free(&detail);

@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/inference.h"
 #include "cli/project_cli.h"
-#include "lifecycle/iterate/replay.h"
+#include "lifecycle/iterate/run_replay.h"
 #include "model/catalogue.h"
 
 #include <math.h>

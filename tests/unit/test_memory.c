@@ -9,8 +9,8 @@
 #include "lifecycle/iterate/compare.h"
 #include "lifecycle/iterate/history.h"
 #include "lifecycle/iterate/kept_project.h"
-#include "lifecycle/iterate/replay.h"
 #include "lifecycle/iterate/run_diff.h"
+#include "lifecycle/iterate/run_replay.h"
 
 #include <stdio.h>
 #include <string.h>

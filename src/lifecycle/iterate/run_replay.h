@@ -8,8 +8,8 @@
  *
  * Bits are the same only on the same numeric path with the same model; on another path values are compared, and how often they agree is the
  * result. Ownership: the replay owns all it points to. Threading: one thread. */
-#ifndef HN_LIFECYCLE_REPLAY_H
-#define HN_LIFECYCLE_REPLAY_H
+#ifndef HN_LIFECYCLE_RUN_REPLAY_H
+#define HN_LIFECYCLE_RUN_REPLAY_H
 
 #include "lifecycle/eval/eval.h"
 

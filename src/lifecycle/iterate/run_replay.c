@@ -1,5 +1,5 @@
-/* Replaying a run; see replay.h. The evaluation is the ordinary one, over the project as it was (kept_project.h). */
-#include "lifecycle/iterate/replay.h"
+/* Replaying a run; see run_replay.h. The evaluation is the ordinary one, over the project as it was (kept_project.h). */
+#include "lifecycle/iterate/run_replay.h"
 
 #include "lifecycle/eval/parameter_grid.h"
 #include "lifecycle/iterate/kept_project.h"

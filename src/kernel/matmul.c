@@ -11,10 +11,10 @@
 enum {
     ALIGN = 64,
     ROWS_CONVERTED_ALONE = 8,
-    ROWS_MADE_AT_ONCE = 4,  /* they stay in the nearest caches until they are converted */
-    ROWS_SHARED = 4,        /* fewer rows are made on one thread */
-    AHEAD_BYTES = 16 << 10, /* of the next matrix, for each thread */
-    SHORT_SHARE = 64,       /* a short pack is kept where at most one block in so many does not suit it */
+    ROWS_MADE_AT_ONCE = 4,   /* they stay in the nearest caches until they are converted */
+    ROWS_SHARED = 4,         /* fewer rows are made on one thread */
+    AHEAD_BYTES = 16 << 10,  /* of the next matrix, for each thread */
+    SHORT_SHARE = 64,        /* a short pack is kept where at most one block in so many does not suit it */
     ROOM_PADDING = 64 << 10, /* behind a room's packs: memory is asked for ahead of its use */
 };
 
@@ -93,7 +93,8 @@ static void pack_in_room(hn_matrix *w, const hn_matmul_ops *ops, hn_pool *pool, 
     w->in_room = true;
     w->short_pack = short_bytes > 0;
     if (short_bytes)
-        w->short_pack = pack(w, ops, short_bytes, pool) * SHORT_SHARE <= ops->short_blocks(w->n_in) * panel_count(ops, w);
+        w->short_pack =
+            pack(w, ops, short_bytes, pool) * SHORT_SHARE <= ops->short_blocks(w->n_in) * panel_count(ops, w);
     if (!w->short_pack) pack(w, ops, panel_bytes, pool);
     room->used += w->pack_bytes;
 }

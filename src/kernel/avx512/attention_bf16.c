@@ -31,6 +31,7 @@ enum {
     GROUP = GROUP_TILES * TILE,
     LANES = 16,
     RAW_QUERIES = 4,       /* so few queries take the cache's numbers as they are */
+    FETCH_BLOCKS = 2,      /* of keys asked for ahead of their use */
     GROUPS_PER_THREAD = 8, /* smaller groups where there would be fewer, so that threads share evenly */
 };
 
@@ -392,9 +393,23 @@ typedef struct tile {
     int row, n_rows, first, span, end, shared;
 } tile;
 
+/* Asks for one head's keys or values of a block; nothing past the row's last block. */
+static void fetch_block(const group *g, const void *const *blocks, int position) {
+    if (position >= n_seen(g->run, g->row)) return;
+    const char *from = (const char *)head_block(g, blocks[position / BLOCK]);
+    for (size_t at = 0; at < (size_t)g->HS * BLOCK * sizeof(uint16_t); at += 64) _mm_prefetch(from + at, _MM_HINT_T0);
+}
+
+/* A row alone (decoding) reads each block once, here and there in memory: the hardware does not foresee it. */
+static bool is_alone(const group *g) { return g->n_rows == 1 && !g->run->slots; }
+
 static void tile_scores(const group *g, const tile *t) {
     const bf16 *q = g->q + t->first * g->HS2;
     for (int p = t->span; p < t->shared; p += BLOCK) {
+        if (is_alone(g)) {
+            fetch_block(g, g->run->k_blocks, p + FETCH_BLOCKS * BLOCK);
+            fetch_block(g, g->run->v_blocks, p);
+        }
         const uint16_t *keys = g->raw ? head_block(g, g->run->k_blocks[p / BLOCK]) : g->keys + (p - t->span) * g->HS2;
         score_block(g->scores + p - t->span, q, g->HS2, keys, g->raw, t->n_rows * g->n_heads);
     }
@@ -517,7 +532,8 @@ void hn_avx512_attention_bf16(const hn_attention_run *runs, int n_runs, const hn
     }
     int share = shape->n_heads / shape->n_kv_heads, heads = at_most(share, TILE), tile_rows = TILE / heads;
     int rows = group_rows(runs, n_runs, shape->n_kv_heads, tile_rows, n_threads), turn = 0;
-    group g;
+    group g, waiting;
+    bool has_waiting = false; /* a group is computed when the next one's first keys are on their way */
     lay_out(&g, shape, scratch);
     for (int r = 0; r < n_runs; r++) {
         g.run = &runs[r];
@@ -528,9 +544,14 @@ void hn_avx512_attention_bf16(const hn_attention_run *runs, int n_runs, const hn
                     g.head = g.kv_head * share + h;
                     g.n_heads = at_most(heads, share - h);
                     int place = turn++ % (2 * n_threads);
-                    if ((place < n_threads ? place : 2 * n_threads - 1 - place) == thread) attend_group(&g, tile_rows);
+                    if ((place < n_threads ? place : 2 * n_threads - 1 - place) != thread) continue;
+                    for (int b = 0; b < FETCH_BLOCKS && is_alone(&g); b++) fetch_block(&g, g.run->k_blocks, b * BLOCK);
+                    if (has_waiting) attend_group(&waiting, tile_rows);
+                    waiting = g;
+                    has_waiting = true;
                 }
             }
         }
     }
+    if (has_waiting) attend_group(&waiting, tile_rows);
 }

@@ -109,9 +109,13 @@ static int32_t arg_max(const float *logits, int n, double *lead) {
     return best;
 }
 
-/* Whether `theirs` starts with the bytes of `ours`; both without blanks in front and behind. */
+/* Whether `theirs` starts with the bytes of `ours`, both without blanks in front. The other program's last blanks are
+ * lost: only a text that has come to the end of `theirs` may have more of them. */
 static bool agrees(const hn_buf *ours, const char *theirs) {
     hn_str a = hn_str_trim((hn_str){hn_buf_str(ours), ours->len}), b = hn_str_trim(hn_str_of(theirs));
+    if (a.len == 0) return true;
+    size_t with_blanks = ours->len - (size_t)(a.data - hn_buf_str(ours));
+    if (a.len < b.len) a.len = with_blanks;
     return a.len <= b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 

@@ -79,13 +79,14 @@ static void print_verdict(hn_cli *cli, const hn_comparison *c) {
                     own && !hn_scope_metric_is_run(c->metric) ? "higher" : "right", (long long)c->run_b->id,
                     v->only_a_right, (long long)c->run_a->id, v->test,
                     v->n_groups < v->n ? ", related cases together" : "");
-    if (isfinite(v->detectable))
+    bool open = v->kind == HN_VERDICT_CANNOT_TELL || v->kind == HN_VERDICT_EQUIVALENT;
+    if (open && isfinite(v->detectable))
         hn_output_print(cli->out, "%zu cases show a difference of about %.*f%s%s or more", v->n, d, f * v->detectable,
                         *unit ? " " : "", unit);
     if (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0)
         hn_output_print(cli->out, "; for %.*f%s%s it takes about %s cases", d, f * v->smallest_difference,
                         *unit ? " " : "", unit, hn_format_count(v->cases_needed, needed));
-    if (isfinite(v->detectable) || (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0))
+    if ((open && isfinite(v->detectable)) || (v->kind == HN_VERDICT_CANNOT_TELL && v->cases_needed > 0))
         hn_output_print(cli->out, "\n");
     if (!v->matters && (v->kind == HN_VERDICT_BETTER || v->kind == HN_VERDICT_WORSE))
         hn_output_print(cli->out, "the difference is real but smaller than the %.*f%s%s that matter here\n", d,

@@ -156,7 +156,7 @@ expect_status 0 compare r1 r3 --equivalence 0.9
 expect_in_out "shown that r3 is not worse than r1 by 90.0 points"
 expect_status 0 eval 2-nearest --until-decided --reference r1 --json
 expect_json "r['every'] == 50 and r['decisions'][0]['n_answered'] == r['decisions'][0]['n'] and r['decisions'][0]['p'] <= 1"
-expect_json_error usage 2 eval 2-nearest --until-decided --reference 1-plain 2-nearest
+expect_json_error usage 2 eval 1-plain 2-nearest --until-decided --reference 1-plain
 expect_json_error usage 2 eval 2-nearest --until-decided --gate "n > 1"
 expect_status 2 compare r1 last
 expect_error "share no cases"

@@ -155,11 +155,14 @@ hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list
                      read_prediction, run_id, list, err);
 }
 
-hn_status hn_prediction_load_marks(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) {
-    return load_rows(store,
-                     "SELECT position, case_id, grouping, correct, score FROM prediction WHERE run_id = ? "
-                     "ORDER BY position",
-                     read_marks, run_id, list, err);
+hn_status hn_prediction_load_marks(hn_store *store, int64_t run_id, bool with_cases, hn_prediction_list *list,
+                                   hn_error *err) {
+    return load_rows(
+        store,
+        with_cases
+            ? "SELECT position, case_id, grouping, correct, score FROM prediction WHERE run_id = ? ORDER BY position"
+            : "SELECT position, NULL, grouping, correct, score FROM prediction WHERE run_id = ? ORDER BY position",
+        read_marks, run_id, list, err);
 }
 
 void hn_prediction_list_free(hn_prediction_list *list) {

@@ -187,8 +187,8 @@ typedef struct hn_prediction_list {
     hn_arena *arena;
 } hn_prediction_list;
 hn_status hn_prediction_load(hn_store *store, int64_t run_id, hn_prediction_list *list, hn_error *err) HN_MUST_CHECK;
-/* Only what a verdict needs: case_id, position, group, correct and score; all else in the rows is empty. */
-hn_status hn_prediction_load_marks(hn_store *store, int64_t run_id, hn_prediction_list *list,
+/* Only what a verdict needs: position, group, correct, score, and (with_cases) case_id; all else in the rows is empty. */
+hn_status hn_prediction_load_marks(hn_store *store, int64_t run_id, bool with_cases, hn_prediction_list *list,
                                    hn_error *err) HN_MUST_CHECK;
 void hn_prediction_list_free(hn_prediction_list *list);
 

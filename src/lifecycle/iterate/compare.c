@@ -270,9 +270,9 @@ static bool in_step(const hn_prediction_list *a, const hn_prediction_list *b) {
     return true;
 }
 
-static hn_status judge_marks(hn_comparison *c, double smallest_difference, hn_error *err) {
+static hn_status judge_marks(hn_comparison *c, bool same_cases, double smallest_difference, hn_error *err) {
     const hn_prediction_list *a = &c->list_a, *b = &c->list_b;
-    if (!in_step(a, b)) {
+    if (!same_cases && !in_step(a, b)) {
         HN_TRY(match_cases(c, err));
         a = &c->shared_a;
         b = &c->shared_b;
@@ -306,9 +306,16 @@ hn_status hn_compare_verdict(hn_store *store, const hn_run *a, const hn_run *b, 
     hn_run run_a = *a, run_b = *b; /* match_cases names them in its error */
     c.run_a = &run_a;
     c.run_b = &run_b;
-    hn_status st = hn_prediction_load_marks(store, a->id, &c.list_a, err);
-    if (st == HN_OK) st = hn_prediction_load_marks(store, b->id, &c.list_b, err);
-    if (st == HN_OK) st = judge_marks(&c, scope->smallest_difference, err);
+    /* A finished run has an answer to each of its cases, so the same set of cases needs no matching. */
+    bool same_cases = a->spec.case_set_hash && *a->spec.case_set_hash &&
+                      same_text(a->spec.case_set_hash, b->spec.case_set_hash) && a->n_done == a->spec.n_cases &&
+                      b->n_done == b->spec.n_cases;
+    hn_status st = hn_prediction_load_marks(store, a->id, !same_cases, &c.list_a, err);
+    if (st == HN_OK) st = hn_prediction_load_marks(store, b->id, !same_cases, &c.list_b, err);
+    if (st == HN_OK && same_cases && c.list_a.n != c.list_b.n)
+        st =
+            hn_fail(err, HN_ERR_INPUT, "runs", "evaluate both prompts again", "answers of one of the runs are missing");
+    if (st == HN_OK) st = judge_marks(&c, same_cases, scope->smallest_difference, err);
     if (st == HN_OK) *out = (hn_short_verdict){c.verdict, 100, "points"};
     c.run_a = c.run_b = NULL;
     hn_comparison_free(&c);

@@ -225,8 +225,8 @@ static hn_status tell_baselines(teller *t, const hn_run *first, hn_error *err) {
     hn_prediction_list rows;
     hn_baselines b;
     json_t *value = NULL;
-    if (!t->setup->dataset) return HN_OK;
-    HN_TRY(hn_prediction_load_marks(t->setup->store, first->id, &rows, err));
+    if (!t->setup->dataset || !same(t->setup->dataset->hash, first->spec.dataset_hash)) return HN_OK;
+    HN_TRY(hn_prediction_load_marks(t->setup->store, first->id, true, &rows, err));
     hn_status st = hn_baselines_of_rows(t->setup->dataset, &t->setup->scope->contract, &rows, t->setup->store, &b, err);
     hn_prediction_list_free(&rows);
     HN_TRY(st);

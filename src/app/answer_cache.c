@@ -55,7 +55,8 @@ static json_t *pack(const hn_completion *c) {
     if (fine && c->usage.cached_prompt_tokens > 0)
         fine = json_object_set_new(value, "cached_tokens", json_integer(c->usage.cached_prompt_tokens)) == 0;
     if (fine && !(c->usage.cost <= 0)) /* a remote answer; null: its cost is not known */
-        fine = json_object_set_new(value, "cost", isfinite(c->usage.cost) ? json_real(c->usage.cost) : json_null()) == 0;
+        fine =
+            json_object_set_new(value, "cost", isfinite(c->usage.cost) ? json_real(c->usage.cost) : json_null()) == 0;
     if (fine && c->text) fine = json_object_set_new(value, "text", json_stringn(c->text, c->text_bytes)) == 0;
     if (fine && c->label_logprobs) {
         json_t *list = json_array();
@@ -130,11 +131,11 @@ static bool unpack(hn_answer_cache *cache, const json_t *value, hn_completion *c
     const char *finish, *text = NULL;
     json_t *logprobs = NULL, *bounds = NULL, *cost = NULL;
     size_t n_text = 0;
-    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o, s?o, s?F, s?i, s?o}", "finish", &finish,
-                    "tokens", &c->usage.prompt_tokens, &c->usage.completion_tokens, "ms", &c->timing.prefill_ms,
-                    &c->timing.decode_ms, "text", &text, &n_text, "logprobs", &logprobs, "bounds", &bounds,
-                    "open_share", &c->label_open_share, "cached_tokens", &c->usage.cached_prompt_tokens, "cost",
-                    &cost) != 0)
+    if (json_unpack((json_t *)(uintptr_t)value, "{s:s, s:[i,i], s:[F,F], s?s%, s?o, s?o, s?F, s?i, s?o}", "finish",
+                    &finish, "tokens", &c->usage.prompt_tokens, &c->usage.completion_tokens, "ms",
+                    &c->timing.prefill_ms, &c->timing.decode_ms, "text", &text, &n_text, "logprobs", &logprobs,
+                    "bounds", &bounds, "open_share", &c->label_open_share, "cached_tokens",
+                    &c->usage.cached_prompt_tokens, "cost", &cost) != 0)
         return false;
     if (cost) c->usage.cost = json_is_number(cost) ? json_number_value(cost) : (double)NAN;
     c->finish = strcmp(finish, "length") == 0 ? HN_FINISH_LENGTH : HN_FINISH_STOP;

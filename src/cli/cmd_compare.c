@@ -19,7 +19,7 @@ static void print_partial(hn_cli *cli, const hn_comparison *c) {
     static const char *const texts[] = {"cannot tell yet whether r%lld differs", "r%lld is better", "r%lld is worse",
                                         ""};
     static const hn_style styles[] = {HN_STYLE_WARN, HN_STYLE_GOOD, HN_STYLE_BAD, HN_STYLE_NONE};
-    const hn_sequence *s = &c->sequence;
+    const hn_repeated_looks *s = &c->sequence;
     char said[64], share[48];
     snprintf(said, sizeof said, texts[s->kind], (long long)c->run_b->id);
     hn_output_print(cli->out, "\n%s%s%s: %+.1f points on the first %zu cases, p = %.2g\n",
@@ -31,7 +31,7 @@ static void print_partial(hn_cli *cli, const hn_comparison *c) {
     hn_output_print(
         cli->out,
         "not all cases are answered yet; this test (after every %d cases) may be looked at again as they come\n",
-        HN_SEQUENCE_EVERY);
+        HN_REPEATED_LOOKS_EVERY);
 }
 
 /* --equivalence E: the question is not "better?" but "not worse by E?". */

@@ -39,8 +39,8 @@ static json_t *token_json(const hn_output_token *t, int n_top) {
     for (int i = 0; t->top && i < n_top; i++) {
         if (isnan(t->top[i].logprob)) break; /* the endpoint gave fewer */
         json_t *text = t->top_texts ? hn_cli_text(t->top_texts[i], strlen(t->top_texts[i])) : NULL;
-        json_array_append_new(top, json_pack("{s:i,s:f,s:o*}", "id", t->top[i].id, "logprob",
-                                             (double)t->top[i].logprob, "text", text));
+        json_array_append_new(
+            top, json_pack("{s:i,s:f,s:o*}", "id", t->top[i].id, "logprob", (double)t->top[i].logprob, "text", text));
     }
     return json_pack("{s:i,s:o,s:o,s:o}", "id", t->id, "text", hn_cli_text(t->text, t->n_bytes), "logprob",
                      logprob_json(t->logprob), "top", top);

@@ -132,7 +132,7 @@ static hn_status prepare_until(evaluation *e, hn_error *err) {
     e->until = (hn_eval_until){.reference = e->reference.scores,
                                .groups = several ? e->groups : NULL,
                                .n = e->n_cases,
-                               .every = HN_SEQUENCE_EVERY,
+                               .every = HN_REPEATED_LOOKS_EVERY,
                                .alpha = 0.05 / (double)e->show.matrix->n_candidates};
     e->show.matrix->plan.setup.until = &e->until;
     return HN_OK;
@@ -427,10 +427,10 @@ static hn_status print_decisions(evaluation *e, hn_error *err) {
     hn_output *out = e->show.cli->out;
     char text[48];
     HN_TRY(hn_cli_eval_table(&e->show, err));
-    hn_output_print(out, "\nLooked at after every %d cases, against %s:\n", HN_SEQUENCE_EVERY, e->reference.name);
+    hn_output_print(out, "\nLooked at after every %d cases, against %s:\n", HN_REPEATED_LOOKS_EVERY, e->reference.name);
     for (size_t i = 0; i < m->n_candidates; i++) {
         const hn_eval_result *r = hn_eval_matrix_result(m, i);
-        const hn_sequence *s = &r->sequence;
+        const hn_repeated_looks *s = &r->sequence;
         hn_output_print(out, "  %s: %s after %zu of %zu cases, p = %.2g (valid at every look)", m->candidates[i].name,
                         words[s->kind], s->n_used, e->n_cases, s->p);
         if (isfinite(s->share.value))
@@ -443,7 +443,7 @@ static hn_status print_decisions(evaluation *e, hn_error *err) {
 
 static json_t *decision_json(const hn_eval_result *r) {
     char name[32];
-    const hn_sequence *s = &r->sequence;
+    const hn_repeated_looks *s = &r->sequence;
     snprintf(name, sizeof name, "r%lld", (long long)r->run->id);
     return json_pack("{s:s, s:s?, s:s, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o}", "run", name, "prompt",
                      r->run->spec.prompt_name, "verdict", hn_verdict_name(s->kind), "p", s->p, "n_used",
@@ -460,7 +460,7 @@ static hn_status show_decisions(evaluation *e, hn_error *err) {
     for (size_t i = 0; fine && i < m->n_candidates; i++)
         fine = json_array_append_new(list, decision_json(hn_eval_matrix_result(m, i))) == 0;
     json_t *value = fine ? json_pack("{s:s, s:I, s:f, s:O}", "reference", e->reference.name, "every",
-                                     (json_int_t)HN_SEQUENCE_EVERY, "alpha", e->until.alpha, "decisions", list)
+                                     (json_int_t)HN_REPEATED_LOOKS_EVERY, "alpha", e->until.alpha, "decisions", list)
                          : NULL;
     json_decref(list);
     return hn_cli_result(e->show.cli, value, err);

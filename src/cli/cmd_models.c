@@ -150,10 +150,9 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     if (st == HN_OK) st = list_remote(cli, remote, err);
     if (st == HN_OK && cli->out->json)
         st = hn_cli_result(cli,
-                           json_pack("{s:O,s:O,s:O,s:{s:s,s:i,s:f,s:f}}", "models", models, "files", files,
-                                     "remote", remote, "machine",
-                                     "isa", m.kernels->name, "threads", hn_pool_size(m.pool), "bytes_per_s",
-                                     m.limits.bytes_per_s, "flops_per_s", m.limits.flops_per_s),
+                           json_pack("{s:O,s:O,s:O,s:{s:s,s:i,s:f,s:f}}", "models", models, "files", files, "remote",
+                                     remote, "machine", "isa", m.kernels->name, "threads", hn_pool_size(m.pool),
+                                     "bytes_per_s", m.limits.bytes_per_s, "flops_per_s", m.limits.flops_per_s),
                            err);
     json_decref(models);
     json_decref(files);
@@ -162,9 +161,9 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     return st;
 }
 
-const hn_command hn_cmd_models = {.name = "models",
-                                  .summary =
-                                      "the models that can be fetched, what they need, how fast they would run here; those elsewhere",
-                                  .usage = "",
-                                  .max_args = 0,
-                                  .run = run};
+const hn_command hn_cmd_models = {
+    .name = "models",
+    .summary = "the models that can be fetched, what they need, how fast they would run here; those elsewhere",
+    .usage = "",
+    .max_args = 0,
+    .run = run};

@@ -44,7 +44,7 @@ typedef struct hn_prompt {
     char **wordings;  /* CHOICE: (n_labels) what the model sees for each label; the label itself by default */
     size_t n_labels;
     hn_answer_by answer;
-    bool answer_given; /* the file says which */
+    bool answer_given;        /* the file says which */
     bool constrain;           /* generated answers are held to the contract while they are written */
     int reasoning_max_tokens; /* 0: none */
     int max_tokens;           /* generated answers */

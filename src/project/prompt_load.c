@@ -492,10 +492,10 @@ void hn_prompt_free(hn_prompt *prompt) {
 
 hn_status hn_prompt_generate(hn_prompt *p, const char *model, hn_error *err) {
     bool prior = p->calibrate != HN_CALIBRATE_NONE || p->recalibrate != HN_RECALIBRATE_NONE;
-    const char *key = p->answer_given                               ? "answer"
-                      : prior                                       ? "calibrate"
+    const char *key = p->answer_given                              ? "answer"
+                      : prior                                      ? "calibrate"
                       : p->probabilities != HN_PROBABILITIES_EXACT ? "probabilities"
-                                                                    : NULL;
+                                                                   : NULL;
     if (p->answer == HN_ANSWER_GENERATE) return HN_OK;
     if (key) {
         char where[384];
@@ -505,7 +505,8 @@ hn_status hn_prompt_generate(hn_prompt *p, const char *model, hn_error *err) {
         else
             snprintf(where, sizeof where, "%s", p->path);
         return hn_fail(err, HN_ERR_INPUT, where,
-                       p->answer_given ? "use `answer: generate`, or a local model" : "take it out, or use a local model",
+                       p->answer_given ? "use `answer: generate`, or a local model"
+                                       : "take it out, or use a local model",
                        "`%s` needs the labels' likelihoods, which %s, a remote model, does not give", key, model);
     }
     p->answer = HN_ANSWER_GENERATE;

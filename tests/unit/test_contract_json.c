@@ -217,8 +217,8 @@ static void mistakes_are_named(void **state) {
     write_file("p.yaml", "messages: [{user: \"{{ text }}\"}]\n");
     hn_test_ok(hn_prompt_load(path, hn_project_scope(p), d, &prompt, &err), &err);
     hn_provider *provider = hn_fake_provider(&script);
-    assert_int_not_equal(hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL, NULL}, &app, &err),
-                         HN_OK);
+    assert_int_not_equal(
+        hn_app_create(&(hn_app_parts){hn_project_scope(p), d, prompt, provider, NULL, NULL}, &app, &err), HN_OK);
     assert_non_null(strstr(err.where, "output: regex"));
     assert_non_null(strstr(err.hint, "`constrain: false` in"));
     hn_provider_close(provider);

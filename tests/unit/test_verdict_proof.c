@@ -4,7 +4,7 @@
 #include "support.h"
 
 #include "base/rng.h"
-#include "lifecycle/eval/sequence.h"
+#include "lifecycle/eval/repeated_looks.h"
 #include "stats/interval.h"
 #include "stats/paired.h"
 #include "stats/power.h"
@@ -60,17 +60,17 @@ static void a_system_is_seldom_called_different_from_itself(void **state) {
         double a[N], b[N];
         hn_rng rng;
         hn_verdict v;
-        hn_sequence s;
+        hn_repeated_looks s;
         int64_t only_a, only_b;
         hn_rng_seed(&rng, 7, (uint64_t)t);
         draw_same(&rng, a, b);
         hn_verdict_options options = {.smallest_difference = 0.02, .seed = 7};
         hn_test_ok(hn_verdict_judge(a, b, NULL, N, &options, &v, &err), &err);
         called += v.kind == HN_VERDICT_BETTER || v.kind == HN_VERDICT_WORSE;
-        hn_test_ok(hn_sequence_judge(a, b, NULL, N, HN_SEQUENCE_EVERY, 0.05, &s, &err), &err);
+        hn_test_ok(hn_repeated_looks_judge(a, b, NULL, N, HN_REPEATED_LOOKS_EVERY, 0.05, &s, &err), &err);
         sequential += s.kind != HN_VERDICT_CANNOT_TELL;
         bool fooled = false;
-        for (int n = HN_SEQUENCE_EVERY; n <= N; n += HN_SEQUENCE_EVERY) {
+        for (int n = HN_REPEATED_LOOKS_EVERY; n <= N; n += HN_REPEATED_LOOKS_EVERY) {
             counts(a, b, n, &only_a, &only_b);
             fooled = fooled || hn_mcnemar(only_a, only_b).exact_p <= 0.05;
         }

@@ -47,7 +47,7 @@ struct hn_evaluation {
     bool over;
     double *scores;          /* (n_cases) with `until`: what is saved, for looking */
     size_t n_prefix, looked; /* cases answered without a gap; as many of them were looked at */
-    hn_sequence sequence;
+    hn_repeated_looks sequence;
     bool decided;
     hn_prediction batch[BATCH_MAX];
     size_t n_batch;
@@ -336,7 +336,7 @@ static hn_status look(evaluation *e, hn_error *err) {
     size_t n = e->n_prefix == e->n_cases ? e->n_cases : e->n_prefix / u->every * u->every;
     if (n == e->looked) return HN_OK;
     e->looked = n;
-    HN_TRY(hn_sequence_judge(u->reference, e->scores, u->groups, n, u->every, u->alpha, &e->sequence, err));
+    HN_TRY(hn_repeated_looks_judge(u->reference, e->scores, u->groups, n, u->every, u->alpha, &e->sequence, err));
     e->decided = e->sequence.kind != HN_VERDICT_CANNOT_TELL;
     if (e->decided) e->over = true;
     return HN_OK;
@@ -481,7 +481,7 @@ static hn_status look_at_all(const evaluation *e, hn_eval_result *r, hn_error *e
     const hn_eval_until *u = e->setup.until;
     if (!u || r->predictions.n != u->n) return HN_OK;
     for (size_t i = 0; i < u->n; i++) e->scores[i] = r->predictions.rows[i].correct;
-    return hn_sequence_judge(u->reference, e->scores, u->groups, u->n, u->every, u->alpha, &r->sequence, err);
+    return hn_repeated_looks_judge(u->reference, e->scores, u->groups, u->n, u->every, u->alpha, &r->sequence, err);
 }
 
 hn_status hn_evaluation_finish(hn_evaluation *e, hn_eval_result *r, hn_error *err) {

@@ -14,12 +14,12 @@
 #define HN_LIFECYCLE_EVAL_H
 
 #include "lifecycle/eval/grader.h"
+#include "lifecycle/eval/repeated_looks.h"
 #include "lifecycle/eval/run_report.h"
-#include "lifecycle/eval/sequence.h"
 #include "project/prompt.h"
 #include "provider/provider.h"
 
-/* Stopping as soon as the run is certainly better or worse than a reference (lifecycle/eval/sequence.h). */
+/* Stopping as soon as the run is certainly better or worse than a reference (lifecycle/eval/repeated_looks.h). */
 typedef struct hn_eval_until {
     const double *reference; /* (n) its scores, 0 or 1, of the run's cases in their order */
     const uint32_t *groups;  /* (n) of related cases, or NULL */
@@ -59,10 +59,10 @@ typedef struct hn_eval_result {
     size_t n_resumed;   /* answers that an interrupted run had left */
     hn_prediction_list predictions;
     hn_report report;
-    bool stopped_early;   /* `until` was decided: the run is left unfinished, the same setup without it goes on */
-    hn_sequence sequence; /* with `until` */
-    double seconds;       /* of this call */
-    size_t n_cached;      /* answers that took no model time in this call */
+    bool stopped_early;         /* `until` was decided: the run is left unfinished, the same setup without it goes on */
+    hn_repeated_looks sequence; /* with `until` */
+    double seconds;             /* of this call */
+    size_t n_cached;            /* answers that took no model time in this call */
 } hn_eval_result;
 
 hn_status hn_eval_run(const hn_eval_setup *setup, const hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,

@@ -57,7 +57,7 @@ typedef struct hn_eval_matrix_model {
     const char *name; /* as the plan has it, perhaps NULL */
     char *shown;      /* as its provider says */
     bool local, reproducible;
-    bool generates_only; /* remote: labels are generated, not scored */
+    bool generates_only;   /* remote: labels are generated, not scored */
     hn_provider *provider; /* NULL: closed for now */
 } hn_eval_matrix_model;
 

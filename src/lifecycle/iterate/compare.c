@@ -210,8 +210,8 @@ static hn_status judge_partial(hn_comparison *c, hn_error *err) {
         scores[n + i] = c->shared_b.rows[i].correct;
     }
     if (st == HN_OK)
-        st = hn_sequence_judge(scores, scores + n, several ? groups : NULL, n, HN_SEQUENCE_EVERY, 0.05, &c->sequence,
-                               err);
+        st = hn_repeated_looks_judge(scores, scores + n, several ? groups : NULL, n, HN_REPEATED_LOOKS_EVERY, 0.05,
+                                     &c->sequence, err);
     hn_free(scores);
     hn_free(groups);
     c->verdict.kind = c->sequence.kind;
@@ -362,7 +362,7 @@ hn_status hn_comparison_json(const hn_comparison *c, json_t **value, hn_error *e
                   "numeric_paths_differ", c->paths_differ, "models_differ", c->models_differ, "accuracy", "a",
                   hn_report_estimate_json(c->report_a.accuracy), "b", hn_report_estimate_json(c->report_b.accuracy));
     if (!*value) return hn_fail_memory(err, 0);
-    const hn_sequence *s = &c->sequence;
+    const hn_repeated_looks *s = &c->sequence;
     json_t *sequence = c->partial
                            ? json_pack("{s:f, s:I, s:I, s:o}", "p", s->p, "n_used", (json_int_t)s->n_used, "looks",
                                        (json_int_t)s->n_looks, "share", hn_report_estimate_json(s->share))

@@ -9,8 +9,8 @@
 #ifndef HN_LIFECYCLE_COMPARE_H
 #define HN_LIFECYCLE_COMPARE_H
 
+#include "lifecycle/eval/repeated_looks.h"
 #include "lifecycle/eval/run_report.h"
-#include "lifecycle/eval/sequence.h"
 #include "lifecycle/iterate/metric_verdict.h"
 #include "project/project.h"
 #include "stats/verdict.h"
@@ -33,8 +33,8 @@ typedef struct hn_comparison {
     hn_verdict verdict;
     bool
         partial; /* a run is unfinished: the shared cases are those at the start of both, and the verdict is by `sequence` */
-    hn_sequence sequence; /* where partial; the verdict's interval then is NaN */
-    hn_flip *flips;       /* (n_flips) */
+    hn_repeated_looks sequence; /* where partial; the verdict's interval then is NaN */
+    hn_flip *flips;             /* (n_flips) */
     size_t n_flips;
     bool paths_differ; /* numeric paths: part of the difference may be arithmetic */
     bool models_differ;

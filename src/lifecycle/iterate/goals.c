@@ -67,7 +67,8 @@ static void check_cost(const hn_goal_facts *f, hn_goals *goals) {
     if (!isfinite(limit)) return;
     if (!isfinite(cost)) {
         hn_goal *g = add(goals, "cost_per_1000", HN_GOAL_UNKNOWN);
-        snprintf(g->text, sizeof g->text, "cost: limit $%.4g per 1,000 answers, not known: the model has no prices in hone.yaml", limit);
+        snprintf(g->text, sizeof g->text,
+                 "cost: limit $%.4g per 1,000 answers, not known: the model has no prices in hone.yaml", limit);
         return;
     }
     bool kept = cost <= limit;

@@ -1,12 +1,12 @@
 /* Looking while it runs; see sequence.h. */
-#include "lifecycle/eval/sequence.h"
+#include "lifecycle/eval/repeated_looks.h"
 
 #include "base/alloc.h"
 #include "stats/sequential.h"
 
 #include <math.h>
 
-static void look(hn_sequential *test, double alpha, hn_sequence *out) {
+static void look(hn_sequential *test, double alpha, hn_repeated_looks *out) {
     hn_sequential_look(test, out->only_a, out->only_b);
     out->n_looks++;
     out->p = test->p;
@@ -18,9 +18,9 @@ static void look(hn_sequential *test, double alpha, hn_sequence *out) {
     if (test->p <= alpha) out->kind = out->only_b > out->only_a ? HN_VERDICT_BETTER : HN_VERDICT_WORSE;
 }
 
-hn_status hn_sequence_judge(const double *a, const double *b, const uint32_t *groups, size_t n, size_t every,
-                            double alpha, hn_sequence *out, hn_error *err) {
-    *out = (hn_sequence){.kind = HN_VERDICT_CANNOT_TELL, .p = 1, .share = {(double)NAN, 0, 1}};
+hn_status hn_repeated_looks_judge(const double *a, const double *b, const uint32_t *groups, size_t n, size_t every,
+                                  double alpha, hn_repeated_looks *out, hn_error *err) {
+    *out = (hn_repeated_looks){.kind = HN_VERDICT_CANNOT_TELL, .p = 1, .share = {(double)NAN, 0, 1}};
     hn_sequential test = hn_sequential_start();
     uint32_t top = 0;
     for (size_t i = 0; groups && i < n; i++) top = groups[i] > top ? groups[i] : top;

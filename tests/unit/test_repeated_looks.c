@@ -41,31 +41,31 @@ static double p_of(int b, int c) {
 static void the_first_certain_look_decides(void **state) {
     (void)state;
     double a[200] = {0}, b[200];
-    hn_sequence s;
+    hn_repeated_looks s;
     hn_error err;
     for (int i = 0; i < 200; i++) b[i] = i % 10 == 0; /* B alone is right in every tenth case */
-    hn_test_ok(hn_sequence_judge(a, b, NULL, 200, 50, 0.05, &s, &err), &err);
+    hn_test_ok(hn_repeated_looks_judge(a, b, NULL, 200, 50, 0.05, &s, &err), &err);
     /* 5 after 50: 6 / 32 = 0.19; 10 after 100: 11 / 1024 */
     assert_int_equal(s.kind, HN_VERDICT_BETTER);
     assert_int_equal(s.n_used, 100);
     assert_int_equal(s.n_looks, 2);
     assert_true(fabs(s.p - 11.0 / 1024) < 1e-9 && fabs(s.p - p_of(0, 10)) < 1e-9);
     assert_true(s.share.value == 1 && s.share.low > 0.5 && s.share.high == 1);
-    hn_test_ok(hn_sequence_judge(b, a, NULL, 200, 50, 0.05, &s, &err), &err);
+    hn_test_ok(hn_repeated_looks_judge(b, a, NULL, 200, 50, 0.05, &s, &err), &err);
     assert_int_equal(s.kind, HN_VERDICT_WORSE);
     /* all wins in one group are one win */
     uint32_t groups[200] = {0};
-    hn_test_ok(hn_sequence_judge(a, b, groups, 200, 50, 0.05, &s, &err), &err);
+    hn_test_ok(hn_repeated_looks_judge(a, b, groups, 200, 50, 0.05, &s, &err), &err);
     assert_int_equal(s.kind, HN_VERDICT_CANNOT_TELL);
     assert_int_equal(s.only_b, 1);
     assert_int_equal(s.n_used, 200);
     /* no case at all, none that differs, a last look off the grid */
-    hn_test_ok(hn_sequence_judge(a, b, NULL, 0, 50, 0.05, &s, &err), &err);
+    hn_test_ok(hn_repeated_looks_judge(a, b, NULL, 0, 50, 0.05, &s, &err), &err);
     assert_true(s.p == 1 && s.kind == HN_VERDICT_CANNOT_TELL);
-    hn_test_ok(hn_sequence_judge(a, a, NULL, 60, 50, 0.05, &s, &err), &err);
+    hn_test_ok(hn_repeated_looks_judge(a, a, NULL, 60, 50, 0.05, &s, &err), &err);
     assert_true(s.p == 1 && isnan(s.share.value) && s.n_looks == 2);
     hn_alloc_fail_at(1, false);
-    assert_int_equal(hn_sequence_judge(a, b, groups, 200, 50, 0.05, &s, &err), HN_ERR_MEMORY);
+    assert_int_equal(hn_repeated_looks_judge(a, b, groups, 200, 50, 0.05, &s, &err), HN_ERR_MEMORY);
     hn_alloc_fail_at(0, false);
 }
 

@@ -3,6 +3,7 @@
 #include "cli/inference.h"
 #include "cli/project_cli.h"
 #include "cli/token_picture.h"
+#include "cli/tokens_loss.h"
 #include "lifecycle/prompt/prompt_view.h"
 #include "model/context_length.h"
 
@@ -47,7 +48,8 @@ static hn_status picture_of_prompt(hn_cli *cli, const hn_model *model, hn_token_
     hn_status st = hn_cli_prompt_path(&p, cli->positional[0], path, err);
     if (st == HN_OK) st = hn_prompt_load(path, p.scope, p.dataset, &prompt, err);
     if (st == HN_OK) {
-        st = picture_of_view(cli, &p, prompt, model, picture, err);
+        st = hn_cli_flag(cli, "loss") ? hn_cli_tokens_loss_prompt(cli, &p, prompt, model, err)
+                                      : picture_of_view(cli, &p, prompt, model, picture, err);
         hn_prompt_free(prompt);
     }
     hn_cli_project_close(&p);
@@ -90,24 +92,39 @@ static hn_status show(hn_cli *cli, const hn_token_picture *picture, hn_error *er
     return hn_token_picture_print(picture, cli->out, err);
 }
 
+/* What only goes together. */
+static hn_status check_usage(hn_cli *cli, hn_error *err) {
+    static const char *const inputs[] = {"file", "raw", "messages", "data", NULL};
+    bool is_prompt = cli->n_positional > 0, data = hn_cli_given(cli, "data"), loss = hn_cli_flag(cli, "loss");
+    if (!is_prompt) HN_TRY(hn_cli_one_of(cli, inputs, true, err));
+    if (is_prompt && (hn_cli_given(cli, "file") || hn_cli_given(cli, "raw") || hn_cli_given(cli, "messages") || data))
+        return hn_cli_usage(cli, err, "give a prompt, or one of --file, --raw, --messages and --data");
+    if (loss && !is_prompt && !data)
+        return hn_cli_usage(cli, err, "--loss needs an answer to learn: give a prompt of a project, or --data FILE");
+    if ((loss || data) && hn_cli_given(cli, "html"))
+        return hn_cli_usage(cli, err, "--html does not show what is learned; leave it out, or leave out --loss");
+    if (!data && (hn_cli_given(cli, "row") || hn_cli_given(cli, "max-tokens")))
+        return hn_cli_usage(cli, err, "--row and --max-tokens are about --data FILE");
+    if (cli->out->json && hn_cli_given(cli, "html") && strcmp(hn_cli_string(cli, "html"), "-") == 0)
+        return hn_cli_usage(cli, err, "--json and --html - would both write to standard output");
+    return HN_OK;
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
-    static const char *const inputs[] = {"file", "raw", "messages", NULL};
     char path[HN_PATH_MAX];
     hn_model *model;
     hn_token_picture picture = {0};
     bool is_prompt = cli->n_positional > 0;
-    if (!is_prompt) HN_TRY(hn_cli_one_of(cli, inputs, true, err));
-    if (is_prompt && (hn_cli_given(cli, "file") || hn_cli_given(cli, "raw") || hn_cli_given(cli, "messages")))
-        return hn_cli_usage(cli, err, "give a prompt, or one of --file, --raw and --messages");
-    if (cli->out->json && hn_cli_given(cli, "html") && strcmp(hn_cli_string(cli, "html"), "-") == 0)
-        return hn_cli_usage(cli, err, "--json and --html - would both write to standard output");
+    bool loss = hn_cli_flag(cli, "loss") || hn_cli_given(cli, "data");
+    HN_TRY(check_usage(cli, err));
     HN_TRY(hn_cli_model_path(cli, path, err));
     HN_TRY(hn_model_open(path, HN_MODEL_VOCAB_ONLY, &model, err));
-    hn_status st = is_prompt                       ? picture_of_prompt(cli, model, &picture, err)
+    hn_status st = hn_cli_given(cli, "data")       ? hn_cli_tokens_loss_data(cli, model, err)
+                   : is_prompt                     ? picture_of_prompt(cli, model, &picture, err)
                    : hn_cli_given(cli, "messages") ? picture_of_messages(cli, model, &picture, err)
                                                    : picture_of_text(cli, model, &picture, err);
     if (picture.context == 0) picture.context = hn_model_context_of(path);
-    if (st == HN_OK) st = show(cli, &picture, err);
+    if (st == HN_OK && !loss) st = show(cli, &picture, err);
     hn_token_picture_free(&picture);
     hn_model_close(model);
     return st;
@@ -133,6 +150,26 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "ID",
      .help = "with a prompt: the case to fill in (default: the first of dev)"},
+    {.name = "loss",
+     .kind = HN_OPTION_FLAG,
+     .help = "with a prompt: the case with its target as the answer, and which tokens training learns"},
+    {.name = "data",
+     .kind = HN_OPTION_STRING,
+     .value = "FILE",
+     .help = "training data (OpenAI chat, ShareGPT, Alpaca, preference pairs, texts): a row with the tokens that are "
+             "learned, and a check of all rows"},
+    {.name = "row",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .low = 1,
+     .high = 1 << 30,
+     .help = "with --data: show this row, without the check of all"},
+    {.name = "max-tokens",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .low = 1,
+     .high = 1 << 24,
+     .help = "with --data: refuse rows whose answers do not fit in N tokens"},
     {.name = "special", .kind = HN_OPTION_FLAG, .help = "control tokens written in the text are control tokens"},
     {.name = "bos", .kind = HN_OPTION_FLAG, .help = "put in front what the model wants at the start of a text"},
     {.name = "html",
@@ -144,9 +181,11 @@ static const hn_option options[] = {
 const hn_command hn_cmd_tokens = {
     .name = "tokens",
     .summary = "a prompt as the model sees it: coloured chunks, counts, room left",
-    .usage = "[-m MODEL] (PROMPT [--case ID] | --file FILE | --raw TEXT | --messages FILE) [OPTIONS]",
+    .usage = "[-m MODEL] (PROMPT [--case ID] [--loss] | --file FILE | --raw TEXT | --messages FILE | --data FILE "
+             "[--row N]) [OPTIONS]",
     .options = options,
     .max_args = 1,
     .examples = "  hone tokens prompts/6-nearest.yaml\n  hone tokens --raw \"How many chunks is this?\"\n  hone tokens "
-                "--messages chat.json --html chat.html",
+                "--messages chat.json --html chat.html\n"
+                "  hone tokens prompts/6-nearest.yaml --loss\n  hone tokens --data chat.jsonl --row 3",
     .run = run};

@@ -78,8 +78,7 @@ void hn_token_picture_free(hn_token_picture *p) {
 
 static double share_of(const hn_token_picture *p) { return p->context > 0 ? (double)p->ids.n / p->context : 0; }
 
-/* A piece for people: line ends as a sign and a line end, other control characters and half characters as <hex>. */
-static void show_piece(hn_str piece, const char *line_end, hn_buf *out) {
+void hn_token_piece_show(hn_str piece, const char *line_end, hn_buf *out) {
     for (size_t i = 0; i < piece.len;) {
         uint32_t cp;
         size_t used;
@@ -110,7 +109,7 @@ static void print_chunks(const hn_token_picture *p, const hn_output *out, hn_buf
             hn_buf_appendf(text, "\033[30;48;5;%dm", colours[i % N_COLOURS]);
         else if (i && text->len && text->data[text->len - 1] != '\n')
             hn_buf_append_char(text, '|');
-        show_piece(piece, out->colour ? "\xE2\x8F\x8E\033[0m\n" : "\xE2\x8F\x8E\n", text);
+        hn_token_piece_show(piece, out->colour ? "\xE2\x8F\x8E\033[0m\n" : "\xE2\x8F\x8E\n", text);
         if (out->colour) hn_buf_append_str(text, "\033[0m");
     }
     if (text->len && text->data[text->len - 1] != '\n') hn_buf_append_char(text, '\n');
@@ -203,7 +202,7 @@ void hn_token_picture_html(const hn_token_picture *p, const char *title, hn_buf 
         bool control = hn_tokenizer_kind(p->tokenizer, p->ids.ids[i]) == HN_TOKEN_CONTROL;
         hn_str bytes = hn_tokenizer_piece(p->tokenizer, p->ids.ids[i]);
         hn_buf_clear(&piece);
-        show_piece(bytes, "\xE2\x8F\x8E\n", &piece);
+        hn_token_piece_show(bytes, "\xE2\x8F\x8E\n", &piece);
         hn_buf_appendf(out, "<span class=\"%s\" title=\"%d\">",
                        control ? "x" : (const char *[]){"c0", "c1", "c2", "c3", "c4"}[i % N_COLOURS], p->ids.ids[i]);
         escape_html(hn_buf_str(&piece), piece.len, out);

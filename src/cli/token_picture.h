@@ -37,6 +37,8 @@ hn_status hn_token_picture_messages(hn_token_picture *p, const hn_model *model, 
 hn_status hn_token_picture_print(const hn_token_picture *p, hn_output *out, hn_error *err) HN_MUST_CHECK;
 /* {"ids","pieces","n_tokens","context","share","messages":[{"role","n_tokens"}],"template_tokens"}; NULL when memory is used up. */
 json_t *hn_token_picture_json(const hn_token_picture *p);
+/* A piece for people: line ends as a sign and `line_end`, other control characters and half characters as <hex>. */
+void hn_token_piece_show(hn_str piece, const char *line_end, hn_buf *out);
 /* Appends the page. */
 void hn_token_picture_html(const hn_token_picture *p, const char *title, hn_buf *out);
 void hn_token_picture_free(hn_token_picture *p);

@@ -222,3 +222,28 @@ hn_status hn_chat_tokenize(const hn_tokenizer *t, const hn_buf *text, const hn_c
     hn_free(trusted);
     return st;
 }
+
+int32_t hn_chat_end_of_turn(const hn_jinja *t, const hn_tokenizer *tokenizer) {
+    static const char mark[] = "hone-end-of-turn";
+    hn_chat_options options = {0};
+    hn_tokens ids = {0};
+    hn_buf text, rest;
+    int32_t found = hn_tokenizer_eos(tokenizer);
+    json_t *messages =
+        json_pack("[{s:s,s:s},{s:s,s:s}]", "role", "user", "content", "x", "role", "assistant", "content", mark);
+    hn_chat_options_init(&options, tokenizer);
+    hn_buf_init(&text, 0);
+    hn_buf_init(&rest, 0);
+    const char *at = messages && hn_chat_render(t, messages, &options, &text, NULL, NULL) == HN_OK
+                         ? strstr(hn_buf_str(&text), mark)
+                         : NULL;
+    if (at) hn_buf_append_str(&rest, at + strlen(mark));
+    if (rest.len && hn_tokenizer_encode(tokenizer, rest.data, rest.len, HN_TOKENIZE_SPECIAL, &ids, NULL) == HN_OK)
+        for (size_t i = ids.n; i-- > 0;)
+            if (hn_tokenizer_kind(tokenizer, ids.ids[i]) == HN_TOKEN_CONTROL) found = ids.ids[i];
+    json_decref(messages);
+    hn_tokens_free(&ids);
+    hn_buf_free(&text);
+    hn_buf_free(&rest);
+    return found;
+}

@@ -58,6 +58,9 @@ hn_status hn_chat_tokenize(const hn_tokenizer *t, const hn_buf *text, const hn_c
  * hn_jinja_free.
  * No template is HN_ERR_TEMPLATE with the remedy. */
 hn_status hn_chat_template(const char *source, const char *name, hn_jinja **t, hn_error *err) HN_MUST_CHECK;
+/* The token that ends an assistant's turn: the first control token that the template writes behind its content; the
+ * end-of-sequence token (-1: none) where there is no such token. */
+int32_t hn_chat_end_of_turn(const hn_jinja *t, const hn_tokenizer *tokenizer);
 /* Fills bos and eos from the tokenizer. */
 void hn_chat_options_init(hn_chat_options *options, const hn_tokenizer *t);
 void hn_chat_spans_free(hn_chat_spans *spans);

@@ -35,33 +35,6 @@ static hn_status render(hn_local *p, json_t *messages, const hn_chat_options *op
     return st;
 }
 
-/* The first control token that the template writes behind an assistant's content; the end-of-sequence token where there is none. */
-static int32_t find_end_of_turn(hn_local *p) {
-    static const char mark[] = "hone-end-of-turn";
-    const hn_tokenizer *tokenizer = hn_model_tokenizer(p->model);
-    hn_chat_options options = {0};
-    hn_tokens ids = {0};
-    hn_buf text, rest;
-    int32_t found = hn_tokenizer_eos(tokenizer);
-    json_t *messages =
-        json_pack("[{s:s,s:s},{s:s,s:s}]", "role", "user", "content", "x", "role", "assistant", "content", mark);
-    hn_chat_options_init(&options, tokenizer);
-    hn_buf_init(&text, 0);
-    hn_buf_init(&rest, 0);
-    const char *at = messages && hn_chat_render(p->chat->jinja, messages, &options, &text, NULL, NULL) == HN_OK
-                         ? strstr(hn_buf_str(&text), mark)
-                         : NULL;
-    if (at) hn_buf_append_str(&rest, at + strlen(mark));
-    if (rest.len && hn_tokenizer_encode(tokenizer, rest.data, rest.len, HN_TOKENIZE_SPECIAL, &ids, NULL) == HN_OK)
-        for (size_t i = ids.n; i-- > 0;)
-            if (hn_tokenizer_kind(tokenizer, ids.ids[i]) == HN_TOKEN_CONTROL) found = ids.ids[i];
-    json_decref(messages);
-    hn_tokens_free(&ids);
-    hn_buf_free(&text);
-    hn_buf_free(&rest);
-    return found;
-}
-
 static hn_status need_chat(hn_local *p, hn_error *err) {
     if (p->chat) return HN_OK;
     struct hn_chat_template *chat = hn_calloc(1, sizeof *chat);
@@ -72,7 +45,7 @@ static hn_status need_chat(hn_local *p, hn_error *err) {
         return st;
     }
     p->chat = chat;
-    chat->end_of_turn = find_end_of_turn(p);
+    chat->end_of_turn = hn_chat_end_of_turn(chat->jinja, hn_model_tokenizer(p->model));
     return HN_OK;
 }
 

@@ -27,6 +27,7 @@ extern const hn_command hn_cmd_ledger;
 extern const hn_command hn_cmd_log;
 extern const hn_command hn_cmd_models;
 extern const hn_command hn_cmd_pull;
+extern const hn_command hn_cmd_quantize;
 extern const hn_command hn_cmd_regrade;
 extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_replay;

@@ -42,6 +42,9 @@ PY
 echo '[{"role": "user", "content": "Hi"}]' >"$tmp/m.json"
 echo '{{ messages[0].content }}' >"$tmp/t.jinja"
 show render render --template "$tmp/t.jinja" --messages "$tmp/m.json"
+if [ -f "$SHARED/goldens/tiny/llama/model.gguf" ]; then
+    show quantize quantize "$SHARED/goldens/tiny/llama/model.gguf" -o "$tmp/tiny.gguf" --format q4_k
+fi
 (cd "$tmp" && "$HONE" init new --example tickets --json >"$tmp/stdout") || fail "hone init"
 out=$tmp/stdout
 check init

@@ -13,12 +13,20 @@ typedef struct overlay {
     const hn_tokenizer *tokenizer;
     hn_loss_mask mask;
     json_t *messages; /* that answers name, or NULL */
+    bool is_text;     /* plain text: it is learned as a whole */
 } overlay;
 
 static void overlay_free(overlay *o) {
     hn_loss_mask_free(&o->mask);
     json_decref(o->messages);
     *o = (overlay){0};
+}
+
+/* Ends a learned stretch: before the line end that it shows itself. */
+static void close_stretch(hn_buf *text) {
+    bool line_end = text->len && text->data[text->len - 1] == '\n';
+    if (line_end) hn_buf_truncate(text, text->len - 1);
+    hn_buf_append_str(text, line_end ? "]]\n" : "]]");
 }
 
 static void append_tokens(const overlay *o, const hn_output *out, hn_buf *text) {
@@ -29,8 +37,10 @@ static void append_tokens(const overlay *o, const hn_output *out, hn_buf *text) 
             hn_buf_append_str(text, learned ? "\033[30;48;5;157m" : "\033[2m");
         } else {
             bool line_start = text->len == 0 || text->data[text->len - 1] == '\n';
-            if (learned != inside)
-                hn_buf_append_str(text, learned ? "[[" : "]]");
+            if (learned && !inside)
+                hn_buf_append_str(text, "[[");
+            else if (inside && !learned)
+                close_stretch(text);
             else if (!line_start)
                 hn_buf_append_char(text, '|');
             inside = learned;
@@ -39,8 +49,8 @@ static void append_tokens(const overlay *o, const hn_output *out, hn_buf *text) 
                             out->colour ? "\xE2\x8F\x8E\033[0m\n" : "\xE2\x8F\x8E\n", text);
         if (out->colour) hn_buf_append_str(text, "\033[0m");
     }
-    if (inside) hn_buf_append_str(text, "]]");
-    hn_buf_append_char(text, '\n');
+    if (inside) close_stretch(text);
+    if (text->len && text->data[text->len - 1] != '\n') hn_buf_append_char(text, '\n');
 }
 
 static const char *role_of(const overlay *o, int message) {
@@ -62,7 +72,7 @@ static hn_status print_answers(const overlay *o, hn_output *out, hn_error *err) 
         if (a->message >= 0)
             hn_table_cell(table, "message %d, %s", a->message + 1, role_of(o, a->message));
         else
-            hn_table_cell(table, o->messages ? "the answer" : "the text");
+            hn_table_cell(table, o->is_text ? "the text" : "the answer");
         hn_table_cell(table, "%zu", a->end - a->start);
         hn_buf_clear(&end);
         if (a->has_end && a->end)
@@ -144,6 +154,9 @@ hn_status hn_cli_tokens_loss_prompt(hn_cli *cli, const hn_cli_project *p, const 
         st = hn_cli_result(cli, json, err);
     } else if (st == HN_OK) {
         hn_output_print(cli->out, "%s, case %s of %s\n\n", prompt->name, view.c->id, hn_split_name(view.c->split));
+        if (prompt->reasoning_max_tokens > 0)
+            hn_output_print(cli->out,
+                            "the reasoning that this prompt asks for is left out: the case has none to learn\n\n");
         st = print_overlay(&o, cli->out, err);
     }
     overlay_free(&o);
@@ -163,6 +176,7 @@ static json_t *check_json(const hn_loss_check *c) {
 static hn_status overlay_row(const hn_loss_masker *masker, const hn_train_data *data, size_t row, hn_train_side side,
                              overlay *o, hn_error *err) {
     o->tokenizer = hn_loss_masker_tokenizer(masker);
+    o->is_text = data->rows[row].messages == NULL;
     HN_TRY(hn_train_mask_messages(data, row, side, &o->messages, err));
     return hn_train_mask_row(masker, data, row, side, &o->mask, err);
 }
@@ -184,12 +198,11 @@ static hn_status print_row(hn_cli *cli, const hn_loss_masker *masker, const hn_t
     return HN_OK;
 }
 
-static void print_check(hn_output *out, const hn_train_data *data, const hn_loss_check *c) {
-    char rows[32], tokens[32], learned[32];
-    hn_output_print(out,
-                    "\nall %s rows can be trained on: %s tokens, %s learned in %zu answers; the longest row has %zu\n",
-                    hn_format_count((int64_t)data->n_rows, rows), hn_format_count((int64_t)c->n_tokens, tokens),
-                    hn_format_count((int64_t)c->n_learned, learned), c->n_answers, c->longest);
+static void print_check(hn_output *out, const hn_loss_check *c) {
+    char tokens[32], learned[32];
+    hn_output_print(out, "\nall rows can be trained on: %s tokens, %s of them learned; the longest row has %zu\n",
+                    hn_format_count((int64_t)c->n_tokens, tokens), hn_format_count((int64_t)c->n_learned, learned),
+                    c->longest);
 }
 
 static hn_status json_row(hn_cli *cli, const hn_loss_masker *masker, const hn_train_data *data, size_t row,
@@ -227,7 +240,7 @@ static hn_status show_data(hn_cli *cli, const hn_loss_masker *masker, const hn_t
     HN_TRY(print_row(cli, masker, data, row, err));
     if (one) return HN_OK;
     HN_TRY(hn_train_mask_check(masker, data, &check, err));
-    print_check(cli->out, data, &check);
+    print_check(cli->out, &check);
     return HN_OK;
 }
 

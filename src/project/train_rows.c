@@ -75,10 +75,12 @@ static hn_status take_weight(json_t *messages, size_t i, const char *where, unsi
                        "a weight stands at a message of the role `%.40s`", role ? role : "");
     if (!json_is_null(given)) {
         double value = json_is_number(given) ? json_number_value(given) : -1;
-        if (!(value == 0 || value == 1))
+        if (!(value == 0 || value == 1)) {
+            char found[48];
+            snprintf(found, sizeof found, json_is_number(given) ? "%g" : "", value);
             return hn_fail(err, HN_ERR_INPUT, field, "write 1 (learned, the default) or 0 (only read)",
-                           "a weight must be 0 or 1, it is %s",
-                           json_is_number(given) ? "another number" : hn_json_type_text(given));
+                           "a weight must be 0 or 1, it is %s", *found ? found : hn_json_type_text(given));
+        }
         *weight = value == 1;
     }
     json_t *copy = json_copy(message);

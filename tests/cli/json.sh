@@ -58,6 +58,8 @@ check note
 
 need_model
 show tokens tokens -m "$MODEL" --messages "$tmp/m.json"
+echo '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]}' >"$tmp/chat.jsonl"
+show tokens_loss tokens -m "$MODEL" --data "$tmp/chat.jsonl"
 show complete complete -m "$MODEL" --raw "The capital of France is" --max-tokens 2 --logprobs 1
 show score score -m "$MODEL" --raw "The capital of France is" --label " Paris" --stop .
 show embed embed -m "$MODEL" "my card is lost" "where is my card"

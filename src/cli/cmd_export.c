@@ -1,5 +1,6 @@
-/* hone export: runs as Markdown, CSV, JSON Lines, or a page that stands alone. */
+/* hone export: runs as Markdown, CSV, JSON Lines, or a page that stands alone; with --model a model instead (export_model.c). */
 #include "cli/commands.h"
+#include "cli/export_model.h"
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/history.h"
 #include "lifecycle/iterate/report_run.h"
@@ -190,6 +191,8 @@ static hn_status make(export *e, hn_error *err) {
 static hn_status run(hn_cli *cli, hn_error *err) {
     export e = {.cli = cli};
     hn_error unused;
+    if (hn_cli_given(cli, "model")) return hn_cli_export_model(cli, err);
+    if (cli->n_positional != 1) return hn_cli_usage(cli, err, "a run, `all`, or --model is needed");
     HN_TRY(hn_cli_project_open(HN_CLI_STORE, &e.p, err));
     hn_buf_init(&e.out, 0);
     e.source = (hn_report_source){e.p.store, e.p.scope, NULL, hn_project_scope_hash(e.p.project)};
@@ -213,7 +216,22 @@ static const hn_option options[] = {
      .letter = 'o',
      .kind = HN_OPTION_STRING,
      .value = "FILE",
-     .help = "where to; - or nothing: standard output"},
+     .help = "where to; - or nothing: standard output; with --model: the folder to make"},
+    {.name = "model",
+     .letter = 'm',
+     .kind = HN_OPTION_STRING,
+     .value = "MODEL",
+     .help = "export a model instead of runs: a catalogue name or path; MODEL+FOLDER merges a LoRA adapter into it"},
+    {.name = "to",
+     .kind = HN_OPTION_CHOICE,
+     .value = "safetensors|ollama",
+     .otherwise = "safetensors",
+     .help = "with --model: a Hugging Face folder, or one with an Ollama Modelfile in it"},
+    {.name = "type",
+     .kind = HN_OPTION_CHOICE,
+     .value = "bf16|f16|f32",
+     .otherwise = "bf16",
+     .help = "with --model: how its numbers are stored"},
     {.name = "verbatim",
      .kind = HN_OPTION_FLAG,
      .help = "with csv: leave cells that a spreadsheet takes for formulas (=, +, -, @ in front) as they are"},
@@ -221,13 +239,17 @@ static const hn_option options[] = {
 
 const hn_command hn_cmd_export = {
     .name = "export",
-    .summary = "a run, or all of them, as Markdown, CSV, JSON Lines, or an HTML report that stands alone",
-    .usage = "RUN|all [--format md|csv|jsonl|html] [-o FILE]",
+    .summary = "a run, or all of them, as Markdown, CSV, JSON Lines or an HTML report; or a model with its adapter",
+    .usage = "RUN|all [--format md|csv|jsonl|html] [-o FILE] | --model MODEL[+ADAPTER] -o FOLDER",
     .description =
-        "Texts of cases are those of the data as it was for the run. The HTML report loads nothing from anywhere.",
+        "Texts of cases are those of the data as it was for the run. The HTML report loads nothing from anywhere.\n"
+        "With --model a folder is made that Hugging Face's libraries, hone and Ollama read: W + alpha/r B A, rounded "
+        "once.",
     .options = options,
-    .min_args = 1,
+    .min_args = 0,
     .max_args = 1,
-    .examples = "  hone export r7\n  hone export last -o report.html\n  hone export all --format csv -o answers.csv",
+    .examples = "  hone export r7\n  hone export last -o report.html\n  hone export all --format csv -o answers.csv\n"
+                "  hone export --model smollm2+adapter -o merged\n"
+                "  hone export --model smollm2+adapter --to ollama -o merged",
     .run = run,
 };

@@ -1,0 +1,27 @@
+/* Exporting a model as a Hugging Face folder: config.json, model.safetensors and the tokenizer's files, with its adapter merged into the matrices.
+ *
+ *     hn_export_result r;
+ *     HN_TRY(hn_model_add_adapter(model, "lora", &err));
+ *     HN_TRY(hn_export_folder(model, HN_DTYPE_BF16, "merged", &r, &err));    // W + alpha/r B A, rounded once
+ *
+ * From a folder, its texts are kept as they are but for the type in config.json; from a GGUF file they are made of its metadata, and rows that GGUF
+ * keeps in another order go back to Hugging Face's. What was written is opened again and compared before it counts as done; config.json comes last,
+ * so that a folder whose export was stopped holds no model. Ownership: nothing is kept. Threading: one thread. */
+#ifndef HN_MODEL_EXPORT_FOLDER_H
+#define HN_MODEL_EXPORT_FOLDER_H
+
+#include "model/model.h"
+
+typedef struct hn_export_result {
+    size_t n_tensors, n_merged; /* matrices that an adapter changed */
+    uint64_t bytes;             /* of model.safetensors */
+    bool has_tokenizer, has_template;
+} hn_export_result;
+
+/* `dtype`: F32, BF16 or F16 of matrices and norms. Errors: HN_ERR_EXISTS where the folder holds a model already; HN_ERR_UNSUPPORTED for what
+ * Hugging Face's files cannot say or is not said here (SentencePiece tokenizers of GGUF files, some rotary scalings), before anything is written;
+ * those of hn_safetensors_write. */
+hn_status hn_export_folder(const hn_model *model, hn_dtype dtype, const char *folder, hn_export_result *result,
+                           hn_error *err) HN_MUST_CHECK;
+
+#endif

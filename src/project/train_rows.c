@@ -76,8 +76,8 @@ static hn_status take_weight(json_t *messages, size_t i, const char *where, unsi
     if (!json_is_null(given)) {
         double value = json_is_number(given) ? json_number_value(given) : -1;
         if (!(value == 0 || value == 1)) {
-            char found[48];
-            snprintf(found, sizeof found, json_is_number(given) ? "%g" : "", value);
+            char found[48] = "";
+            if (json_is_number(given)) snprintf(found, sizeof found, "%g", value);
             return hn_fail(err, HN_ERR_INPUT, field, "write 1 (learned, the default) or 0 (only read)",
                            "a weight must be 0 or 1, it is %s", *found ? found : hn_json_type_text(given));
         }

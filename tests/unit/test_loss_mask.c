@@ -252,6 +252,48 @@ static void published_templates(void **state) {
     if (tokenizer) assert_true(n_taken >= 4);
 }
 
+/* A turn that calls a tool is learned with its call; the tool's result is only read; a template without tools refuses them. */
+static void tool_calls_are_learned(void **state) {
+    (void)state;
+    char path[HN_PATH_MAX];
+    size_t n;
+    if (!tokenizer || !hn_test_shared("suites/chat-templates/Qwen-Qwen2.5-7B-Instruct.jinja", path)) skip();
+    char *source = hn_test_read(path, &n);
+    hn_train_data *d;
+    hn_error err = {0};
+    static const char row[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Weather?\"}, {\"role\": \"assistant\", \"content\": null, "
+        "\"tool_calls\": [{\"id\": \"c1\", \"type\": \"function\", \"function\": {\"name\": \"look\", \"arguments\": "
+        "\"{\\\"at\\\": 3}\"}}]}, {\"role\": \"tool\", \"tool_call_id\": \"c1\", \"content\": \"sunny\"}, {\"role\": "
+        "\"assistant\", \"content\": \"Fine.\"}], \"tools\": [{\"type\": \"function\", \"function\": {\"name\": "
+        "\"look\", "
+        "\"parameters\": {\"type\": \"object\"}}}]}";
+    hn_test_ok(hn_train_data_parse(row, strlen(row), "t.jsonl", &d, &err), &err);
+    hn_loss_masker *m = masker_of(source), *plain = masker_of(CHATML);
+    hn_loss_mask mask;
+    hn_test_ok(hn_train_mask_row(m, d, 0, HN_TRAIN_CHOSEN, &mask, &err), &err);
+    static const char *const learned[] = {
+        "<tool_call>\n{\"name\": \"look\", \"arguments\": {\"at\": 3}}\n</tool_call><|im_end|>", "Fine.<|im_end|>"};
+    assert_int_equal(mask.n_answers, 2);
+    for (size_t a = 0; a < 2; a++) {
+        hn_buf text;
+        hn_buf_init(&text, 0);
+        const hn_loss_answer *at = &mask.answers[a];
+        hn_test_ok(
+            hn_tokenizer_decode(tokenizer, mask.ids.ids + at->start, at->end - at->start, true, false, &text, &err),
+            &err);
+        assert_string_equal(hn_buf_str(&text), learned[a]);
+        hn_buf_free(&text);
+    }
+    hn_loss_mask_free(&mask);
+    assert_int_equal(hn_train_mask_row(plain, d, 0, HN_TRAIN_CHOSEN, &mask, &err), HN_ERR_TEMPLATE);
+    assert_string_equal(err.where, "t.jsonl:1");
+    hn_loss_masker_free(plain);
+    hn_loss_masker_free(m);
+    hn_train_data_free(d);
+    hn_free(source);
+}
+
 static hn_train_data *data_of(const char *text) {
     hn_train_data *d;
     hn_error err = {0};
@@ -369,6 +411,7 @@ int main(void) {
         cmocka_unit_test(answers_as_serving_scores_them),
         cmocka_unit_test(templates_that_change_earlier_text),
         cmocka_unit_test(published_templates),
+        cmocka_unit_test(tool_calls_are_learned),
         cmocka_unit_test(refusals),
         cmocka_unit_test(limit_is_exact),
         cmocka_unit_test(pairs_learn_their_own_side),

@@ -3,6 +3,7 @@
 
 #include "base/interrupt.h"
 #include "base/str.h"
+#include "cli/tune_cli.h"
 #include "format/json.h"
 #include "model/catalogue.h"
 #include "model/chat.h"
@@ -89,9 +90,22 @@ static hn_status open_adapted(const char *name, const char *plus, const hn_local
     return hn_provider_local_open(path, &adapted, provider, err);
 }
 
+hn_cli_tuned_finder *hn_cli_tuned;
+
+static hn_status open_tuned(const char *name, const hn_local_options *options, hn_provider **provider, hn_error *err) {
+    char base[HN_PATH_MAX], folder[HN_PATH_MAX], path[HN_PATH_MAX];
+    hn_local_options adapted = *options;
+    HN_TRY(hn_cli_tuned(name, base, folder, err));
+    HN_TRY(hn_model_resolve(base, path, err));
+    adapted.adapter = folder;
+    adapted.name = name;
+    return hn_provider_local_open(path, &adapted, provider, err);
+}
+
 hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
                             hn_provider **provider, hn_error *err) {
     char path[HN_PATH_MAX];
+    if (hn_cli_tuned && hn_starts_with(name, "tune:")) return open_tuned(name, options, provider, err);
     const hn_remote_model *remote = find_remote(scope, name);
     if (remote) return open_remote(scope, remote, options, provider, err);
     if (hn_remote_model_is_spec(name)) return open_spec(scope, name, options, provider, err);

@@ -1,6 +1,7 @@
 /* The program: its commands, in the order of a project's life. Each lives in cmd_<verb>.c; program.c runs them. */
 #include "cli/commands.h"
 #include "cli/inference.h"
+#include "cli/tune_cli.h"
 
 /* One command a line. */
 /* clang-format off */
@@ -10,6 +11,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_tokens},
     {NULL, &hn_cmd_eval},
     {NULL, &hn_cmd_compare},
+    {NULL, &hn_cmd_tune},
     {NULL, &hn_cmd_regrade},
     {NULL, &hn_cmd_judge},
     {NULL, &hn_cmd_calibrate},
@@ -40,5 +42,6 @@ static const hn_command_entry entries[] = {
 
 int main(int argc, char **argv) {
     hn_cli_remote = hn_cli_remote_open;
+    hn_cli_tuned = hn_cli_tuned_path;
     return hn_program_run(argc, argv, entries);
 }

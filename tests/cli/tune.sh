@@ -1,0 +1,106 @@
+# `hone tune` with the tiny model: it learns, its model answers as it was scored, kills at any moment change no bit, and what would teach
+# nonsense is refused with the remedy.
+source tests/cli/lib.bash
+need_shared goldens/tiny/llama/model.gguf
+MODEL=$(realpath "$SHARED/goldens/tiny/llama/model.gguf")
+make_project() { # DIR
+    mkdir -p "$1/prompts"
+    python3 - "$1" <<'PY'
+import csv, sys
+with open(sys.argv[1] + "/cases.csv", "w", newline="") as f:
+    out = csv.writer(f)
+    out.writerow(["id", "text", "kind"])
+    for i in range(160): out.writerow([f"c{i}", f"number {i * 7919 % 1000} {'aabb'[i % 4] * 3}", ["yes", "no"][i % 4 > 1]])
+PY
+    cat >"$1/hone.yaml" <<'YAML'
+data: {file: cases.csv, input: [text], target: kind, id: id}
+split: {train: 0.5, dev: 0.25, test: 0.25, seed: 7}
+output: {choice: ["yes", "no"]}
+YAML
+    cat >"$1/prompts/a.yaml" <<'YAML'
+template: raw
+messages: [{user: "{{ text }}:"}]
+YAML
+}
+make_project "$tmp/p"
+cd "$tmp/p" || exit 1
+tune() { expect_status 0 tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8 --json "$@"; }
+tuned() { sha256sum <".hone/models/$(ls -t .hone/models | head -1)/adapter/adapter_model.safetensors"; }
+
+tune
+python3 - "$out" <<'PY' || fail "the training's result"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r["model"] == "tune:r1" and r["train_cases"] == 80 and r["dev_cases"] == 40
+counts = [e["n_correct"] for e in r["epochs"]]
+losses = [e["train_loss"] for e in r["epochs"][1:]]
+assert r["epochs"][0]["train_loss"] is None and losses[-1] < losses[0] / 2, losses
+best = max(counts[1:])
+assert best >= 36 and best > counts[0], counts
+assert counts[r["best_epoch"]] == best and abs(r["accuracy"]["value"] - best / 40) < 1e-12
+PY
+cp "$out" "$tmp/trained.json"
+first=$(tuned)
+# what was scored is what is served
+expect_status 0 eval a -m tune:r1 --json
+python3 - "$tmp/trained.json" "$out" <<'PY' || fail "hone eval -m tune:r1 differs from what the training saw"
+import json, sys
+trained, served = (json.load(open(f)) for f in sys.argv[1:])
+assert served["runs"][0]["metrics"]["accuracy"]["value"] == trained["accuracy"]["value"]
+PY
+# done is done; one thread or two, the same bits
+tune
+grep -q '"run": "r1"' "$out" || fail "the same training ran again"
+tune --fresh --threads 1
+[ "$(tuned)" = "$first" ] || fail "another number of threads gave other weights"
+expect_status 2 eval a -m tune:r2
+expect_error "this is no training"
+expect_status 0 log
+expect_status 0 show r1
+
+# Killed at random moments until it is through: the same weights as a run that was left alone.
+make_project "$tmp/killed"
+cd "$tmp/killed" || exit 1
+MODEL=$MODEL HONE=$HONE python3 - <<'PY' || fail "a killed training"
+import os, random, signal, subprocess, time
+random.seed(5)
+command = [os.environ["HONE"], "tune", "--prompt", "a", "--base", os.environ["MODEL"], "--learning-rate", "5e-3", "--epochs", "8"]
+began = time.time()
+subprocess.run([*command, "--seed", "9"], check=True, capture_output=True)
+whole_s = time.time() - began
+kills = 0
+for attempt in range(200):
+    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        job.wait(timeout=random.uniform(0.3, 0.8) * whole_s)
+        assert job.returncode == 0, job.returncode
+        break
+    except subprocess.TimeoutExpired:
+        job.send_signal([signal.SIGKILL, signal.SIGINT][attempt % 2])
+        kills += job.wait() != 0
+else:
+    raise AssertionError("never done")
+assert kills, "it was never killed"
+PY
+[ "$(ls .hone/models | wc -l)" = 2 ] || fail "a killed training began another run"
+[ "$(tuned)" = "$first" ] || fail "a killed training gave other weights"
+
+# what would teach nonsense
+cd "$tmp/p" || exit 1
+expect_status 2 tune --base "$MODEL"
+expect_error "--prompt is missing"
+expect_status 2 tune --prompt a --base "$MODEL" --max-length 3
+expect_error "answers would be cut off"
+expect_status 2 tune --prompt a --base "$MODEL" --limit 1
+expect_error "no training case"
+expect_status 2 tune --prompt a --base "$MODEL" --learning-rate 1 --clip 0 --warmup 0 --epochs 20
+expect_error "the loss ran away"
+sed -i '2p' cases.csv && sed -i '2s/^c0/c0b/' cases.csv
+python3 - <<'PY'
+rows = open("cases.csv").read().splitlines()
+open("train.csv", "w").write("\n".join([rows[0]] + rows[1:80]) + "\n")
+open("dev.csv", "w").write("\n".join([rows[0]] + ["x" + row for row in rows[70:120]]) + "\n")
+PY
+sed -i 's/^data:.*/data: {train: train.csv, dev: dev.csv, input: [text], target: kind, id: id}/; /^split/d' hone.yaml
+expect_status 2 tune --prompt a --base "$MODEL"
+expect_error "train.csv"

@@ -6,10 +6,12 @@
 #include "cli/scope_audit.h"
 #include "lifecycle/tune/tune.h"
 #include "lifecycle/tune/tune_examples.h"
+#include "model/catalogue.h"
 #include "train/network.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CURVE_COLUMNS = 40, SAID_COLUMNS = 40 };
@@ -23,6 +25,7 @@ typedef struct tuning {
     hn_tune_setup setup;
     hn_progress progress;
     bool shown;
+    char source[HN_PATH_MAX];
 } tuning;
 
 /* ---- hooks ---- */
@@ -113,6 +116,16 @@ static hn_status check_data(tuning *t, hn_error *err) {
     return st;
 }
 
+/* A path is kept as a whole one: the model is opened again from other folders. */
+static hn_status name_source(tuning *t, hn_error *err) {
+    const char *name = t->base_name ? t->base_name : t->p.scope->model ? t->p.scope->model : "smollm2";
+    if (hn_catalogue_find(name) || !hn_file_exists(name))
+        snprintf(t->source, sizeof t->source, "%s", name);
+    else if (!realpath(name, t->source))
+        return hn_fail(err, HN_ERR_IO, name, NULL, "its place cannot be told");
+    return HN_OK;
+}
+
 static hn_status open_all(tuning *t, hn_error *err) {
     hn_cli *cli = t->cli;
     char path[HN_PATH_MAX];
@@ -125,6 +138,8 @@ static hn_status open_all(tuning *t, hn_error *err) {
     HN_TRY(check_data(t, err));
     t->base_name = hn_cli_given(cli, "base") ? hn_cli_string(cli, "base") : hn_cli_string(cli, "model");
     HN_TRY(hn_cli_project_model(&t->p, t->base_name, &o, &t->base, err));
+    HN_TRY(name_source(t, err));
+    t->setup.base_source = t->source;
     t->setup.project = t->p.project;
     t->setup.dataset = t->p.dataset;
     t->setup.store = t->p.store;

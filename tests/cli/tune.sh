@@ -50,7 +50,7 @@ assert served["runs"][0]["metrics"]["accuracy"]["value"] == trained["accuracy"][
 PY
 # done is done; one thread or two, the same bits
 tune
-grep -q '"run": "r1"' "$out" || fail "the same training ran again"
+grep -qE '"run": ?"r1"' "$out" || fail "the same training ran again"
 tune --fresh --threads 1
 [ "$(tuned)" = "$first" ] || fail "another number of threads gave other weights"
 expect_status 2 eval a -m tune:r2
@@ -93,9 +93,8 @@ expect_status 2 tune --prompt a --base "$MODEL" --max-length 3
 expect_error "answers would be cut off"
 expect_status 2 tune --prompt a --base "$MODEL" --limit 1
 expect_error "no training case"
-expect_status 2 tune --prompt a --base "$MODEL" --learning-rate 1 --clip 0 --warmup 0 --epochs 20
+expect_status 2 tune --prompt a --base "$MODEL" --learning-rate 1 --alpha 1e6 --clip 0 --warmup 0
 expect_error "the loss ran away"
-sed -i '2p' cases.csv && sed -i '2s/^c0/c0b/' cases.csv
 python3 - <<'PY'
 rows = open("cases.csv").read().splitlines()
 open("train.csv", "w").write("\n".join([rows[0]] + rows[1:80]) + "\n")

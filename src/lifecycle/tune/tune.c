@@ -257,7 +257,8 @@ static double rate_at(const hn_tune_options *o, int64_t step, int64_t n_steps) {
 
 static hn_status check_loss(training *t, double loss, double norm, hn_error *err) {
     if (t->state.step == 0) t->state.first_loss = loss;
-    if (isfinite(loss) && isfinite(norm) && loss < runaway * t->state.first_loss + 10) return HN_OK;
+    /* a gradient of exactly 0: nothing gets through weights this large any more */
+    if (isfinite(loss) && isfinite(norm) && norm > 0 && loss < runaway * t->state.first_loss + 10) return HN_OK;
     return hn_fail(err, HN_ERR_INPUT, "training",
                    "lower --learning-rate to a third; the best adapter so far is kept in the run's folder",
                    "the loss ran away: %.3g nats a token at step %lld, from %.3g at first (gradient norm %.3g)", loss,
@@ -455,12 +456,13 @@ static hn_status finish(training *t, hn_error *err) {
     const hn_tune_epoch *best = &t->state.epochs[t->state.best];
     hn_interval i = hn_interval_wilson(best->n_correct, (int64_t)r->n_dev, 0.05);
     double accuracy = (double)best->n_correct / (double)r->n_dev;
-    json_t *summary = json_pack(
-        "{s:I, s:I, s:{s:{s:f, s:f, s:f}}, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f}", "n", (json_int_t)r->n_dev,
-        "n_correct", (json_int_t)best->n_correct, "metrics", "accuracy", "value", accuracy, "low", i.low, "high",
-        i.high, "epochs", epochs_json(&t->state), "best", t->state.best, "train_cases", (json_int_t)r->n_train,
-        "train_tokens", (json_int_t)r->n_tokens, "supervised_tokens", (json_int_t)r->n_supervised, "steps",
-        (json_int_t)t->state.step, "stopped_early", r->stopped_early, "seconds", t->state.seconds);
+    json_t *summary =
+        json_pack("{s:s, s:I, s:I, s:{s:{s:f, s:f, s:f}}, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f}", "base",
+                  t->setup->base_source, "n", (json_int_t)r->n_dev, "n_correct", (json_int_t)best->n_correct, "metrics",
+                  "accuracy", "value", accuracy, "low", i.low, "high", i.high, "epochs", epochs_json(&t->state), "best",
+                  t->state.best, "train_cases", (json_int_t)r->n_train, "train_tokens", (json_int_t)r->n_tokens,
+                  "supervised_tokens", (json_int_t)r->n_supervised, "steps", (json_int_t)t->state.step, "stopped_early",
+                  r->stopped_early, "seconds", t->state.seconds);
     if (!summary) return hn_fail_memory(err, 0);
     hn_buf text;
     hn_buf_init(&text, 0);
@@ -555,6 +557,15 @@ void hn_tune_result_free(hn_tune_result *result) {
     *result = (hn_tune_result){0};
 }
 
+static hn_status read_base(const hn_run *run, char base[HN_PATH_MAX], hn_error *err) {
+    json_t *s;
+    HN_TRY(hn_json_parse(run->summary_json, strlen(run->summary_json), "the run's summary", 0, &s, err));
+    const char *source = json_string_value(json_object_get(s, "base"));
+    snprintf(base, HN_PATH_MAX, "%s", source ? source : run->spec.model_name);
+    json_decref(s);
+    return HN_OK;
+}
+
 hn_status hn_tune_find(hn_store *store, const char *store_dir, const char *name, char folder[HN_PATH_MAX],
                        char base[HN_PATH_MAX], hn_error *err) {
     hn_run *run;
@@ -569,7 +580,7 @@ hn_status hn_tune_find(hn_store *store, const char *store_dir, const char *name,
         st = hn_fail(err, HN_ERR_INPUT, name, "the same `hone tune` again goes on with it",
                      "this training is not finished: %s", run->state);
     snprintf(own, sizeof own, "%.16s-r%lld/adapter", run->content_id, (long long)run->id);
-    snprintf(base, HN_PATH_MAX, "%s", run->spec.model_name);
+    if (st == HN_OK) st = read_base(run, base, err);
     if (st == HN_OK) st = hn_path_join(models, store_dir, "models", err);
     if (st == HN_OK) st = hn_path_join(folder, models, own, err);
     if (st == HN_OK && !hn_file_is_dir(folder))

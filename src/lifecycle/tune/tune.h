@@ -62,7 +62,8 @@ typedef struct hn_tune_setup {
     hn_project *project;
     const hn_dataset *dataset;
     hn_store *store;
-    hn_provider *base; /* local */
+    hn_provider *base;       /* local */
+    const char *base_source; /* how it is opened again: a catalogue name, or an absolute path */
     const hn_prompt *prompt;
     hn_tune_options options;
     bool fresh; /* train again, as a new run */

@@ -25,7 +25,8 @@
      .kind = HN_OPTION_STRING,                                                                                         \
      .value = "MODEL",                                                                                                 \
      .help = "catalogue name or path of a model, a name under `models:` in hone.yaml, or openai:NAME@URL, "            \
-             "anthropic:NAME@URL (default: the project's, else smollm2); MODEL+FOLDER adds a LoRA adapter, tune:r12 is what that run trained"},           \
+             "anthropic:NAME@URL (default: the project's, else smollm2); MODEL+FOLDER adds a LoRA adapter, tune:r12 "  \
+             "is what that run trained"},                                                                              \
         HN_ENGINE_OPTIONS
 
 /* The same without the name. */

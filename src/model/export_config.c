@@ -4,6 +4,7 @@
 #include "model/export_parts.h"
 
 #include "base/file.h"
+#include "base/str.h"
 #include "base/utf8.h"
 #include "format/json.h"
 #include "model/shape.h"
@@ -38,11 +39,12 @@ static json_t *scaling_json(const hn_rope_scaling *r) {
 /* The shortest number that is the same f32: a file's 1e-05 has gone through one. */
 static double as_written(float value) {
     char text[32];
+    double number = (double)value;
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
+        if (hn_parse_double(text, &number) && (float)number == value) return number;
     }
-    return strtod(text, NULL);
+    return (double)value;
 }
 
 static json_t *id_json(int32_t id) { return id >= 0 ? json_integer(id) : json_null(); }

@@ -90,10 +90,9 @@ static void answers_and_their_ends(void **state) {
     assert_int_equal(mask.answers[1].message, 3);
     assert_true(mask.answers[0].has_end && mask.answers[1].has_end);
     hn_loss_mask_free(&mask);
-    static const char *const last[] = {
-        "<|im_start|>user\none plus one<|im_end|>\n<|im_start|>assistant\ntwo<|im_end|>\n"
-        "<|im_start|>user\nand one<|im_end|>\n<|im_start|>assistant\n",
-        "three<|im_end|>", "\n"};
+    static const char read_only[] = "<|im_start|>user\none plus one<|im_end|>\n<|im_start|>assistant\ntwo<|im_end|>\n"
+                                    "<|im_start|>user\nand one<|im_end|>\n<|im_start|>assistant\n";
+    static const char *const last[] = {read_only, "three<|im_end|>", "\n"};
     hn_test_ok(hn_loss_mask_chat(m, messages, (const unsigned char *)"\0\0\0\1", NULL, "c:1", &mask, &err), &err);
     expect_pieces(&mask, last, 3);
     hn_loss_mask_free(&mask);

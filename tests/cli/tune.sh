@@ -85,6 +85,24 @@ PY
 [ "$(ls .hone/models | wc -l)" = 2 ] || fail "a killed training began another run"
 [ "$(tuned)" = "$first" ] || fail "a killed training gave other weights"
 
+# A checkpoint that is damaged counts as none: the training begins again, and ends the same.
+make_project "$tmp/damaged"
+cd "$tmp/damaged" || exit 1
+MODEL=$MODEL HONE=$HONE python3 - <<'PY' || fail "no checkpoint was left"
+import glob, os, signal, subprocess, time
+job = subprocess.Popen([os.environ["HONE"], "tune", "--prompt", "a", "--base", os.environ["MODEL"], "--learning-rate", "5e-3", "--epochs", "8"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+while not glob.glob(".hone/models/*/checkpoint.bin"): assert job.poll() is None
+job.send_signal(signal.SIGKILL)
+job.wait()
+name = glob.glob(".hone/models/*/checkpoint.bin")[0]
+bytes_ = bytearray(open(name, "rb").read())
+bytes_[len(bytes_) // 2] ^= 1
+open(name, "wb").write(bytes_)
+PY
+expect_status 0 tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8
+[ "$(tuned)" = "$first" ] || fail "a damaged checkpoint changed the weights"
+
 # what would teach nonsense
 cd "$tmp/p" || exit 1
 expect_status 2 tune --base "$MODEL"

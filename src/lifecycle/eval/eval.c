@@ -11,6 +11,7 @@
 #include "lifecycle/eval/grade.h"
 #include "lifecycle/eval/grade_run.h"
 #include "lifecycle/eval/guard_report.h"
+#include "lifecycle/eval/run_identity.h"
 #include "lifecycle/iterate/kept_project.h"
 
 #include <math.h>
@@ -89,44 +90,18 @@ static hn_status case_set_hash(const hn_dataset *d, const uint32_t *cases, size_
     return HN_OK;
 }
 
-static hn_status put_file(hn_store *store, const char *path, char hash[65], hn_error *err) {
-    char *bytes;
-    size_t n;
-    hash[0] = 0;
-    if (!path) return HN_OK;
-    HN_TRY(hn_file_read(path, (size_t)16 << 20, &bytes, &n, err));
-    hn_status st = hn_object_put(store, bytes, n, hash, err);
-    hn_free(bytes);
-    return st;
-}
-
 static hn_status begin_run(evaluation *e, const char *parameters, hn_run **run, hn_run_start *start, hn_error *err) {
     const hn_eval_setup *s = &e->setup;
-    const hn_scope *scope = hn_project_scope(s->project);
-    char prompt_object[65], scope_object[65], set_hash[65];
-    hn_provider_info info;
-    HN_TRY(put_file(s->store, e->prompt->path, prompt_object, err));
-    HN_TRY(put_file(s->store, scope->config_path, scope_object, err));
+    char set_hash[65];
+    hn_run_identity id;
+    HN_TRY(hn_run_identify(s->project, s->store, s->dataset, e->prompt, s->provider, &id, err));
     HN_TRY(case_set_hash(s->dataset, e->cases, e->n_cases, set_hash, err));
-    HN_TRY(hn_provider_info_get(s->provider, &info, err));
-    hn_run_spec spec = {.kind = s->kind ? s->kind : "eval",
-                        .prompt_name = e->prompt->name,
-                        .prompt_hash = e->prompt->hash,
-                        .prompt_object = prompt_object,
-                        .scope_object = scope_object,
-                        .scope_hash = hn_project_scope_hash(s->project),
-                        .dataset_hash = s->dataset->hash,
-                        .split = hn_split_name(s->split),
-                        .n_cases = (int64_t)e->n_cases,
-                        .case_set_hash = set_hash,
-                        .model_name = info.name,
-                        .model_hash = info.model_hash,
-                        .template_hash = info.template_hash,
-                        .numeric_path = info.numeric_path,
-                        .parameters_json = parameters,
-                        .code_version = HONE_VERSION,
-                        .metric = scope->metric};
-    return hn_run_begin(s->store, &spec, s->no_cache, run, start, err);
+    id.spec.kind = s->kind ? s->kind : "eval";
+    id.spec.split = hn_split_name(s->split);
+    id.spec.n_cases = (int64_t)e->n_cases;
+    id.spec.case_set_hash = set_hash;
+    id.spec.parameters_json = parameters;
+    return hn_run_begin(s->store, &id.spec, s->no_cache, run, start, err);
 }
 
 static hn_status begin(evaluation *e, hn_run **run, hn_run_start *start, hn_error *err) {

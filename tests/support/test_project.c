@@ -1,5 +1,6 @@
 /* A small project for tests; see test_project.h. */
 #include "test_project.h"
+#include "base/interrupt.h"
 
 #include "base/buf.h"
 
@@ -62,4 +63,20 @@ void hn_test_project_close(hn_test_project *p) {
     hn_store_close(p->store);
     hn_project_close(p->project);
     *p = (hn_test_project){0};
+}
+
+int hn_test_project_begin(hn_test_project *p, char folder[HN_PATH_MAX]) {
+    char inside[HN_PATH_MAX];
+    hn_error err;
+    hn_test_folder(folder);
+    hn_test_ok(hn_path_join(inside, folder, "p", &err), &err);
+    hn_test_project_make(p, inside);
+    return 0;
+}
+
+int hn_test_project_end(hn_test_project *p, const char *folder) {
+    hn_interrupt_clear();
+    hn_test_project_close(p);
+    hn_test_folder_remove(folder);
+    return 0;
 }

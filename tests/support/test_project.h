@@ -30,5 +30,8 @@ void hn_test_project_make(hn_test_project *p, const char *folder);
 void hn_test_project_open(hn_test_project *p, const char *folder);
 void hn_test_project_prompt(hn_test_project *p, const char *name, const char *yaml, hn_prompt **prompt);
 void hn_test_project_close(hn_test_project *p);
+/* A test's set-up and its end: a fresh folder with the project in FOLDER/p; both return 0, as cmocka wants it. */
+int hn_test_project_begin(hn_test_project *p, char folder[HN_PATH_MAX]);
+int hn_test_project_end(hn_test_project *p, const char *folder);
 
 #endif

@@ -27,19 +27,12 @@ static const char bad_yaml[] = "messages: [{user: \"bad {{ text }}\"}]\nanswer: 
 
 static int make_project(void **state) {
     (void)state;
-    char inside[HN_PATH_MAX + 8];
-    hn_test_folder(folder);
-    snprintf(inside, sizeof inside, "%s/p", folder);
-    hn_test_project_make(&project, inside);
-    return 0;
+    return hn_test_project_begin(&project, folder);
 }
 
 static int remove_project(void **state) {
     (void)state;
-    hn_interrupt_clear();
-    hn_test_project_close(&project);
-    hn_test_folder_remove(folder);
-    return 0;
+    return hn_test_project_end(&project, folder);
 }
 
 /* The good prompt finds the label that stands in the text; the bad one always says pear. Without one in the text: apple. */

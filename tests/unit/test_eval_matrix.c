@@ -19,19 +19,12 @@ static hn_test_project project;
 
 static int make_project(void **state) {
     (void)state;
-    char inside[HN_PATH_MAX + 8];
-    hn_test_folder(folder);
-    snprintf(inside, sizeof inside, "%s/p", folder);
-    hn_test_project_make(&project, inside);
-    return 0;
+    return hn_test_project_begin(&project, folder);
 }
 
 static int remove_project(void **state) {
     (void)state;
-    hn_interrupt_clear();
-    hn_test_project_close(&project);
-    hn_test_folder_remove(folder);
-    return 0;
+    return hn_test_project_end(&project, folder);
 }
 
 static double score(const char *prompt, const char *label) {

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char folder[HN_PATH_MAX], inside[HN_PATH_MAX + 8];
+static char folder[HN_PATH_MAX], inside[HN_PATH_MAX];
 static hn_test_project project;
 static hn_error err;
 static const char good_yaml[] = "messages: [{user: \"good {{ text }}\"}]\nanswer: likelihood\n";
@@ -27,17 +27,14 @@ static const char scope_head[] = "goal: Tell fruit apart\n"
 
 static int make_project(void **state) {
     (void)state;
-    hn_test_folder(folder);
-    snprintf(inside, sizeof inside, "%s/p", folder);
-    hn_test_project_make(&project, inside);
+    hn_test_project_begin(&project, folder);
+    hn_test_ok(hn_path_join(inside, folder, "p", &err), &err);
     return 0;
 }
 
 static int remove_project(void **state) {
     (void)state;
-    hn_test_project_close(&project);
-    hn_test_folder_remove(folder);
-    return 0;
+    return hn_test_project_end(&project, folder);
 }
 
 static void write_file(const char *name, const char *text) {

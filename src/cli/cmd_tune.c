@@ -220,22 +220,15 @@ static json_t *estimate_json(hn_estimate e) {
 
 static hn_status print_json(hn_cli *cli, const hn_tune_result *r, hn_error *err) {
     char name[32], model[40];
-    json_t *epochs = json_array();
     snprintf(name, sizeof name, "r%lld", (long long)r->run->id);
     snprintf(model, sizeof model, "tune:%s", name);
-    for (size_t k = 0; k < r->n_epochs; k++) {
-        const hn_tune_epoch *e = &r->epochs[k];
-        json_array_append_new(epochs,
-                              json_pack("{s:i, s:o, s:i, s:f, s:b}", "epoch", e->epoch, "train_loss",
-                                        isfinite(e->train_loss) ? json_real(e->train_loss) : json_null(), "n_correct",
-                                        e->n_correct, "seconds", e->seconds, "best", k == r->best));
-    }
-    json_t *result = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:i, s:o, s:b, s:f}", "run", name, "model", model, "base",
-        r->run->spec.model_name, "prompt", r->run->spec.prompt_name, "adapter", r->folder, "train_cases",
-        (json_int_t)r->n_train, "dev_cases", (json_int_t)r->n_dev, "train_tokens", (json_int_t)r->n_tokens,
-        "supervised_tokens", (json_int_t)r->n_supervised, "accuracy", estimate_json(r->accuracy), "best_epoch",
-        r->epochs[r->best].epoch, "epochs", epochs, "stopped_early", r->stopped_early, "seconds", r->seconds);
+    json_t *result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:i, s:o, s:b, s:f}", "run", name,
+                               "model", model, "base", r->run->spec.model_name, "prompt", r->run->spec.prompt_name,
+                               "adapter", r->folder, "train_cases", (json_int_t)r->n_train, "dev_cases",
+                               (json_int_t)r->n_dev, "train_tokens", (json_int_t)r->n_tokens, "supervised_tokens",
+                               (json_int_t)r->n_supervised, "accuracy", estimate_json(r->accuracy), "best_epoch",
+                               r->epochs[r->best].epoch, "epochs", hn_tune_epochs_json(r->epochs, r->n_epochs, r->best),
+                               "stopped_early", r->stopped_early, "seconds", r->seconds);
     return hn_cli_result(cli, result, err);
 }
 

@@ -107,6 +107,11 @@ expect_status 0 tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8
 cd "$tmp/p" || exit 1
 expect_status 2 tune --base "$MODEL"
 expect_error "--prompt is missing"
+expect_status 3 tune --prompt a --base tune:r1
+expect_error "has an adapter already"
+printf 'messages: [{user: "{{ text }}:"}]\ntemplate: raw\nreasoning: {max_tokens: 8}\n' >prompts/thinks.yaml
+expect_status 3 tune --prompt thinks --base "$MODEL"
+expect_error "served with reasoning"
 expect_status 2 tune --prompt a --base "$MODEL" --max-length 3
 expect_error "answers would be cut off"
 expect_status 2 tune --prompt a --base "$MODEL" --limit 1

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
+#include "lifecycle/eval/run_identity.h"
+#include "lifecycle/iterate/kept_project.h"
 #include "lifecycle/tune/tune_checkpoint.h"
 #include "lifecycle/tune/tune_examples.h"
 #include "lifecycle/tune/tune_score.h"
@@ -143,15 +145,6 @@ static hn_status parameters_text(const training *t, hn_buf *text, hn_error *err)
     return hn_buf_check(text, "the run's parameters", err);
 }
 
-static hn_status keep_file(hn_store *store, const char *path, char hash[65], hn_error *err) {
-    char *bytes;
-    size_t n;
-    HN_TRY(hn_file_read(path, SIZE_MAX, &bytes, &n, err));
-    hn_status st = hn_object_put(store, bytes, n, hash, err);
-    hn_free(bytes);
-    return st;
-}
-
 static hn_status case_set(const training *t, char hex[HN_SHA256_HEX], hn_error *err) {
     const hn_case *cases = t->setup->dataset->cases;
     hn_sha256 *h = hn_sha256_create();
@@ -165,31 +158,18 @@ static hn_status case_set(const training *t, char hex[HN_SHA256_HEX], hn_error *
 
 static hn_status begin(training *t, const char *parameters, hn_error *err) {
     const hn_tune_setup *s = t->setup;
-    const hn_scope *scope = hn_project_scope(s->project);
-    char prompt_object[65], scope_object[65], set[HN_SHA256_HEX];
-    hn_provider_info info;
-    HN_TRY(keep_file(s->store, s->prompt->path, prompt_object, err));
-    HN_TRY(keep_file(s->store, scope->config_path, scope_object, err));
+    char set[HN_SHA256_HEX];
+    hn_run_identity id;
+    HN_TRY(hn_run_identify(s->project, s->store, s->dataset, s->prompt, s->base, &id, err));
     HN_TRY(case_set(t, set, err));
-    HN_TRY(hn_provider_info_get(s->base, &info, err));
-    hn_run_spec spec = {.kind = "tune",
-                        .prompt_name = s->prompt->name,
-                        .prompt_hash = s->prompt->hash,
-                        .prompt_object = prompt_object,
-                        .scope_object = scope_object,
-                        .scope_hash = hn_project_scope_hash(s->project),
-                        .dataset_hash = s->dataset->hash,
-                        .split = "dev",
-                        .n_cases = (int64_t)t->result->n_dev,
-                        .case_set_hash = set,
-                        .model_name = info.name,
-                        .model_hash = info.model_hash,
-                        .template_hash = info.template_hash,
-                        .numeric_path = info.numeric_path,
-                        .parameters_json = parameters,
-                        .code_version = HONE_VERSION,
-                        .metric = scope->metric};
-    return hn_run_begin(s->store, &spec, s->fresh, &t->result->run, &t->result->start, err);
+    id.spec.kind = "tune";
+    id.spec.split = "dev";
+    id.spec.n_cases = (int64_t)t->result->n_dev;
+    id.spec.case_set_hash = set;
+    id.spec.parameters_json = parameters;
+    HN_TRY(hn_run_begin(s->store, &id.spec, s->fresh, &t->result->run, &t->result->start, err));
+    if (t->result->start == HN_RUN_DONE) return HN_OK;
+    return hn_kept_put(s->store, t->result->run->id, hn_project_scope(s->project), err);
 }
 
 static hn_status begin_run(training *t, hn_error *err) {
@@ -440,13 +420,13 @@ static hn_status resume(training *t, hn_error *err) {
 
 /* ---- the end ---- */
 
-static json_t *epochs_json(const hn_tune_state *s) {
+json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best) {
     json_t *list = json_array();
-    for (int i = 0; i < s->n_epochs; i++) {
-        const hn_tune_epoch *e = &s->epochs[i];
+    for (size_t i = 0; i < n; i++) {
+        const hn_tune_epoch *e = &epochs[i];
         json_t *loss = isfinite(e->train_loss) ? json_real(e->train_loss) : json_null();
         json_array_append_new(list, json_pack("{s:i, s:o, s:i, s:f, s:b}", "epoch", e->epoch, "train_loss", loss,
-                                              "n_correct", e->n_correct, "seconds", e->seconds, "best", e->best));
+                                              "n_correct", e->n_correct, "seconds", e->seconds, "best", i == best));
     }
     return list;
 }
@@ -459,7 +439,8 @@ static hn_status finish(training *t, hn_error *err) {
     json_t *summary =
         json_pack("{s:s, s:I, s:I, s:{s:{s:f, s:f, s:f}}, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f}", "base",
                   t->setup->base_source, "n", (json_int_t)r->n_dev, "n_correct", (json_int_t)best->n_correct, "metrics",
-                  "accuracy", "value", accuracy, "low", i.low, "high", i.high, "epochs", epochs_json(&t->state), "best",
+                  "accuracy", "value", accuracy, "low", i.low, "high", i.high, "epochs",
+                  hn_tune_epochs_json(t->state.epochs, (size_t)t->state.n_epochs, (size_t)t->state.best), "best",
                   t->state.best, "train_cases", (json_int_t)r->n_train, "train_tokens", (json_int_t)r->n_tokens,
                   "supervised_tokens", (json_int_t)r->n_supervised, "steps", (json_int_t)t->state.step, "stopped_early",
                   r->stopped_early, "seconds", t->state.seconds);
@@ -533,6 +514,18 @@ static hn_status run_training(training *t, hn_error *err) {
     return st;
 }
 
+/* What would be trained otherwise than it is served. */
+static hn_status check_served(const hn_tune_setup *setup, const hn_provider_info *info, hn_error *err) {
+    if (hn_model_weights(info->model)->layers[0].low_rank)
+        return hn_fail(err, HN_ERR_UNSUPPORTED, info->name,
+                       "train from the base model, or merge with `hone export --model`",
+                       "a model that has an adapter already cannot get a second one");
+    if (setup->prompt->reasoning_max_tokens == 0) return HN_OK;
+    return hn_fail(err, HN_ERR_UNSUPPORTED, setup->prompt->path, "train with a prompt that has no `reasoning:`",
+                   "the cases say what the answer is, not how to reason towards it, so it would be trained without and "
+                   "served with reasoning");
+}
+
 hn_status hn_tune_run(const hn_tune_setup *setup, const hn_tune_hooks *hooks, hn_tune_result *result, hn_error *err) {
     training *t = hn_calloc(1, sizeof *t);
     hn_provider_info info;
@@ -545,6 +538,7 @@ hn_status hn_tune_run(const hn_tune_setup *setup, const hn_tune_hooks *hooks, hn
     if (st == HN_OK && !info.model)
         st = hn_fail(err, HN_ERR_UNSUPPORTED, info.name, "give a local model with --base, such as smollm2",
                      "a model elsewhere cannot be trained here");
+    if (st == HN_OK) st = check_served(setup, &info, err);
     if (st == HN_OK) st = run_training(t, err);
     close_training(t);
     hn_free(t);

@@ -84,10 +84,12 @@ typedef struct hn_tune_result {
 } hn_tune_result;
 
 /* HN_ERR_INPUT: see tune_examples.h; a loss that is no number or runs away. HN_ERR_INTERRUPTED: kept, goes on. HN_ERR_UNSUPPORTED: an
- * architecture that does not learn here, or a remote model. */
+ * architecture that does not learn here, a remote model, one with an adapter, a prompt with reasoning. */
 hn_status hn_tune_run(const hn_tune_setup *setup, const hn_tune_hooks *hooks, hn_tune_result *result,
                       hn_error *err) HN_MUST_CHECK;
 void hn_tune_result_free(hn_tune_result *result);
+/* [{"epoch","train_loss","n_correct","seconds","best"}]; new reference, NULL when memory is used up. */
+json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best);
 
 /* The folder of a finished tuning's adapter, and the model that it belongs to ("tune:r12" or "r12"). HN_ERR_NOT_FOUND; HN_ERR_INPUT: no tuning, or not finished. */
 hn_status hn_tune_find(hn_store *store, const char *store_dir, const char *name, char folder[HN_PATH_MAX],

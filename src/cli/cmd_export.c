@@ -221,7 +221,8 @@ static const hn_option options[] = {
      .letter = 'm',
      .kind = HN_OPTION_STRING,
      .value = "MODEL",
-     .help = "export a model instead of runs: a catalogue name or path; MODEL+FOLDER merges a LoRA adapter into it"},
+     .help = "export a model instead of runs: a catalogue name or path; MODEL+FOLDER merges a LoRA adapter into it, "
+             "tune:r9 what that run trained"},
     {.name = "to",
      .kind = HN_OPTION_CHOICE,
      .value = "safetensors|ollama",

@@ -3,28 +3,19 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "model/catalogue.h"
+#include "cli/inference.h"
 #include "model/export_folder.h"
 #include "model/modelfile.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* MODEL+FOLDER, where no file has that whole name. */
-static hn_status open_model(const char *name, const char **adapter, hn_model **model, hn_error *err) {
-    char path[HN_PATH_MAX], base[HN_PATH_MAX];
-    const char *plus = strrchr(name, '+');
-    *adapter = NULL;
-    hn_status st = hn_model_resolve(name, path, err);
-    if (st == HN_ERR_NOT_FOUND && plus && plus != name) {
-        if ((size_t)(plus - name) >= sizeof base)
-            return hn_fail(err, HN_ERR_USAGE, "--model", NULL, "the name is longer than %d bytes", HN_PATH_MAX - 1);
-        snprintf(base, sizeof base, "%.*s", (int)(plus - name), name);
-        *adapter = plus + 1;
-        st = hn_model_resolve(base, path, err);
-    }
-    if (st == HN_OK) st = hn_model_open(path, HN_MODEL_IDS_ONLY, model, err);
-    if (st == HN_OK && *adapter && (st = hn_model_add_adapter(*model, *adapter, err)) != HN_OK) {
+static hn_status open_model(const char *name, bool *adapted, hn_model **model, hn_error *err) {
+    char path[HN_PATH_MAX], adapter[HN_PATH_MAX];
+    HN_TRY(hn_cli_resolve_model(name, path, adapter, err));
+    *adapted = *adapter != 0;
+    hn_status st = hn_model_open(path, HN_MODEL_IDS_ONLY, model, err);
+    if (st == HN_OK && *adapted && (st = hn_model_add_adapter(*model, adapter, err)) != HN_OK) {
         hn_model_close(*model);
         *model = NULL;
     }
@@ -75,12 +66,13 @@ static hn_status export_to(hn_cli *cli, const hn_model *model, bool adapted, con
 }
 
 hn_status hn_cli_export_model(hn_cli *cli, hn_error *err) {
-    const char *folder = hn_cli_string(cli, "out"), *adapter;
+    const char *folder = hn_cli_string(cli, "out");
+    bool adapted;
     hn_model *model = NULL;
     if (cli->n_positional) return hn_cli_usage(cli, err, "--model exports a model, %s is a run", cli->positional[0]);
     if (!folder || strcmp(folder, "-") == 0) return hn_cli_usage(cli, err, "--model needs -o FOLDER");
-    HN_TRY(open_model(hn_cli_string(cli, "model"), &adapter, &model, err));
-    hn_status st = export_to(cli, model, adapter != NULL, folder, err);
+    HN_TRY(open_model(hn_cli_string(cli, "model"), &adapted, &model, err));
+    hn_status st = export_to(cli, model, adapted, folder, err);
     hn_model_close(model);
     return st;
 }

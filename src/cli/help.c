@@ -96,9 +96,8 @@ hn_status hn_help_overview(hn_cli *cli, hn_error *err) {
     hn_output *out = cli->out;
     if (out->json) return hn_cli_result(cli, overview_json(cli->entries), err);
     const char *bold = hn_output_style(out, HN_STYLE_BOLD), *off = hn_output_style(out, HN_STYLE_NONE);
-    hn_output_print(
-        out,
-        "hone takes a GenAI project from idea to production: scope, prompt, evaluate, iterate, on this machine.\n");
+    hn_output_print(out, "hone takes a GenAI project from idea to production: scope, prompt, fine-tune, evaluate, "
+                         "iterate, on this machine.\n");
     for (const hn_command_entry *e = cli->entries; e->command; e++) {
         if (e->heading) hn_output_print(out, "\n%s%s%s\n", bold, e->heading, off);
         hn_output_print(out, "  %-10s  %s\n", e->command->name, e->command->summary);

@@ -76,44 +76,39 @@ static void suggest_remote(const hn_scope *scope, hn_error *err) {
     }
 }
 
-/* MODEL+FOLDER: a model with a LoRA adapter beside it. A file's own name may hold a plus as well. */
-static hn_status open_adapted(const char *name, const char *plus, const hn_local_options *options,
-                              hn_provider **provider, hn_error *err) {
-    char base[HN_PATH_MAX], path[HN_PATH_MAX];
-    hn_local_options adapted = *options;
-    if ((size_t)(plus - name) >= sizeof base)
-        return hn_fail(err, HN_ERR_USAGE, "-m", NULL, "the model's name is longer than %d bytes", HN_PATH_MAX - 1);
-    snprintf(base, sizeof base, "%.*s", (int)(plus - name), name);
-    adapted.adapter = plus + 1;
-    HN_TRY(hn_model_resolve(base, path, err));
-    if (!adapted.name) adapted.name = name;
-    return hn_provider_local_open(path, &adapted, provider, err);
-}
-
 hn_cli_tuned_finder *hn_cli_tuned;
 
-static hn_status open_tuned(const char *name, const hn_local_options *options, hn_provider **provider, hn_error *err) {
-    char base[HN_PATH_MAX], folder[HN_PATH_MAX], path[HN_PATH_MAX];
-    hn_local_options adapted = *options;
-    HN_TRY(hn_cli_tuned(name, base, folder, err));
-    HN_TRY(hn_model_resolve(base, path, err));
-    adapted.adapter = folder;
-    adapted.name = name;
-    return hn_provider_local_open(path, &adapted, provider, err);
+hn_status hn_cli_resolve_model(const char *name, char path[HN_PATH_MAX], char adapter[HN_PATH_MAX], hn_error *err) {
+    char base[HN_PATH_MAX];
+    const char *plus = strrchr(name, '+');
+    *adapter = 0;
+    if (hn_cli_tuned && hn_starts_with(name, "tune:")) {
+        HN_TRY(hn_cli_tuned(name, base, adapter, err));
+        return hn_model_resolve(base, path, err);
+    }
+    hn_status st = hn_model_resolve(name, path, err); /* a file's own name may hold a plus as well */
+    if (st != HN_ERR_NOT_FOUND || !plus || plus == name) return st;
+    if (strlen(name) >= sizeof base)
+        return hn_fail(err, HN_ERR_USAGE, "-m", NULL, "the model's name is longer than %d bytes", HN_PATH_MAX - 1);
+    snprintf(base, sizeof base, "%.*s", (int)(plus - name), name);
+    snprintf(adapter, HN_PATH_MAX, "%s", plus + 1);
+    return hn_model_resolve(base, path, err);
 }
 
 hn_status hn_cli_open_named(const hn_scope *scope, const char *name, const hn_local_options *options,
                             hn_provider **provider, hn_error *err) {
-    char path[HN_PATH_MAX];
-    if (hn_cli_tuned && hn_starts_with(name, "tune:")) return open_tuned(name, options, provider, err);
+    char path[HN_PATH_MAX], adapter[HN_PATH_MAX];
+    hn_local_options own = *options;
     const hn_remote_model *remote = find_remote(scope, name);
     if (remote) return open_remote(scope, remote, options, provider, err);
     if (hn_remote_model_is_spec(name)) return open_spec(scope, name, options, provider, err);
-    hn_status st = hn_model_resolve(name, path, err);
-    const char *plus = strrchr(name, '+');
-    if (st == HN_ERR_NOT_FOUND && plus && plus != name) return open_adapted(name, plus, options, provider, err);
+    hn_status st = hn_cli_resolve_model(name, path, adapter, err);
     if (st == HN_ERR_NOT_FOUND && err) suggest_remote(scope, err);
-    return st == HN_OK ? hn_provider_local_open(path, options, provider, err) : st;
+    if (*adapter) {
+        own.adapter = adapter;
+        if (!own.name) own.name = name;
+    }
+    return st == HN_OK ? hn_provider_local_open(path, &own, provider, err) : st;
 }
 
 /* --prefix-cache, else HONE_PREFIX_CACHE: megabytes as bytes. */

@@ -97,6 +97,10 @@
 
 /* The path of the model that -m names (default: smollm2). Valid as long as `path`. */
 hn_status hn_cli_model_path(hn_cli *cli, char path[HN_PATH_MAX], hn_error *err) HN_MUST_CHECK;
+/* What a local model's name means: its file or folder, and the LoRA adapter beside it ("": none) where the name is MODEL+FOLDER or tune:RUN.
+ * HN_ERR_NOT_FOUND. */
+hn_status hn_cli_resolve_model(const char *name, char path[HN_PATH_MAX], char adapter[HN_PATH_MAX],
+                               hn_error *err) HN_MUST_CHECK;
 /* What the HN_MODEL_OPTIONS say, without a name. */
 hn_local_options hn_cli_local_options(hn_cli *cli);
 /* Says what the prefix cache on disk saved, where it did something; a NULL or remote provider is fine. */

@@ -48,6 +48,15 @@ import json, sys
 trained, served = (json.load(open(f)) for f in sys.argv[1:])
 assert served["runs"][0]["metrics"]["accuracy"]["value"] == trained["accuracy"]["value"]
 PY
+# and can be taken elsewhere: the merged folder answers the same cases alike
+expect_status 0 export --model tune:r1 --type f32 -o "$tmp/merged" --json
+expect_status 0 eval a -m "$tmp/merged" --json
+cp "$out" "$tmp/merged.json"
+python3 - "$tmp/trained.json" "$tmp/merged.json" <<'PY' || fail "the merged model answers otherwise"
+import json, sys
+trained, merged = (json.load(open(f)) for f in sys.argv[1:])
+assert merged["runs"][0]["metrics"]["accuracy"]["value"] == trained["accuracy"]["value"]
+PY
 # done is done; one thread or two, the same bits
 tune
 grep -qE '"run": ?"r1"' "$out" || fail "the same training ran again"

@@ -38,6 +38,7 @@ extern const hn_command hn_cmd_note;
 extern const hn_command hn_cmd_star;
 extern const hn_command hn_cmd_tag;
 extern const hn_command hn_cmd_tokens;
+extern const hn_command hn_cmd_train_tokenizer;
 extern const hn_command hn_cmd_tune;
 extern const hn_command hn_cmd_version;
 

@@ -33,6 +33,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_render},
     {NULL, &hn_cmd_pull},
     {NULL, &hn_cmd_quantize},
+    {NULL, &hn_cmd_train_tokenizer},
     {NULL, &hn_cmd_models},
     {NULL, &hn_cmd_bench},
     {"Help", &hn_cmd_help},

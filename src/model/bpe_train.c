@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "model/pretokenize.h"
 
 #include <limits.h>
 #include <string.h>
@@ -31,8 +32,7 @@ static bool grow_slots(hn_bpe_words *w) {
     return true;
 }
 
-hn_status hn_bpe_words_add(hn_bpe_words *w, const char *text, size_t n, int64_t count, uint32_t *index,
-                           hn_error *err) {
+hn_status hn_bpe_words_add(hn_bpe_words *w, const char *text, size_t n, int64_t count, uint32_t *index, hn_error *err) {
     if (n > INT_MAX || w->n >= INT_MAX)
         return hn_fail(err, HN_ERR_LIMIT, NULL, "train on a part of the corpus", "%s, the limit is %d",
                        n > INT_MAX ? "a word is too long" : "there are too many different words", INT_MAX);
@@ -70,15 +70,15 @@ void hn_bpe_words_free(hn_bpe_words *w) {
 
 /* ---- bytes as ids, in the order of GPT-2's alphabet: printable ones first ---- */
 
-static bool printable(unsigned byte) {
-    return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-}
-
 unsigned char hn_bpe_byte(uint32_t id) {
     uint32_t n = 0;
-    for (int rest = 0; rest < 2; rest++)
-        for (unsigned byte = 0; byte < 256; byte++)
-            if (printable(byte) != (bool)rest && n++ == id) return (unsigned char)byte;
+    for (int moved = 0; moved < 2; moved++)
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char character[4];
+            (void)hn_alphabet_encode((unsigned char)byte, character);
+            bool is_moved = (unsigned char)character[0] >= 0xC4; /* U+0100 on: not a byte's own character */
+            if (is_moved == (bool)moved && n++ == id) return (unsigned char)byte;
+        }
     return 0;
 }
 

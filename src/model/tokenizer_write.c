@@ -18,11 +18,11 @@ static const char chat_template[] =
 
 /* ---- control tokens ---- */
 
-static hn_status is_one_word(const char *text, bool *one, hn_error *err) {
+static hn_status is_one_word(const char *text, hn_word_cut cut, bool *one, hn_error *err) {
     hn_pretokenizer p = {0};
     hn_pretokenizer_traits traits;
     hn_words words = {0};
-    HN_TRY(hn_pretokenizer_named(hn_str_of(HN_TOKENIZER_SCHEME), &p, &traits, err));
+    HN_TRY(hn_pretokenizer_named(hn_str_of(hn_word_cut_name(cut)), &p, &traits, err));
     hn_status st = hn_pretokenize(&p, text, strlen(text), true, &words, err);
     *one = words.n < 2;
     hn_words_free(&words);
@@ -30,7 +30,7 @@ static hn_status is_one_word(const char *text, bool *one, hn_error *err) {
     return st;
 }
 
-hn_status hn_tokenizer_check_specials(const char *const *specials, size_t n, hn_error *err) {
+hn_status hn_tokenizer_check_specials(const char *const *specials, size_t n, hn_word_cut cut, hn_error *err) {
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(specials[i]);
         bool one;
@@ -40,9 +40,9 @@ hn_status hn_tokenizer_check_specials(const char *const *specials, size_t n, hn_
                            SPECIAL_BYTES_MAX, len);
         for (size_t k = 0; k < i; k++)
             if (strcmp(specials[i], specials[k]) == 0)
-                return hn_fail(err, HN_ERR_USAGE, "--special", "give it once", "the special token \"%.80s\" stands twice",
-                               specials[i]);
-        HN_TRY(is_one_word(specials[i], &one, err));
+                return hn_fail(err, HN_ERR_USAGE, "--special", "give it once",
+                               "the special token \"%.80s\" stands twice", specials[i]);
+        HN_TRY(is_one_word(specials[i], cut, &one, err));
         if (one)
             return hn_fail(err, HN_ERR_USAGE, "--special", "mark it, as in <|name|>",
                            "the special token \"%.80s\" is one word of ordinary text, which may become a token too",
@@ -107,18 +107,22 @@ static void write_merges(const hn_bpe *bpe, hn_buf *text, hn_buf *out) {
 hn_status hn_tokenizer_write_json(const hn_tokenizer_spec *spec, hn_buf *out, hn_error *err) {
     static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
                                      "\"use_regex\": true}";
+    bool digits = spec->cut == HN_CUT_SMOLLM;
     hn_buf text;
     hn_buf_init(&text, 0);
     hn_buf_append_str(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
                            "  \"added_tokens\": [");
     write_added(spec, out);
     hn_buf_appendf(out,
-                   "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": %s,\n  \"post_processor\": null,\n"
+                   "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": %s%s%s,\n  \"post_processor\": null,\n"
                    "  \"decoder\": %s,\n  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
                    "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
                    "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n    \"byte_fallback\": false,\n"
                    "    \"vocab\": {",
-                   byte_level, byte_level);
+                   digits ? "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", "
+                            "\"individual_digits\": true}, "
+                          : "",
+                   byte_level, digits ? "]}" : "", byte_level);
     write_vocab(spec, &text, out);
     hn_buf_append_str(out, "\n    },\n    \"merges\": [");
     write_merges(spec->bpe, &text, out);

@@ -33,7 +33,7 @@ show models models
 # each command has its block, and each block is valid
 python3 - docs/json.md "$("$HONE" help --json)" <<'PY' || fail "a command is not in docs/json.md"
 import json, re, sys
-blocks = dict(re.findall(r"```json (\w+)\n(.*?)\n```", open(sys.argv[1], encoding="utf-8").read(), re.S))
+blocks = dict(re.findall(r"```json ([\w-]+)\n(.*?)\n```", open(sys.argv[1], encoding="utf-8").read(), re.S))
 for block in blocks.values(): json.loads(block)
 missing = {c["command"] for c in json.loads(sys.argv[2])["commands"]} - set(blocks)
 if missing: sys.exit(f"not documented: {missing}")
@@ -42,6 +42,7 @@ PY
 echo '[{"role": "user", "content": "Hi"}]' >"$tmp/m.json"
 echo '{{ messages[0].content }}' >"$tmp/t.jinja"
 show render render --template "$tmp/t.jinja" --messages "$tmp/m.json"
+show train-tokenizer train-tokenizer examples/tickets/data/tickets.csv --field body --vocab 400 -o "$tmp/tokenizer/tokenizer.json"
 if [ -f "$SHARED/goldens/tiny/llama/model.gguf" ]; then
     show quantize quantize "$SHARED/goldens/tiny/llama/model.gguf" -o "$tmp/tiny.gguf" --format q4_k
 fi

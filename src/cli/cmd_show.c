@@ -1,11 +1,16 @@
 /* hone show: everything about one run. */
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/class_report_cli.h"
 #include "cli/commands.h"
+#include "cli/diff_cli.h"
 #include "cli/grades_cli.h"
+#include "cli/guards_cli.h"
 #include "cli/project_cli.h"
 #include "lifecycle/iterate/goals.h"
+#include "lifecycle/iterate/predecessor.h"
 #include "lifecycle/iterate/run_detail.h"
+#include "lifecycle/iterate/run_diff.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -46,22 +51,35 @@ static void print_identity(hn_cli *cli, const hn_run_detail *d) {
     hn_output_print(cli->out, "%-10s %s\n", "hone", r->spec.code_version ? r->spec.code_version : "");
 }
 
+/* What the answers cost: money by the provider's prices, or none. */
+static void print_cost(hn_cli *cli, const hn_run_detail *d) {
+    const hn_report *r = &d->report;
+    bool local = json_is_number(json_object_get(d->summary, "one_case_bytes"));
+    char prompt[32], completion[32];
+    hn_output_print(cli->out, "%-10s ", "cost");
+    if (isfinite(r->cost) && r->cost > 0)
+        hn_output_print(cli->out, "$%.4g; 1,000 answers cost $%.4g", r->cost, r->cost_per_1000);
+    else if (local)
+        hn_output_print(cli->out, "local: no price");
+    else
+        hn_output_print(cli->out, "%s", isfinite(r->cost) ? "$0" : "not known: no `price:` in hone.yaml");
+    hn_output_print(cli->out, "; %s tokens read, %s written\n", hn_format_count(r->prompt_tokens, prompt),
+                    hn_format_count(r->completion_tokens, completion));
+}
+
 static void print_metrics(hn_cli *cli, const hn_run_detail *d) {
     const hn_report *r = &d->report;
-    char text[48], prompt[32], completion[32];
+    char text[48];
     hn_output_print(cli->out, "\n%-10s %s  (%zu of %zu right%s)\n", "accuracy", hn_cli_percent(r->accuracy, text),
                     r->n_correct, r->n, r->grouped ? "; the interval allows for related cases" : "");
     if (d->n_labels) hn_output_print(cli->out, "%-10s %s\n", "macro F1", hn_cli_percent(r->macro_f1, text));
     if (r->n_invalid)
         hn_output_print(cli->out, "%-10s %zu answers were nothing that the output allows\n", "invalid", r->n_invalid);
     if (r->n_failed) hn_output_print(cli->out, "%-10s %zu cases were not answered\n", "failed", r->n_failed);
-    hn_output_print(cli->out, "%-10s %s read, %s written\n", "tokens", hn_format_count(r->prompt_tokens, prompt),
-                    hn_format_count(r->completion_tokens, completion));
     if (isfinite(r->latency_median_ms))
         hn_output_print(cli->out, "%-10s half within %.0f ms, 95 %% within %.0f ms; %zu of %zu came from the cache\n",
                         "time", r->latency_median_ms, r->latency_p95_ms, r->n_cached, r->n);
-    if (isfinite(r->cost) && r->cost > 0)
-        hn_output_print(cli->out, "%-10s $%.4g; 1,000 answers cost $%.4g\n", "cost", r->cost, r->cost_per_1000);
+    print_cost(cli, d);
 }
 
 static hn_status print_classes(hn_cli *cli, const hn_run_detail *d, hn_error *err) {
@@ -167,6 +185,69 @@ static hn_status lineage_json(hn_store *store, const hn_run *run, json_t *value,
     return fine ? HN_OK : hn_fail_memory(err, 0);
 }
 
+/* What changed since the run before; *diff NULL: it is the first of its kind. Without tokens: those need the model's file. */
+static hn_status diff_before(const hn_cli_project *p, const hn_run *run, json_t **diff, hn_error *err) {
+    char a[32], b[32];
+    int64_t before;
+    *diff = NULL;
+    HN_TRY(hn_predecessor_find(p->store, run, &before, err));
+    if (!before) return HN_OK;
+    snprintf(a, sizeof a, "r%lld", (long long)before);
+    snprintf(b, sizeof b, "r%lld", (long long)run->id);
+    hn_diff_setup setup = {p->store, a, b, p->dataset, hn_project_scope_hash(p->project), NULL};
+    return hn_run_diff(&setup, diff, err);
+}
+
+static hn_status print_before(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_error *err) {
+    json_t *diff;
+    HN_TRY(diff_before(p, run, &diff, err));
+    if (!diff) return HN_OK;
+    hn_output_print(cli->out, "\nSince the run before: ");
+    hn_cli_print_diff(cli, diff, 0, false);
+    const char *before = json_string_value(json_object_get(json_object_get(diff, "a"), "run"));
+    hn_output_print(cli->out, "  (the cases: hone diff %s r%lld; whether it is better: hone compare)\n",
+                    before ? before : "", (long long)run->id);
+    json_decref(diff);
+    return HN_OK;
+}
+
+/* The cases that differ are left to `hone diff --json`: they are many. */
+static hn_status before_json(const hn_cli_project *p, const hn_run *run, json_t *value, hn_error *err) {
+    json_t *diff;
+    HN_TRY(diff_before(p, run, &diff, err));
+    if (!diff) return json_object_set_new(value, "before", json_null()) == 0 ? HN_OK : hn_fail_memory(err, 0);
+    json_object_del(json_object_get(diff, "answers"), "cases");
+    json_object_del(json_object_get(diff, "data"), "cases");
+    return json_object_set_new(value, "before", diff) == 0 ? HN_OK : hn_fail_memory(err, 0);
+}
+
+static hn_status report_json(const hn_run_detail *d, json_t *value, hn_error *err) {
+    hn_class_report classes;
+    json_t *report;
+    HN_TRY(hn_class_report_make(&d->report, &d->list, &classes, err));
+    HN_TRY(hn_class_report_json(&d->report, &classes, &report, err));
+    return json_object_set_new(value, "report", report) == 0 ? HN_OK : hn_fail_memory(err, 0);
+}
+
+/* Everything, as JSON. */
+static hn_status detail_json(hn_cli *cli, const hn_cli_project *p, const hn_run_detail *d, const hn_goals *goals,
+                             json_t **out, hn_error *err) {
+    json_t *value, *goals_json;
+    HN_TRY(hn_run_detail_json(d, hn_cli_flag(cli, "predictions"), &value, err));
+    hn_status st = hn_cli_prediction_grades_json(p->store, d->run, value, err);
+    if (st == HN_OK) st = hn_goals_json(goals, &goals_json, err);
+    if (st == HN_OK && json_object_set_new(value, "goals", goals_json) != 0) st = hn_fail_memory(err, 0);
+    if (st == HN_OK) st = lineage_json(p->store, d->run, value, err);
+    if (st == HN_OK) st = hn_cli_guards_add_json(p->scope, &d->list, value, err);
+    if (st == HN_OK) st = before_json(p, d->run, value, err);
+    if (st == HN_OK && hn_cli_flag(cli, "report")) st = report_json(d, value, err);
+    if (st == HN_OK)
+        *out = value;
+    else
+        json_decref(value);
+    return st;
+}
+
 static hn_status check_goals(const hn_cli_project *p, const hn_run_detail *d, hn_goals *goals, hn_error *err) {
     hn_baselines baselines;
     *goals = (hn_goals){0};
@@ -184,15 +265,22 @@ static hn_status print_detail(hn_cli *cli, const hn_cli_project *p, const hn_run
     HN_TRY(print_notes(cli, p->store, d->run, err));
     HN_TRY(print_lineage(cli, p->store, d->run, err));
     if (d->report.n == 0) return HN_OK;
+    char name[32];
+    snprintf(name, sizeof name, "r%lld", (long long)d->run->id);
     print_metrics(cli, d);
     HN_TRY(hn_cli_grade_lines(cli, d->run, err));
     if (goals->n) hn_output_print(cli->out, "\n");
     hn_cli_print_goals(cli, goals);
-    HN_TRY(print_classes(cli, d, err));
+    HN_TRY(hn_cli_print_guards(cli, p->scope, name, &d->list, err));
+    if (hn_cli_flag(cli, "report"))
+        HN_TRY(hn_cli_print_class_report(cli, name, &d->report, &d->list, err));
+    else
+        HN_TRY(print_classes(cli, d, err));
     print_confusions(cli, d);
     HN_TRY(print_cases(cli, p, "Most certain mistakes", d->wrong, d->n_wrong, err));
     HN_TRY(print_cases(cli, p, "Closest calls", d->unsure, d->n_unsure, err));
     HN_TRY(print_cases(cli, p, "Slowest", d->slow, d->n_slow, err));
+    HN_TRY(print_before(cli, p, d->run, err));
     if (d->prompt_text) hn_output_print(cli->out, "\nThe prompt as it was:\n%s", d->prompt_text);
     return HN_OK;
 }
@@ -203,15 +291,10 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_status st = hn_run_detail_load(p.store, cli->positional[0], p.scope, &detail, err);
     if (st == HN_OK) {
-        json_t *value = NULL, *goals_json = NULL;
+        json_t *value = NULL;
         hn_goals goals;
         st = check_goals(&p, &detail, &goals, err);
-        if (st == HN_OK && cli->out->json)
-            st = hn_run_detail_json(&detail, hn_cli_flag(cli, "predictions"), &value, err);
-        if (st == HN_OK && value) st = hn_cli_prediction_grades_json(p.store, detail.run, value, err);
-        if (st == HN_OK && value) st = hn_goals_json(&goals, &goals_json, err);
-        if (goals_json) json_object_set_new(value, "goals", goals_json);
-        if (st == HN_OK && value) st = lineage_json(p.store, detail.run, value, err);
+        if (st == HN_OK && cli->out->json) st = detail_json(cli, &p, &detail, &goals, &value, err);
         if (st == HN_OK)
             st = cli->out->json ? hn_cli_result(cli, value, err) : print_detail(cli, &p, &detail, &goals, err);
         hn_run_detail_free(&detail);
@@ -221,13 +304,16 @@ static hn_status run(hn_cli *cli, hn_error *err) {
 }
 
 static const hn_option options[] = {
+    {.name = "report",
+     .kind = HN_OPTION_FLAG,
+     .help = "the whole classification report: every label, averages, agreement, loss, time"},
     {.name = "predictions", .kind = HN_OPTION_FLAG, .help = "with --json: every answer with its probabilities too"},
     {0}};
 
 const hn_command hn_cmd_show = {
     .name = "show",
-    .summary = "everything about one run: prompt, model, metrics, classes, confusions, cases to read",
-    .usage = "RUN",
+    .summary = "everything about one run: metrics, cost, classes, cases to read, what changed since the run before",
+    .usage = "RUN [--report]",
     .description = "RUN is r7, a tag, `last`, or the first digits of an id.",
     .options = options,
     .min_args = 1,

@@ -71,12 +71,17 @@ hn_status hn_cli_eval_gate_status(const hn_cli_eval *e, hn_error *err) {
 }
 
 hn_status hn_cli_eval_out_write(const hn_cli_eval *e, const json_t *json, hn_error *err) {
-    hn_eval_output facts = {e->matrix, &e->report, &e->baselines, e->gate, e->gates, json};
-    for (size_t i = 0; i < e->n_outs; i++) {
-        HN_TRY(hn_eval_output_write(e->outs[i], &facts, err));
-        hn_output_print(e->cli->out, "written: %s\n", e->outs[i]);
+    hn_output_grades grades;
+    hn_status st = HN_OK;
+    if (e->n_outs == 0) return HN_OK;
+    HN_TRY(hn_output_grades_load(e->matrix, &grades, err));
+    hn_eval_output facts = {e->matrix, &e->report, &e->baselines, e->gate, e->gates, json, &grades};
+    for (size_t i = 0; i < e->n_outs && st == HN_OK; i++) {
+        st = hn_eval_output_write(e->outs[i], &facts, err);
+        if (st == HN_OK) hn_output_print(e->cli->out, "written: %s\n", e->outs[i]);
     }
-    return HN_OK;
+    hn_output_grades_free(&grades);
+    return st;
 }
 
 void hn_cli_eval_gate_close(hn_cli_eval *e) {

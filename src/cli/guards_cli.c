@@ -6,8 +6,6 @@
 
 enum { SENTENCES_SHOWN = 3, SENTENCE_COLUMNS = 90 };
 
-static bool has_any(const hn_scope *scope) { return scope->guard.given || scope->context_column; }
-
 static void print_sentences(hn_cli *cli, const hn_guard_report *g) {
     for (size_t i = 0; i < g->n_unsupported && i < SENTENCES_SHOWN; i++) {
         hn_buf text;
@@ -25,7 +23,6 @@ hn_status hn_cli_print_guards(hn_cli *cli, const hn_scope *scope, const char *na
                               hn_error *err) {
     hn_guard_report g;
     char mean[48], below[48];
-    if (!has_any(scope)) return HN_OK;
     HN_TRY(hn_guard_report_build(scope, list, &g, err));
     if (g.n_guarded) {
         hn_output_print(cli->out, "%s: guards refused %zu of %zu (", name, g.n_guarded, list->n);
@@ -45,7 +42,6 @@ hn_status hn_cli_print_guards(hn_cli *cli, const hn_scope *scope, const char *na
 
 hn_status hn_cli_guards_add_json(const hn_scope *scope, const hn_prediction_list *list, json_t *value, hn_error *err) {
     hn_guard_report g;
-    if (!has_any(scope)) return HN_OK;
     HN_TRY(hn_guard_report_build(scope, list, &g, err));
     hn_status st = hn_guard_report_add_json(&g, value, err);
     hn_guard_report_free(&g);

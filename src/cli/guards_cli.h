@@ -3,7 +3,7 @@
  *     HN_TRY(hn_cli_print_guards(cli, scope, prompt->name, &predictions, err));
  *     HN_TRY(hn_cli_guards_add_json(scope, &predictions, value, err));          // "guards", "groundedness"
  *
- * Nothing is printed or added where hone.yaml has neither `guard` nor `context`. Threading: main thread. */
+ * Nothing is printed or added where no answer met a guard or a context. Threading: main thread. */
 #ifndef HN_CLI_GUARDS_CLI_H
 #define HN_CLI_GUARDS_CLI_H
 

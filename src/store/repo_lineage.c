@@ -14,7 +14,7 @@
 #define LINE_FILTER                                                                                                    \
     "WHERE (?1 IS NULL OR instr(r.prompt_name, ?1)) AND (?2 IS NULL OR instr(r.model_name, ?2)) AND "                  \
     "(?3 IS NULL OR instr(l.tags, ?3)) AND (?4 IS NULL OR r.split = ?4) AND (?5 IS NULL OR l.state = ?5) AND "         \
-    "(?6 IS NULL OR r.kind = ?6) AND (?7 = 0 OR l.starred) "
+    "(?6 IS NULL OR r.kind = ?6) AND (?7 = 0 OR l.starred) AND (?9 = 0 OR r.id < ?9) "
 
 static hn_status read_line(hn_stmt *q, hn_arena *arena, hn_run_line *line, hn_error *err) {
     *line = (hn_run_line){.id = hn_column_i64(q, 0),
@@ -60,6 +60,7 @@ hn_status hn_run_lines_load(hn_store *store, const hn_run_filter *filter, hn_run
         for (int i = 0; i < 6; i++) hn_bind_text(q, i + 1, texts[i]);
         hn_bind_i64(q, 7, filter->starred);
         hn_bind_i64(q, 8, filter->limit ? (int64_t)filter->limit : -1);
+        hn_bind_i64(q, 9, filter->before);
         st = read_lines(q, lines, err);
     }
     hn_stmt_free(q);

@@ -97,6 +97,7 @@ typedef struct hn_run_filter {
     const char *prompt, *model, *tag;
     const char *split, *state, *kind;
     bool starred;
+    int64_t before;   /* only runs with a smaller id; 0: all */
     bool by_accuracy; /* highest first, runs without one last; else newest first */
     size_t limit;     /* 0: all */
 } hn_run_filter;

@@ -53,6 +53,24 @@ v = json.load(open(sys.argv[1]))
 assert v["metric"] == "log_loss" and {g["metric"] for g in v["graders"]} == {"same", "length", "log_loss", "similarity", "right"}
 PY
 "$HONE" eval 1-vague -m "$MODEL" --limit 10 --gate "length > 1 and log_loss < 1000" >/dev/null 2>&1 || fail "a gate on a grader"
+"$HONE" eval 1-vague 2-instructions -m "$MODEL" --limit 10 --out r.xml --out r.md --out r.csv --out r.jsonl >/dev/null 2>&1 || fail "files of graded runs"
+python3 - <<'PY' || fail "graders in files"
+import csv, json, math, xml.etree.ElementTree as xml
+names = ["same", "length", "log_loss", "similarity", "right"]
+lines = [json.loads(line) for line in open("r.jsonl")]
+rows = list(csv.DictReader(open("r.csv", newline="")))
+assert len(lines) == len(rows) == 20
+for line, row in zip(lines, rows):
+    assert list(line["grades"]) == names and line["grades"]["same"] == line["correct"]
+    for name in names: assert math.isclose(float(row["grade " + name]), line["grades"][name], rel_tol=1e-6, abs_tol=1e-9), (name, row)
+suite = xml.parse("r.xml").getroot()[0]
+properties = {p.get("name"): p.get("value") for p in suite.iter("property")}
+assert all(properties["grade " + name] for name in names), properties
+graded = {c.get("name"): dict(x.split(": ") for x in c.find("system-out").text.split("\n") if x) for c in suite.iter("testcase")}
+for line in lines[:10]: assert float(graded[line["case"]]["same"]) == line["correct"] and list(graded[line["case"]]) == names
+md = open("r.md").read()
+assert "#### Grades" in md and "| prompt | run | same | length | log\\_loss | similarity | right |" in md, md
+PY
 "$HONE" judge r1 r2 -m "$MODEL" >"$tmp/out" || fail "hone judge"
 grep -q 'no human grades' "$tmp/out" || fail "a judge without people's grades must say so"
 

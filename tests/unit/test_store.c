@@ -569,6 +569,9 @@ static void lists_follow_what_happens(void **state) {
     assert_true(lines.rows[0].id == b && lines.rows[1].id == a && lines.rows[2].id == c);
     assert_string_equal(lines.rows[2].reason, "why");
     hn_run_lines_free(&lines);
+    lines = lines_of(s, (hn_run_filter){.before = c}, 2);
+    assert_true(lines.rows[0].id == b && lines.rows[1].id == a);
+    hn_run_lines_free(&lines);
     lines = lines_of(s, (hn_run_filter){.limit = 2}, 2);
     assert_true(lines.rows[0].id == c && lines.rows[1].id == b);
     hn_run_lines_free(&lines);

@@ -38,6 +38,16 @@ static double confidence_of(const hn_report *r, const hn_prediction *p) {
 static json_t *text_or_null(const char *text) { return text ? json_stringn_nocheck(text, strlen(text)) : json_null(); }
 static json_t *number_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
+/* What the graders said of the answer: {"bleu": 0.31}; none: NULL. */
+static json_t *grades_json(const hn_eval_output *f, size_t cell, size_t row) {
+    json_t *grades = json_object();
+    for (size_t k = 0; grades && k < f->grades->n; k++) {
+        if (!f->grades->lines[cell * f->grades->n + k]) continue;
+        json_object_set_new(grades, f->grades->names[k], number_or_null(hn_output_grade(f->grades, cell, k, row)));
+    }
+    return grades;
+}
+
 static json_t *row_json(const hn_cell *cell, const hn_prediction *p) {
     char run[32];
     const hn_run *r = cell->result.run;
@@ -58,6 +68,7 @@ hn_status hn_eval_output_jsonl(const hn_eval_output *f, hn_buf *out, hn_error *e
         for (size_t i = 0; i < cell->result.predictions.n; i++) {
             json_t *row = row_json(cell, &cell->result.predictions.rows[i]);
             if (!row) return hn_fail_memory(err, 0);
+            if (f->grades && f->grades->n) json_object_set_new(row, "grades", grades_json(f, c, i));
             hn_json_write(row, NULL, out);
             hn_buf_append_char(out, '\n');
             json_decref(row);
@@ -91,7 +102,9 @@ static void csv_number(double x, hn_buf *out) {
     if (isfinite(x)) hn_json_write_real(x, out);
 }
 
-static void csv_row(const hn_cell *cell, const char *parameters, const hn_prediction *p, hn_buf *out) {
+static void csv_row(const hn_eval_output *f, size_t cell_index, const char *parameters, size_t row, hn_buf *out) {
+    const hn_cell *cell = &f->matrix->cells[cell_index];
+    const hn_prediction *p = &cell->result.predictions.rows[row];
     const hn_run *r = cell->result.run;
     hn_buf_appendf(out, "r%lld", (long long)r->id);
     csv_next(r->spec.prompt_name, out);
@@ -110,6 +123,8 @@ static void csv_row(const hn_cell *cell, const char *parameters, const hn_predic
     hn_buf_appendf(out, ",%d", p->from_cache);
     csv_next(p->error, out);
     csv_next(p->text, out);
+    for (size_t k = 0; f->grades && k < f->grades->n; k++)
+        csv_number(hn_output_grade(f->grades, cell_index, k, row), out);
     hn_buf_append_str(out, "\r\n");
 }
 
@@ -117,12 +132,18 @@ hn_status hn_eval_output_csv(const hn_eval_output *f, hn_buf *out, hn_error *err
     const hn_eval_matrix *m = f->matrix;
     hn_buf_append_str(out,
                       "run,prompt,model,parameters,repeat,case,group,target,answer,correct,probability,prompt_tokens,"
-                      "completion_tokens,latency_ms,finish,cached,error,text\r\n");
+                      "completion_tokens,latency_ms,finish,cached,error,text");
+    for (size_t k = 0; f->grades && k < f->grades->n; k++) {
+        char name[300];
+        snprintf(name, sizeof name, "grade %.280s", f->grades->names[k]);
+        csv_next(name, out);
+    }
+    hn_buf_append_str(out, "\r\n");
     for (size_t i = 0; i < m->n_candidates; i++)
         for (size_t k = 0; k < m->candidates[i].n_cells; k++) {
-            const hn_cell *cell = &m->cells[m->candidates[i].first + k];
-            for (size_t row = 0; row < cell->result.predictions.n; row++)
-                csv_row(cell, m->candidates[i].parameters, &cell->result.predictions.rows[row], out);
+            size_t cell = m->candidates[i].first + k;
+            for (size_t row = 0; row < m->cells[cell].result.predictions.n; row++)
+                csv_row(f, cell, m->candidates[i].parameters, row, out);
         }
     return hn_buf_check(out, "the results", err);
 }

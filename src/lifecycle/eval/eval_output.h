@@ -15,6 +15,7 @@
 #ifndef HN_LIFECYCLE_EVAL_OUTPUT_H
 #define HN_LIFECYCLE_EVAL_OUTPUT_H
 
+#include "lifecycle/eval/eval_output_grades.h"
 #include "lifecycle/eval/gate.h"
 #include "lifecycle/eval/matrix_report.h"
 
@@ -30,9 +31,10 @@ typedef struct hn_eval_output {
     const hn_eval_matrix *matrix;
     const hn_eval_matrix_report *report;
     const hn_baselines *baselines;
-    const hn_gate *gate;         /* NULL: none */
-    const hn_gate_result *gates; /* (n_cells) its outcome for each */
-    const json_t *json;          /* what --json prints */
+    const hn_gate *gate;            /* NULL: none */
+    const hn_gate_result *gates;    /* (n_cells) its outcome for each */
+    const json_t *json;             /* what --json prints */
+    const hn_output_grades *grades; /* NULL: none */
 } hn_eval_output;
 
 /* HN_ERR_USAGE: another ending. */

@@ -77,13 +77,32 @@ static void write_message(const hn_prediction *p, hn_buf *out) {
     hn_buf_append_char(out, '"');
 }
 
-static void write_case(const char *class_name, const hn_prediction *p, bool gated, hn_buf *out) {
+/* What the graders said of an answer, a line each. */
+static void write_grades(const hn_eval_output *f, size_t cell, size_t row, hn_buf *out) {
+    if (!f->grades || f->grades->n == 0) return;
+    hn_buf_append_str(out, "\n      <system-out>");
+    for (size_t k = 0; k < f->grades->n; k++) {
+        double value = hn_output_grade(f->grades, cell, k, row);
+        xml_text(f->grades->names[k], out);
+        if (isfinite(value))
+            hn_buf_appendf(out, ": %.6g\n", value);
+        else
+            hn_buf_append_str(out, ": -\n");
+    }
+    hn_buf_append_str(out, "</system-out>");
+}
+
+static void write_case(const hn_eval_output *f, size_t cell, size_t row, const char *class_name, hn_buf *out) {
+    const hn_prediction *p = &f->matrix->cells[cell].result.predictions.rows[row];
+    bool gated = f->gate != NULL, graded = f->grades && f->grades->n;
     hn_buf_append_str(out, "    <testcase");
     attribute("name", p->case_id, out);
     attribute("classname", class_name, out);
     hn_buf_appendf(out, " time=\"%.6f\"", seconds_of(p));
     if (!p->error && p->correct) {
-        hn_buf_append_str(out, "/>\n");
+        hn_buf_append_str(out, graded ? ">" : "/>\n");
+        write_grades(f, cell, row, out);
+        if (graded) hn_buf_append_str(out, "\n    </testcase>\n");
         return;
     }
     const char *element = gated ? "skipped" : p->error ? "error" : "failure";
@@ -97,13 +116,25 @@ static void write_case(const char *class_name, const hn_prediction *p, bool gate
         xml_text(p->text, out);
         hn_buf_appendf(out, "</%s>", element);
     }
+    write_grades(f, cell, row, out);
     hn_buf_append_str(out, "\n    </testcase>\n");
 }
 
-static void write_properties(const hn_eval_output *f, const hn_cell *cell, const char *parameters, hn_buf *out) {
+/* "grade bleu": "0.313 [0.280, 0.347]" */
+static void write_grade_means(const hn_eval_output *f, size_t cell, hn_buf *out) {
+    for (size_t k = 0; f->grades && k < f->grades->n; k++) {
+        const hn_grade_line *line = f->grades->lines[cell * f->grades->n + k];
+        char name[300], text[80];
+        if (!line) continue;
+        snprintf(name, sizeof name, "grade %.280s", line->name);
+        property(name, hn_grade_text(line, text), out);
+    }
+}
+
+static void write_properties(const hn_eval_output *f, size_t index, const char *parameters, hn_buf *out) {
+    const hn_cell *cell = &f->matrix->cells[index];
     const hn_run_spec *s = &cell->result.run->spec;
     char text[64];
-    (void)f;
     hn_buf_append_str(out, "    <properties>\n");
     snprintf(text, sizeof text, "r%lld", (long long)cell->result.run->id);
     property("run", text, out);
@@ -116,10 +147,12 @@ static void write_properties(const hn_eval_output *f, const hn_cell *cell, const
     snprintf(text, sizeof text, "%.6f %.6f", cell->result.report.accuracy.low, cell->result.report.accuracy.high);
     property("accuracy interval 95 %", text, out);
     property("numeric path", s->numeric_path, out);
+    write_grade_means(f, index, out);
     hn_buf_append_str(out, "    </properties>\n");
 }
 
-static void write_suite(const hn_eval_output *f, size_t candidate, const hn_cell *cell, hn_buf *out) {
+static void write_suite(const hn_eval_output *f, size_t candidate, size_t index, hn_buf *out) {
+    const hn_cell *cell = &f->matrix->cells[index];
     counts c = count_cell(cell, f->gate != NULL);
     hn_buf name;
     hn_buf_init(&name, 0);
@@ -129,9 +162,8 @@ static void write_suite(const hn_eval_output *f, size_t candidate, const hn_cell
     attribute("name", hn_buf_str(&name), out);
     hn_buf_appendf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.6f\">\n", c.tests,
                    c.failures, c.errors, c.skipped, c.seconds);
-    write_properties(f, cell, f->matrix->candidates[candidate].parameters, out);
-    for (size_t i = 0; i < c.tests; i++)
-        write_case(hn_buf_str(&name), &cell->result.predictions.rows[i], f->gate != NULL, out);
+    write_properties(f, index, f->matrix->candidates[candidate].parameters, out);
+    for (size_t i = 0; i < c.tests; i++) write_case(f, index, i, hn_buf_str(&name), out);
     hn_buf_append_str(out, "  </testsuite>\n");
     hn_buf_free(&name);
 }
@@ -186,8 +218,7 @@ hn_status hn_eval_output_junit(const hn_eval_output *f, hn_buf *out, hn_error *e
                    all.tests, all.failures, all.errors, all.seconds);
     if (f->gate) write_gate(f, out);
     for (size_t i = 0; i < m->n_candidates; i++)
-        for (size_t k = 0; k < m->candidates[i].n_cells; k++)
-            write_suite(f, i, &m->cells[m->candidates[i].first + k], out);
+        for (size_t k = 0; k < m->candidates[i].n_cells; k++) write_suite(f, i, m->candidates[i].first + k, out);
     hn_buf_append_str(out, "</testsuites>\n");
     return hn_buf_check(out, "the results", err);
 }

@@ -112,6 +112,35 @@ static void write_table(const hn_eval_output *f, hn_buf *out) {
     for (size_t i = 0; i < f->matrix->n_candidates; i++) write_row(f, verdicts, i, out);
 }
 
+/* A row for each candidate, a column for each grader. */
+static void write_grades(const hn_eval_output *f, hn_buf *out) {
+    const hn_output_grades *g = f->grades;
+    char text[80];
+    if (!g || g->n == 0) return;
+    hn_buf_append_str(out, "\n#### Grades\n\n| prompt | run |");
+    for (size_t k = 0; k < g->n; k++) {
+        hn_buf_append_char(out, ' ');
+        md_text(g->names[k], out);
+        hn_buf_append_str(out, " |");
+    }
+    hn_buf_append_str(out, "\n|---|---|");
+    for (size_t k = 0; k < g->n; k++) hn_buf_append_str(out, "---|");
+    hn_buf_append_char(out, '\n');
+    for (size_t i = 0; i < f->matrix->n_candidates; i++) {
+        size_t cell = f->matrix->candidates[i].first;
+        hn_buf_append_str(out, "| ");
+        md_text(f->matrix->candidates[i].name, out);
+        hn_buf_appendf(out, " | r%lld |", (long long)f->matrix->cells[cell].result.run->id);
+        for (size_t k = 0; k < g->n; k++) {
+            const hn_grade_line *line = g->lines[cell * g->n + k];
+            hn_buf_append_char(out, ' ');
+            md_text(line ? hn_grade_text(line, text) : "-", out);
+            hn_buf_append_str(out, " |");
+        }
+        hn_buf_append_char(out, '\n');
+    }
+}
+
 static void write_remarks(const hn_eval_output *f, hn_buf *out) {
     const hn_eval_matrix_report *r = f->report;
     if (r->n_compared > 1)
@@ -142,6 +171,7 @@ static void write_gate(const hn_eval_output *f, hn_buf *out) {
 hn_status hn_eval_output_markdown(const hn_eval_output *f, hn_buf *out, hn_error *err) {
     write_head(f, out);
     write_table(f, out);
+    write_grades(f, out);
     write_remarks(f, out);
     if (f->gate) write_gate(f, out);
     return hn_buf_check(out, "the comment", err);

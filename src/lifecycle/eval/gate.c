@@ -3,6 +3,7 @@
 #include "lifecycle/eval/class_report.h"
 #include "lifecycle/eval/gate_parts.h"
 #include "lifecycle/eval/grade_run.h"
+#include "lifecycle/eval/guard_report.h"
 #include "stats/verdict.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 typedef struct checker {
     const hn_gate_facts *facts;
     hn_class_report classes;
+    hn_guard_report guards;
     json_t *summary; /* of the run; NULL: none */
     hn_gate_result *result;
     hn_error *err;
@@ -65,6 +67,9 @@ static size_t list_measures(const checker *c, measure out[MEASURES_MAX]) {
         {"cut", share_of(r, r->n_cut), true},
         {"failed", share_of(r, r->n_failed), true},
         {"abstained", share_of(r, r->n_abstained), true},
+        {"guarded", share_of(r, c->guards.n_guarded), true},
+        {"support", c->guards.support, true},
+        {"unsupported", c->guards.below, true},
         {"latency_ms", alone(r->latency_p95_ms), false},
         {"latency_median_ms", alone(r->latency_median_ms), false},
         {"memory_mb", alone(summary_number(c, "one_case_bytes") / 1e6), false},
@@ -260,7 +265,9 @@ hn_status hn_gate_check(const hn_gate *gate, const hn_gate_facts *facts, hn_gate
     if (summary && hn_json_parse(summary, strlen(summary), "summary", 0, &c.summary, &unused) != HN_OK)
         c.summary = NULL;
     hn_status st = hn_class_report_make(facts->report, facts->predictions, &c.classes, err);
+    if (st == HN_OK) st = hn_guard_report_build(facts->reference.scope, facts->predictions, &c.guards, err);
     if (st == HN_OK) st = check_clauses(&c, gate);
+    hn_guard_report_free(&c.guards);
     if (st == HN_OK)
         join(gate, result);
     else

@@ -14,7 +14,8 @@
  *     verdict = "better than" REF | "not worse than" REF | "equivalent to" REF
  *
  * METRIC: accuracy, macro_f1, micro_f1, weighted_f1, balanced_accuracy, mcc, kappa, log_loss, label_perplexity, invalid, cut, failed,
- * abstained (shares of the cases), latency_ms (95 % of answers), latency_median_ms, memory_mb, cost_per_1000, tokens_per_case, n, or any
+ * abstained, guarded (shares of the cases), support (mean support of the answers by their context), unsupported (share of answers below
+ * the guard's threshold), latency_ms (95 % of answers), latency_median_ms, memory_mb, cost_per_1000, tokens_per_case, n, or any
  * number that the run's summary or its metrics hold. A metric is compared as it was measured; lower() and upper() take the ends of
  * its 95 % interval. REF: baseline, majority, bag_of_words, a run or a tag. "not worse" is shown where the difference's interval lies above
  * minus smallest_difference, so too few cases fail it: absence of evidence is not evidence. All clauses are worked out, so that

@@ -62,7 +62,7 @@ PY
     "$python" - "$tmp/$words/tokenizer.json" "$out" "$text" <<'PY' || fail "hone reads its tokenizer otherwise than Hugging Face ($words)"
 import json, sys
 from tokenizers import Tokenizer
-ours = [t["id"] for t in json.load(open(sys.argv[2], encoding="utf-8"))["tokens"]]
+ours = json.load(open(sys.argv[2], encoding="utf-8"))["ids"]
 assert ours == Tokenizer.from_file(sys.argv[1]).encode(sys.argv[3]).ids, ours
 PY
 done

@@ -30,11 +30,11 @@ typedef struct tuning {
 
 /* ---- hooks ---- */
 
-static hn_status open_adapter(void *user, const char *adapter, hn_provider **provider, hn_error *err) {
+static hn_status open_model(void *user, const char *model, const char *adapter, hn_provider **provider, hn_error *err) {
     tuning *t = user;
     hn_local_options o = hn_cli_local_options(t->cli);
     o.adapter = adapter;
-    return hn_cli_project_model(&t->p, t->base_name, &o, provider, err);
+    return hn_cli_project_model(&t->p, model ? model : t->base_name, &o, provider, err);
 }
 
 static void on_step(void *user, int64_t step, int64_t n_steps, double loss, double rate) {
@@ -50,7 +50,7 @@ static void on_step(void *user, int64_t step, int64_t n_steps, double loss, doub
     hn_progress_update(&t->progress, (uint64_t)step);
 }
 
-static void on_epoch(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_case *wrong, const char *said) {
+static void on_epoch(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_tune_sample *sample) {
     tuning *t = user;
     char text[48], took[32], loss[48] = "before training";
     hn_interval i = hn_interval_wilson(e->n_correct, (int64_t)n_dev, 0.05);
@@ -59,12 +59,12 @@ static void on_epoch(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_
     if (t->shown) hn_progress_end(&t->progress);
     t->shown = false;
     hn_buf_init(&answer, 0);
-    if (wrong) hn_cli_excerpt(said ? said : "(no valid answer)", SAID_COLUMNS, &answer);
+    if (*sample->name) hn_cli_excerpt(sample->said ? sample->said : "(no valid answer)", SAID_COLUMNS, &answer);
     if (e->epoch) snprintf(loss, sizeof loss, "loss %.3f nats a token", e->train_loss);
     hn_output_print(t->cli->out, "epoch %-2d %s  dev %s  after %s", e->epoch, loss,
                     hn_cli_percent((hn_estimate){share, i.low, i.high}, text), hn_format_duration(e->seconds, took));
-    if (wrong)
-        hn_output_print(t->cli->out, "; still wrong: case %.20s is %.30s, said: %s", wrong->id, wrong->target,
+    if (*sample->name)
+        hn_output_print(t->cli->out, "; still wrong: case %.20s is %.30s, said: %s", sample->name, sample->wanted,
                         hn_buf_str(&answer));
     hn_output_print(t->cli->out, "\n");
     hn_buf_free(&answer);
@@ -80,7 +80,7 @@ static unsigned targets_named(const char *name) {
 
 static hn_tune_options read_options(hn_cli *cli, size_t n_train) {
     size_t limit = (size_t)hn_cli_int(cli, "limit");
-    hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train);
+    hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train, NULL);
     o.rank = (int)hn_cli_int(cli, "rank");
     o.alpha = hn_cli_given(cli, "alpha") ? hn_cli_real(cli, "alpha") : 2.0 * o.rank;
     o.rank_stabilised = hn_cli_flag(cli, "rank-stabilised");
@@ -143,6 +143,7 @@ static hn_status open_all(tuning *t, hn_error *err) {
     t->setup.project = t->p.project;
     t->setup.dataset = t->p.dataset;
     t->setup.store = t->p.store;
+    t->setup.store_dir = hn_project_store_dir(t->p.project);
     t->setup.base = t->base;
     t->setup.prompt = t->prompt;
     t->setup.fresh = hn_cli_flag(cli, "fresh");
@@ -237,7 +238,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_tune_result r = {0};
     hn_status st = open_all(&t, err);
     if (st == HN_OK) {
-        hn_tune_hooks hooks = {open_adapter, on_step, on_epoch, &t};
+        hn_tune_hooks hooks = {open_model, on_step, on_epoch, &t};
         print_settings(&t);
         st = hn_tune_run(&t.setup, &hooks, &r, err);
     }

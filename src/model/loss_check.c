@@ -54,8 +54,8 @@ hn_status hn_loss_check_refuse(const hn_loss_check *c, const char *name, hn_erro
                        "give them an answer (an assistant's message whose weight is not 0), or leave them out",
                        "no supervised token: %s would teach nothing", rows_text(&c->unsupervised, rows));
     if (c->cut.n) {
-        snprintf(hint, sizeof hint, "raise the limit to %zu tokens (--max-tokens), or shorten or leave out these rows",
-                 c->n_needed);
+        snprintf(hint, sizeof hint, "raise the limit to %zu tokens (%s), or shorten or leave out these rows",
+                 c->n_needed, c->limit_option ? c->limit_option : "--max-tokens");
         return hn_fail(
             err, HN_ERR_LIMIT, name, hint,
             "an answer is cut off by the limit of %zu tokens in %s: the model would learn to stop in the middle",

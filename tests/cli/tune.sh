@@ -121,8 +121,8 @@ expect_error "has an adapter already"
 printf 'messages: [{user: "{{ text }}:"}]\ntemplate: raw\nreasoning: {max_tokens: 8}\n' >prompts/thinks.yaml
 expect_status 3 tune --prompt thinks --base "$MODEL"
 expect_error "served with reasoning"
-expect_status 2 tune --prompt a --base "$MODEL" --max-length 3
-expect_error "answers would be cut off"
+expect_status 4 tune --prompt a --base "$MODEL" --max-length 3
+expect_error "an answer is cut off"
 expect_status 2 tune --prompt a --base "$MODEL" --limit 1
 expect_error "no training case"
 expect_status 2 tune --prompt a --base "$MODEL" --learning-rate 1 --alpha 1e6 --clip 0 --warmup 0

@@ -4,7 +4,8 @@
  *     HN_TRY(hn_tune_checkpoint_read(path, key, &state, scores, n, tensors, n_tensors, &adam, &found, &err));
  *
  * The file is this machine's own (its byte order, this version of hone), and ends with its SHA-256: one that is damaged or of another run counts as
- * none. It is replaced whole. Threading: one thread. */
+ * none. It is written past the memory that training takes (a full fine-tuning's state is three times its weights): in pieces, into a file beside
+ * it that then takes its place. Threading: one thread. */
 #ifndef HN_LIFECYCLE_TUNE_CHECKPOINT_H
 #define HN_LIFECYCLE_TUNE_CHECKPOINT_H
 
@@ -22,13 +23,13 @@ typedef struct hn_tune_state {
     hn_tune_epoch epochs[HN_TUNE_EPOCHS_MAX + 1];
 } hn_tune_state;
 
-/* `scores` (n): which dev cases the best got right. */
-hn_status hn_tune_checkpoint_write(const char *path, const char *key, const hn_tune_state *state,
-                                   const unsigned char *scores, size_t n, const hn_tensor *tensors, size_t n_tensors,
-                                   const hn_adamw *adam, hn_error *err) HN_MUST_CHECK;
+/* `scores` (n): of each dev case, by the best. */
+hn_status hn_tune_checkpoint_write(const char *path, const char *key, const hn_tune_state *state, const double *scores,
+                                   size_t n, const hn_tensor *tensors, size_t n_tensors, const hn_adamw *adam,
+                                   hn_error *err) HN_MUST_CHECK;
 /* *found false: none, or none that fits; nothing was changed then. */
-hn_status hn_tune_checkpoint_read(const char *path, const char *key, hn_tune_state *state, unsigned char *scores,
-                                  size_t n, hn_tensor *tensors, size_t n_tensors, hn_adamw *adam, bool *found,
+hn_status hn_tune_checkpoint_read(const char *path, const char *key, hn_tune_state *state, double *scores, size_t n,
+                                  hn_tensor *tensors, size_t n_tensors, hn_adamw *adam, bool *found,
                                   hn_error *err) HN_MUST_CHECK;
 
 #endif

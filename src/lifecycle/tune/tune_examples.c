@@ -1,12 +1,60 @@
-/* Cases as training examples; see tune_examples.h. */
+/* Cases and conversations as training examples; see tune_examples.h. */
 #include "lifecycle/tune/tune_examples.h"
-
-#include "base/interrupt.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { NAMED_MAX = 5 };
+
+hn_status hn_tune_examples_begin(hn_tune_examples *e, int max_tokens, hn_error *err) {
+    *e = (hn_tune_examples){.unit = 1, .arena = hn_arena_create(0)};
+    e->check = (hn_loss_check){.max_tokens = (size_t)max_tokens, .limit_option = "--max-length"};
+    return e->arena ? HN_OK : hn_fail_memory(err, 0);
+}
+
+void hn_tune_examples_free(hn_tune_examples *e) {
+    hn_arena_free(e->arena);
+    hn_free(e->items);
+    *e = (hn_tune_examples){0};
+}
+
+hn_status hn_tune_examples_check(const hn_tune_examples *e, const char *name, hn_error *err) {
+    return hn_loss_check_refuse(&e->check, name, err);
+}
+
+static hn_status add(hn_tune_examples *e, const hn_tune_example *like, const hn_loss_mask *mask, int line,
+                     hn_error *err) {
+    size_t n = mask->ids.n;
+    if (n > INT32_MAX) return hn_fail_memory(err, n);
+    if (!hn_grow((void **)&e->items, &e->capacity, e->n + 1, sizeof *e->items))
+        return hn_fail_memory(err, (e->n + 1) * sizeof *e->items);
+    hn_tune_example *x = &e->items[e->n];
+    *x = *like;
+    x->n = x->n_prompt = (int)n;
+    x->weight = 1;
+    x->ids = hn_arena_alloc(e->arena, n * sizeof *x->ids + 1);
+    x->learned = hn_arena_alloc(e->arena, n + 1);
+    if (!x->ids || !x->learned) return hn_fail_memory(err, n * sizeof *x->ids);
+    if (n) memcpy(x->ids, mask->ids.ids, n * sizeof *x->ids);
+    for (size_t i = n; i-- > 1;) { /* the first token has nothing before it */
+        x->learned[i] = mask->learned[i];
+        x->n_learned += mask->learned[i];
+        if (mask->learned[i]) x->n_prompt = (int)i;
+    }
+    hn_loss_check_add(&e->check, mask, (size_t)like->row + 1, line);
+    e->n_tokens += n;
+    e->n_supervised += (size_t)x->n_learned;
+    if (x->n > e->longest) e->longest = x->n;
+    e->n++;
+    return HN_OK;
+}
+
+hn_status hn_tune_examples_add_mask(hn_tune_examples *e, const hn_loss_mask *mask, uint32_t row, int line,
+                                    hn_error *err) {
+    return add(e, &(hn_tune_example){.row = row}, mask, line, err);
+}
+
+/* ---- cases ---- */
 
 /* The request that scores this case's right answer and nothing else. */
 static hn_status answer_request(const hn_prompt *prompt, const hn_case *c, const hn_request *from, hn_request *request,
@@ -26,81 +74,47 @@ static hn_status answer_request(const hn_prompt *prompt, const hn_case *c, const
                         err);
 }
 
-static hn_status add_example(hn_tune_examples *e, const hn_case *c, const hn_tokens *prompt, const hn_tokens *answer,
-                             hn_error *err) {
-    hn_tune_example *x = &e->items[e->n];
+/* Prompt and answer as one mask. */
+static hn_status join(const hn_case *c, const hn_tokens *prompt, const hn_tokens *answer, bool has_end,
+                      hn_loss_mask *mask, hn_error *err) {
     size_t n = prompt->n + answer->n;
     if (prompt->n == 0)
         return hn_case_fail(c, "give the prompt some text", "an empty prompt leaves nothing to answer to", err);
-    if (n > INT32_MAX) return hn_fail_memory(err, n);
-    *x = (hn_tune_example){.c = c, .n = (int)n, .n_prompt = (int)prompt->n};
-    x->ids = hn_arena_alloc(e->arena, n * sizeof *x->ids);
-    if (!x->ids) return hn_fail_memory(err, n * sizeof *x->ids);
-    memcpy(x->ids, prompt->ids, prompt->n * sizeof *x->ids);
-    memcpy(x->ids + prompt->n, answer->ids, answer->n * sizeof *x->ids);
-    e->n_tokens += n;
-    e->n_supervised += answer->n;
-    if (x->n > e->longest) e->longest = x->n;
-    e->n++;
+    mask->ids.ids = hn_calloc(n, sizeof *mask->ids.ids);
+    mask->learned = hn_calloc(n, 1);
+    mask->answers = hn_calloc(1, sizeof *mask->answers);
+    if (!mask->ids.ids || !mask->learned || !mask->answers) return hn_fail_memory(err, n * sizeof *mask->ids.ids);
+    mask->ids.n = n;
+    memcpy(mask->ids.ids, prompt->ids, prompt->n * sizeof *prompt->ids);
+    if (answer->n) memcpy(mask->ids.ids + prompt->n, answer->ids, answer->n * sizeof *answer->ids);
+    memset(mask->learned + prompt->n, 1, answer->n);
+    mask->answers[0] = (hn_loss_answer){.start = prompt->n, .end = n, .message = -1, .has_end = has_end};
+    mask->n_answers = 1;
+    mask->n_learned = answer->n;
     return HN_OK;
 }
 
-static hn_status make_example(const hn_app *app, hn_provider *provider, const hn_prompt *prompt, const hn_case *c,
-                              hn_tune_examples *examples, hn_error *err) {
+hn_status hn_tune_examples_add_case(hn_tune_examples *e, const hn_app *app, hn_provider *provider,
+                                    const hn_prompt *prompt, const hn_case *c, uint32_t row, hn_error *err) {
     hn_app_request made;
     hn_request request;
     hn_request_label label;
     hn_tokens before = {0}, answer = {0};
+    hn_loss_mask mask = {0};
     HN_TRY(hn_app_request_make(app, c, &made, err));
     hn_status st = answer_request(prompt, c, &made.request, &request, &label, err);
     if (st == HN_OK) st = hn_provider_prompt_ids(provider, &request, &before, err);
     if (st == HN_OK) st = hn_provider_label_ids(provider, &request, &answer, err);
-    if (st == HN_OK) st = add_example(examples, c, &before, &answer, err);
+    if (st == HN_OK) {
+        bool has_end = !prompt->raw || (request.label_stop && *request.label_stop);
+        st = join(c, &before, &answer, has_end, &mask, err);
+    }
+    if (st == HN_OK) st = add(e, &(hn_tune_example){.c = c, .row = row}, &mask, c->line, err);
+    hn_loss_mask_free(&mask);
     hn_tokens_free(&before);
     hn_tokens_free(&answer);
     hn_app_request_free(&made);
     return st;
-}
-
-/* An answer cut off teaches the model to stop anywhere. */
-static hn_status check_lengths(const hn_tune_examples *e, int max_tokens, hn_error *err) {
-    char rows[256] = "";
-    size_t n_long = 0;
-    for (size_t i = 0; i < e->n; i++) {
-        const hn_tune_example *x = &e->items[i];
-        if (x->n <= max_tokens) continue;
-        size_t at = strlen(rows);
-        if (n_long++ < NAMED_MAX)
-            snprintf(rows + at, sizeof rows - at, "%s%d (%d tokens)", at ? ", " : "", x->c->line, x->n);
-    }
-    if (n_long == 0) return HN_OK;
-    return hn_fail(err, HN_ERR_INPUT, e->items[0].c->file,
-                   "raise --max-length up to the model's context, shorten the prompt, or leave these rows out",
-                   "%zu of %zu cases are longer than %d tokens, and their answers would be cut off: line %s%s", n_long,
-                   e->n, max_tokens, rows, n_long > NAMED_MAX ? ", ..." : "");
-}
-
-hn_status hn_tune_examples_make(const hn_app *app, hn_provider *provider, const hn_prompt *prompt,
-                                const hn_dataset *dataset, const uint32_t *cases, size_t n, int max_tokens,
-                                hn_tune_examples *examples, hn_error *err) {
-    *examples = (hn_tune_examples){.arena = hn_arena_create(0)};
-    hn_status st = examples->arena ? HN_OK : hn_fail_memory(err, 0);
-    if (st == HN_OK) {
-        examples->items = hn_arena_alloc(examples->arena, (n ? n : 1) * sizeof *examples->items);
-        if (!examples->items) st = hn_fail_memory(err, n * sizeof *examples->items);
-    }
-    for (size_t i = 0; i < n && st == HN_OK; i++) {
-        st = hn_interrupt_check(err);
-        if (st == HN_OK) st = make_example(app, provider, prompt, &dataset->cases[cases[i]], examples, err);
-    }
-    if (st == HN_OK) st = check_lengths(examples, max_tokens, err);
-    if (st != HN_OK) hn_tune_examples_free(examples);
-    return st;
-}
-
-void hn_tune_examples_free(hn_tune_examples *examples) {
-    hn_arena_free(examples->arena);
-    *examples = (hn_tune_examples){0};
 }
 
 hn_status hn_tune_check_labels(const hn_scope *scope, const hn_dataset *dataset, const uint32_t *cases, size_t n,

@@ -1,13 +1,19 @@
-/* Scoring dev cases through the App; see tune_score.h. */
+/* Scoring through the App and by loss; see tune_score.h. */
 #include "lifecycle/tune/tune_score.h"
 
 #include "app/app.h"
+#include "base/alloc.h"
 #include "base/interrupt.h"
 #include "lifecycle/eval/grade.h"
+#include "lifecycle/tune/tune_method.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { WINDOW = 128, STEP_MS = 100 };
+enum { WINDOW = 128, STEP_MS = 100, SAMPLE_TOKENS = 48, BCA_ROWS_MAX = 2000 };
+
+/* ---- cases ---- */
 
 typedef struct scoring scoring;
 
@@ -20,22 +26,30 @@ struct scoring {
     const hn_tune_setup *setup;
     const uint32_t *cases;
     size_t in_flight;
-    unsigned char *scores;
+    double *scores;
     slot *slots;
     int turn; /* wrong answers still to pass over before one is kept */
-    hn_tune_wrong *wrong;
+    hn_tune_sample *sample;
     hn_status failed;
     hn_error failure;
 };
 
+void hn_tune_sample_free(hn_tune_sample *sample) {
+    hn_free(sample->wanted);
+    hn_free(sample->said);
+    *sample = (hn_tune_sample){0};
+}
+
 static hn_status keep_wrong(scoring *s, const hn_case *c, const char *said, hn_error *err) {
-    if (s->wrong->c && s->turn <= 0) return HN_OK;
-    char *copy = said ? hn_strdup(said) : NULL;
-    if (said && !copy) return hn_fail_memory(err, 0);
-    hn_tune_wrong_free(s->wrong);
-    *s->wrong = (hn_tune_wrong){c, copy};
+    hn_tune_sample *w = s->sample;
+    if (w->wanted && s->turn <= 0) return HN_OK;
+    hn_tune_sample_free(w);
+    snprintf(w->name, sizeof w->name, "%.90s", c->id);
+    w->still_wrong = true;
+    w->wanted = hn_strdup(c->target);
+    w->said = said ? hn_strdup(said) : NULL;
     s->turn--;
-    return HN_OK;
+    return w->wanted && (w->said || !said) ? HN_OK : hn_fail_memory(err, 0);
 }
 
 static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
@@ -51,8 +65,9 @@ static void on_answer(void *user, uint64_t ticket, const hn_answer *a) {
         return;
     }
     const hn_contract *contract = &hn_project_scope(s->setup->project)->contract;
-    s->scores[at->position] = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
-    if (!s->scores[at->position]) s->failed = keep_wrong(s, c, a->value, &s->failure);
+    bool right = a->status == HN_OK && hn_grade_answer(contract, c->target, a->value);
+    s->scores[at->position] = right;
+    if (!right) s->failed = keep_wrong(s, c, a->value, &s->failure);
 }
 
 static hn_status answer_all(scoring *s, hn_app *app, size_t n, hn_error *err) {
@@ -73,11 +88,10 @@ static hn_status answer_all(scoring *s, hn_app *app, size_t n, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_tune_score(const hn_tune_setup *setup, hn_provider *provider, const uint32_t *cases, size_t n, int turn,
-                        unsigned char *scores, hn_tune_wrong *wrong, hn_error *err) {
-    scoring s = {.setup = setup, .cases = cases, .scores = scores, .turn = turn % 7, .wrong = wrong};
+hn_status hn_tune_score_cases(const hn_tune_setup *setup, hn_provider *provider, const uint32_t *cases, size_t n,
+                              int turn, double *scores, hn_tune_sample *sample, hn_error *err) {
+    scoring s = {.setup = setup, .cases = cases, .scores = scores, .turn = turn % 7, .sample = sample};
     hn_app *app = NULL;
-    *wrong = (hn_tune_wrong){0};
     s.slots = hn_calloc(n ? n : 1, sizeof *s.slots);
     if (!s.slots) return hn_fail_memory(err, n * sizeof *s.slots);
     hn_status st = hn_app_create(&(hn_app_parts){.scope = hn_project_scope(setup->project),
@@ -88,11 +102,108 @@ hn_status hn_tune_score(const hn_tune_setup *setup, hn_provider *provider, const
     if (st == HN_OK) st = answer_all(&s, app, n, err);
     hn_app_free(app);
     hn_free(s.slots);
-    if (st != HN_OK) hn_tune_wrong_free(wrong);
     return st;
 }
 
-void hn_tune_wrong_free(hn_tune_wrong *wrong) {
-    hn_free(wrong->said);
-    *wrong = (hn_tune_wrong){0};
+/* ---- held-out answers ---- */
+
+/* Nats a token of the listed units. */
+static double mean_loss(const uint32_t *units, size_t n, void *user) {
+    const hn_training *t = user;
+    size_t unit = t->held.unit;
+    double nats = 0, tokens = 0;
+    for (size_t i = 0; i < n; i++) {
+        nats -= t->scores[units[i]];
+        tokens += t->held.items[units[i] * unit].n_learned;
+    }
+    return tokens > 0 ? nats / tokens : (double)NAN;
+}
+
+hn_status hn_tune_score_held(hn_training *t, hn_estimate *loss, hn_error *err) {
+    size_t n = t->result->n_dev, unit = t->held.unit;
+    const hn_tune_example **rows = hn_calloc(n, sizeof *rows);
+    if (!rows) return hn_fail_memory(err, n * sizeof *rows);
+    for (size_t i = 0; i < n; i++) rows[i] = &t->held.items[i * unit]; /* of a pair the answer that was chosen */
+    hn_status st = hn_tune_answer_losses(t, rows, n, t->scores, err);
+    hn_free(rows);
+    HN_TRY(st);
+    for (size_t i = 0; i < n; i++) t->scores[i] = -t->scores[i];
+    hn_bootstrap_options o = {.seed = 7, .method = n > BCA_ROWS_MAX ? HN_BOOTSTRAP_PERCENTILE : HN_BOOTSTRAP_BCA};
+    return hn_bootstrap(mean_loss, t, n, NULL, &o, loss, err);
+}
+
+typedef struct heard {
+    hn_tune_sample *sample;
+    hn_status status;
+    hn_error error;
+    bool done;
+} heard;
+
+static void on_sample(void *user, uint64_t ticket, const hn_completion *c) {
+    heard *h = user;
+    (void)ticket;
+    h->done = true;
+    h->status = c->status;
+    h->error = c->error;
+    if (c->status != HN_OK) return;
+    h->sample->said = hn_strndup(c->text, c->text_bytes);
+    if (!h->sample->said) h->status = hn_fail_memory(&h->error, c->text_bytes);
+}
+
+static hn_status answer_text(const hn_training *t, const hn_tune_example *x, char **text, hn_error *err) {
+    hn_buf b;
+    hn_buf_init(&b, 1 << 16);
+    int end = x->n_prompt;
+    while (end < x->n && x->learned[end] && end < x->n_prompt + SAMPLE_TOKENS) end++;
+    hn_status st = hn_tokenizer_decode(hn_model_tokenizer(t->base.model), x->ids + x->n_prompt,
+                                       (size_t)(end - x->n_prompt), false, false, &b, err);
+    *text = st == HN_OK ? hn_buf_take(&b) : NULL;
+    hn_buf_free(&b);
+    return st != HN_OK || *text ? st : hn_fail_memory(err, 0);
+}
+
+hn_status hn_tune_sample_held(const hn_training *t, hn_provider *provider, int turn, hn_tune_sample *sample,
+                              hn_error *err) {
+    const hn_tune_example *x = &t->held.items[(size_t)turn % t->result->n_dev * t->held.unit];
+    heard h = {.sample = sample};
+    hn_request request = {.ids = x->ids,
+                          .n_ids = (size_t)x->n_prompt,
+                          .kind = HN_REQUEST_GENERATE,
+                          .max_tokens = SAMPLE_TOKENS,
+                          .sampling = {.temperature = 0}};
+    uint64_t ticket;
+    if (x->n_prompt + SAMPLE_TOKENS > t->base.context) return HN_OK;
+    snprintf(sample->name, sizeof sample->name, "line %d", t->setup->data->rows[x->row].line);
+    HN_TRY(answer_text(t, x, &sample->wanted, err));
+    HN_TRY(hn_provider_submit(provider, &request, 0, on_sample, &h, &ticket, err));
+    while (!h.done) {
+        HN_TRY(hn_interrupt_check(err));
+        HN_TRY(hn_provider_step(provider, STEP_MS, NULL, err));
+    }
+    if (h.status != HN_OK && err) *err = h.error;
+    return h.status;
+}
+
+/* ---- either ---- */
+
+static hn_status score_by_loss(hn_training *t, hn_provider *provider, hn_tune_epoch *e, hn_tune_sample *sample,
+                               hn_error *err) {
+    HN_TRY(hn_tune_score_held(t, &e->loss, err));
+    e->n_correct = -1;
+    return hn_tune_sample_held(t, provider, t->state.n_epochs, sample, err);
+}
+
+hn_status hn_tune_score_epoch(hn_training *t, const char *folder, hn_tune_epoch *e, hn_tune_sample *sample,
+                              hn_error *err) {
+    hn_provider *provider = NULL;
+    bool whole = t->result->is_whole;
+    HN_TRY(t->hooks->open(t->hooks->user, whole ? folder : NULL, whole ? NULL : folder, &provider, err));
+    hn_status st = t->setup->data ? score_by_loss(t, provider, e, sample, err)
+                                  : hn_tune_score_cases(t->setup, provider, t->dev, t->result->n_dev, t->state.n_epochs,
+                                                        t->scores, sample, err);
+    hn_provider_close(provider);
+    if (st != HN_OK || t->setup->data) return st;
+    e->n_correct = 0;
+    for (size_t i = 0; i < t->result->n_dev; i++) e->n_correct += t->scores[i] > 0;
+    return HN_OK;
 }

@@ -1,21 +1,21 @@
-/* Scoring a training's dev cases as they will be served: through the App, by a model with the adapter beside its weights.
+/* Scoring a training: its dev cases as they will be served, or the loss of the answers that were held out.
  *
- *     HN_TRY(hn_tune_score(setup, provider, cases, n, scores, &wrong, &err));      // scores[i]: 1 where case i is right
+ *     HN_TRY(hn_tune_score_cases(setup, provider, cases, n, turn, scores, &sample, &err));      // scores[i]: 1 where case i is right
+ *     HN_TRY(hn_tune_score_held(t, &loss, &err));                                               // t->scores[i]: ln p of row i's answers
  *
- * Ownership: `wrong` is freed with hn_tune_wrong_free. Threading: one thread. */
+ * Ownership: a sample is freed with hn_tune_sample_free. Threading: one thread. */
 #ifndef HN_LIFECYCLE_TUNE_SCORE_H
 #define HN_LIFECYCLE_TUNE_SCORE_H
 
-#include "lifecycle/tune/tune.h"
+#include "lifecycle/tune/tune_training.h"
 
-typedef struct hn_tune_wrong {
-    const hn_case *c; /* NULL: all are right */
-    char *said;       /* NULL: no valid answer */
-} hn_tune_wrong;
-
-/* `turn` chooses which of the wrong cases is shown. An answer that a case cannot have (too long) is wrong; other errors end it. */
-hn_status hn_tune_score(const hn_tune_setup *setup, hn_provider *provider, const uint32_t *cases, size_t n, int turn,
-                        unsigned char *scores, hn_tune_wrong *wrong, hn_error *err) HN_MUST_CHECK;
-void hn_tune_wrong_free(hn_tune_wrong *wrong);
+/* Through the App. `turn` chooses which of the wrong cases is the sample. An answer that a case cannot have (too long) is wrong; other errors end it. */
+hn_status hn_tune_score_cases(const hn_tune_setup *setup, hn_provider *provider, const uint32_t *cases, size_t n,
+                              int turn, double *scores, hn_tune_sample *sample, hn_error *err) HN_MUST_CHECK;
+/* Nats a token of t->held by the network as it is, with its 95 % interval over rows. */
+hn_status hn_tune_score_held(hn_training *t, hn_estimate *loss, hn_error *err) HN_MUST_CHECK;
+/* What `provider` answers to one of the held-out rows; `turn` chooses which. */
+hn_status hn_tune_sample_held(const hn_training *t, hn_provider *provider, int turn, hn_tune_sample *sample,
+                              hn_error *err) HN_MUST_CHECK;
 
 #endif

@@ -80,12 +80,12 @@ static unsigned targets_named(const char *name) {
 
 static hn_tune_options read_options(hn_cli *cli, size_t n_train) {
     size_t limit = (size_t)hn_cli_int(cli, "limit");
-    hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train, NULL);
+    hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train, hn_cli_string(cli, "method"));
     o.rank = (int)hn_cli_int(cli, "rank");
     o.alpha = hn_cli_given(cli, "alpha") ? hn_cli_real(cli, "alpha") : 2.0 * o.rank;
     o.rank_stabilised = hn_cli_flag(cli, "rank-stabilised");
     o.targets = targets_named(hn_cli_string(cli, "targets"));
-    o.learning_rate = hn_cli_real(cli, "learning-rate");
+    if (hn_cli_given(cli, "learning-rate")) o.learning_rate = hn_cli_real(cli, "learning-rate");
     o.weight_decay = hn_cli_real(cli, "weight-decay");
     o.clip = hn_cli_real(cli, "clip");
     o.warmup = hn_cli_real(cli, "warmup");
@@ -259,6 +259,10 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "MODEL",
      .help = "the model to train beside: a catalogue name or a path (the same as -m)"},
+    {.name = "method",
+     .kind = HN_OPTION_STRING,
+     .value = "lora|full",
+     .help = "what learns: an adapter beside the base's weights, or all weights (default: lora)"},
     {.name = "rank",
      .kind = HN_OPTION_INT,
      .value = "N",

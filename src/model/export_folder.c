@@ -9,6 +9,7 @@
 #include "model/architecture.h"
 #include "model/export_parts.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ enum { TEXT_MAX_BYTES = 256 << 20 };
 typedef struct part {
     const hn_matrix *matrix;  /* or */
     const float *vector;      /* (n) */
+    const float *values;      /* (n_out, n_in) or (n) instead of the model's; NULL: none */
     const hn_low_rank *added; /* NULL: none */
     bool turned;              /* rows of heads in GGUF's order */
 } part;
@@ -26,6 +28,7 @@ typedef struct exporter {
     const hn_model *model;
     const hn_shape *shape;
     hn_dtype dtype;
+    const hn_export_values *values; /* NULL: the model's own */
     const char *folder;
     char source[HN_PATH_MAX]; /* folder of the model, where it is one */
     hn_gguf *gguf;            /* else its file */
@@ -74,6 +77,7 @@ static hn_status add_tensor(exporter *e, const hn_architecture *a, const hn_tens
     char *name = hn_arena_alloc(e->arena, HN_TENSOR_NAME_MAX);
     if (!name) return hn_fail_memory(e->err, HN_TENSOR_NAME_MAX);
     hn_tensor_name(a, rule, false, layer, name);
+    if (e->values) p.values = e->values->find(e->values->user, name);
     e->parts[e->n] = p;
     e->out[e->n++] = (hn_safetensors_out){
         .name = name,
@@ -124,7 +128,7 @@ static hn_status make_rows(void *user, size_t index, int64_t first, int64_t n, f
     const part *p = &e->parts[index];
     size_t row_bytes = 0;
     if (p->vector) {
-        memcpy(values, p->vector, (size_t)e->out[index].dims[0] * sizeof *values);
+        memcpy(values, p->values ? p->values : p->vector, (size_t)e->out[index].dims[0] * sizeof *values);
         return HN_OK;
     }
     int64_t K = p->matrix->n_in;
@@ -134,7 +138,10 @@ static hn_status make_rows(void *user, size_t index, int64_t first, int64_t n, f
     for (int64_t i = 0; i < n; i++) {
         int64_t row = row_of(e, p, first + i);
         const unsigned char *bytes = (const unsigned char *)p->matrix->data + (size_t)row * row_bytes;
-        hn_kernels_available(0)->dequantize(values + i * K, bytes, p->matrix->dtype, (size_t)K);
+        if (p->values)
+            memcpy(values + i * K, p->values + row * K, (size_t)K * sizeof *values);
+        else
+            hn_kernels_available(0)->dequantize(values + i * K, bytes, p->matrix->dtype, (size_t)K);
         if (p->added) add_low_rank(values + i * K, e->delta, p->added, p->matrix, row);
     }
     return HN_OK;
@@ -219,6 +226,8 @@ static hn_status open_source(exporter *e) {
 static hn_status check_target(const exporter *e) {
     char path[HN_PATH_MAX];
     HN_TRY(hn_path_join(path, e->folder, "config.json", e->err));
+    if (e->values && hn_file_exists(path) && remove(path) != 0)
+        return hn_fail_errno(e->err, errno, path, "removing");
     if (hn_file_exists(path))
         return hn_fail(e->err, HN_ERR_EXISTS, e->folder, "name another folder, or remove this one",
                        "the folder holds a model already");
@@ -261,18 +270,33 @@ static hn_status check_written(const exporter *e, hn_export_result *r) {
     return st;
 }
 
+static hn_status export(exporter *e, hn_export_result *result) {
+    *result = (hn_export_result){0};
+    e->arena = hn_arena_create(0);
+    if (!e->arena) return hn_fail_memory(e->err, 0);
+    hn_status st = open_source(e);
+    if (st == HN_OK) st = check_target(e);
+    if (st == HN_OK) st = write_tensors(e, result);
+    if (st == HN_OK) st = write_texts(e);
+    if (st == HN_OK) st = check_written(e, result);
+    hn_gguf_close(e->gguf);
+    hn_arena_free(e->arena);
+    return st;
+}
+
 hn_status hn_export_folder(const hn_model *model, hn_dtype dtype, const char *folder, hn_export_result *result,
                            hn_error *err) {
     exporter e = {.model = model, .shape = hn_model_shape(model), .dtype = dtype, .folder = folder, .err = err};
-    *result = (hn_export_result){0};
-    e.arena = hn_arena_create(0);
-    if (!e.arena) return hn_fail_memory(err, 0);
-    hn_status st = open_source(&e);
-    if (st == HN_OK) st = check_target(&e);
-    if (st == HN_OK) st = write_tensors(&e, result);
-    if (st == HN_OK) st = write_texts(&e);
-    if (st == HN_OK) st = check_written(&e, result);
-    hn_gguf_close(e.gguf);
-    hn_arena_free(e.arena);
-    return st;
+    return export(&e, result);
+}
+
+hn_status hn_export_folder_values(const hn_model *model, hn_dtype dtype, const hn_export_values *values,
+                                  const char *folder, hn_export_result *result, hn_error *err) {
+    exporter e = {.model = model,
+                  .shape = hn_model_shape(model),
+                  .dtype = dtype,
+                  .values = values,
+                  .folder = folder,
+                  .err = err};
+    return export(&e, result);
 }

@@ -24,4 +24,14 @@ typedef struct hn_export_result {
 hn_status hn_export_folder(const hn_model *model, hn_dtype dtype, const char *folder, hn_export_result *result,
                            hn_error *err) HN_MUST_CHECK;
 
+/* The same model with other weights: what training made of them. `find` gives a tensor's values by its Hugging Face name ("model.norm.weight"), in the
+ * model's own shape and order of rows; NULL: the model's. Replaces a model that the folder holds: its config.json is gone before the first
+ * tensor is written, and there again after the last. */
+typedef struct hn_export_values {
+    const float *(*find)(void *user, const char *name);
+    void *user;
+} hn_export_values;
+hn_status hn_export_folder_values(const hn_model *model, hn_dtype dtype, const hn_export_values *values,
+                                  const char *folder, hn_export_result *result, hn_error *err) HN_MUST_CHECK;
+
 #endif

@@ -3,25 +3,7 @@
 source tests/cli/lib.bash
 need_shared goldens/tiny/llama/model.gguf
 MODEL=$(realpath "$SHARED/goldens/tiny/llama/model.gguf")
-make_project() { # DIR
-    mkdir -p "$1/prompts"
-    python3 - "$1" <<'PY'
-import csv, sys
-with open(sys.argv[1] + "/cases.csv", "w", newline="") as f:
-    out = csv.writer(f)
-    out.writerow(["id", "text", "kind"])
-    for i in range(160): out.writerow([f"c{i}", f"number {i * 7919 % 1000} {'aabb'[i % 4] * 3}", ["yes", "no"][i % 4 > 1]])
-PY
-    cat >"$1/hone.yaml" <<'YAML'
-data: {file: cases.csv, input: [text], target: kind, id: id}
-split: {train: 0.5, dev: 0.25, test: 0.25, seed: 7}
-output: {choice: ["yes", "no"]}
-YAML
-    cat >"$1/prompts/a.yaml" <<'YAML'
-template: raw
-messages: [{user: "{{ text }}:"}]
-YAML
-}
+source tests/cli/tune_project.bash
 make_project "$tmp/p"
 cd "$tmp/p" || exit 1
 tune() { expect_status 0 tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8 --json "$@"; }
@@ -70,27 +52,7 @@ expect_status 0 show r1
 # Killed at random moments until it is through: the same weights as a run that was left alone.
 make_project "$tmp/killed"
 cd "$tmp/killed" || exit 1
-MODEL=$MODEL HONE=$HONE python3 - <<'PY' || fail "a killed training"
-import os, random, signal, subprocess, time
-random.seed(5)
-command = [os.environ["HONE"], "tune", "--prompt", "a", "--base", os.environ["MODEL"], "--learning-rate", "5e-3", "--epochs", "8"]
-began = time.time()
-subprocess.run([*command, "--seed", "9"], check=True, capture_output=True)
-whole_s = time.time() - began
-kills = 0
-for attempt in range(200):
-    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        job.wait(timeout=random.uniform(0.3, 0.8) * whole_s)
-        assert job.returncode == 0, job.returncode
-        break
-    except subprocess.TimeoutExpired:
-        job.send_signal([signal.SIGKILL, signal.SIGINT][attempt % 2])
-        kills += job.wait() != 0
-else:
-    raise AssertionError("never done")
-assert kills, "it was never killed"
-PY
+kill_until_done tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8 || fail "a killed training"
 [ "$(ls .hone/models | wc -l)" = 2 ] || fail "a killed training began another run"
 [ "$(tuned)" = "$first" ] || fail "a killed training gave other weights"
 

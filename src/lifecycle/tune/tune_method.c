@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora, NULL};
+const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora, &hn_tune_method_full, NULL};
 
 hn_status hn_tune_method_find(const char *name, const hn_tune_method **method, hn_error *err) {
     char known[128] = "";

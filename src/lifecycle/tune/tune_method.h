@@ -52,7 +52,7 @@ struct hn_tune_method {
     void (*close)(hn_training *t); /* NULL: nothing is its own */
 };
 
-extern const hn_tune_method hn_tune_method_lora;
+extern const hn_tune_method hn_tune_method_lora, hn_tune_method_full;
 
 /* All methods, in the order of the help; ended by NULL. */
 extern const hn_tune_method *const hn_tune_methods[];
@@ -76,5 +76,6 @@ hn_status hn_tune_score_epoch(hn_training *t, const char *folder, hn_tune_epoch 
                               hn_error *err) HN_MUST_CHECK;
 /* All tensors that learn as a PEFT folder; as a whole model folder. */
 hn_status hn_tune_write_adapter(hn_training *t, const char *folder, hn_error *err) HN_MUST_CHECK;
+hn_status hn_tune_write_model(hn_training *t, const char *folder, hn_error *err) HN_MUST_CHECK;
 
 #endif

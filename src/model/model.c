@@ -111,6 +111,7 @@ static hn_status open_weights(hn_model *m, const char *folder, hn_error *err) {
 static hn_status template_from_config(hn_model *m, const char *text, size_t n, hn_error *err) {
     json_error_t bad;
     json_t *config = json_loadb(text, n, 0, &bad);
+    if (!config && !bad.text[0]) return hn_fail_memory(err, n);
     if (!config)
         return hn_fail(err, HN_ERR_INPUT, "tokenizer_config.json", NULL, "line %d, column %d: %s", bad.line, bad.column,
                        bad.text);

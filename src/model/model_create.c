@@ -82,7 +82,7 @@ hn_status hn_model_plan_parse(const char *text, hn_model_plan *plan, hn_error *e
     }
     if (st == HN_OK) st = hn_model_plan_check(&p, err);
     if (st == HN_OK) *plan = p;
-    if (st == HN_ERR_INPUT && err) err->status = HN_ERR_USAGE;
+    if (st == HN_ERR_INPUT && err) err->code = HN_ERR_USAGE;
     return st == HN_ERR_INPUT ? HN_ERR_USAGE : st;
 }
 

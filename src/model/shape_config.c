@@ -148,6 +148,7 @@ hn_status hn_shape_from_config(const char *text, size_t n, hn_shape *s, hn_rope_
     *rope = (hn_rope_source){0};
     json_error_t bad;
     json_t *config = json_loadb(text, n, JSON_REJECT_DUPLICATES, &bad);
+    if (!config && !bad.text[0]) return hn_fail_memory(err, n);
     if (!config)
         return hn_fail(err, HN_ERR_INPUT, NULL, NULL, "line %d, column %d: %s", bad.line, bad.column, bad.text);
     hn_status st = json_is_object(config) ? read_shape(config, s, rope, err)

@@ -1,4 +1,4 @@
-/* What a LoRA adapter adds to the products of a step: y (T,N) += (x A^T) B^T, in f32 whatever the weights' format is. Each row by itself and each
+/* What a LoRA adapter adds to the products of a step: y (T,N) += (x A^T) B^T (then, of DoRA, each output times its gain), in f32 whatever the weights' format is. Each row by itself and each
  * output one chain of additions, so that batching changes no bits. */
 #include "base/alloc.h"
 #include "engine/engine_parts.h"
@@ -51,6 +51,8 @@ static void add_rows(void *arg, int thread, int n_threads) {
     hn_learn_ops_of(j->e->kernels)
         ->rows_add(j->y + from * (size_t)j->N, j->N, j->e->scratch.low + from * r, (int64_t)r, j->low->b, j->N,
                    (int64_t)(to - from), (int64_t)r, j->N);
+    for (size_t t = from; j->low->gain && t < to; t++)
+        for (int64_t n = 0; n < j->N; n++) j->y[t * (size_t)j->N + (size_t)n] *= j->low->gain[n];
 }
 
 void hn_engine_add_low_rank(hn_engine *e, int layer, int linear, float *y, int64_t N, const float *x) {

@@ -1,5 +1,6 @@
 /* LoRA adapters in PEFT's form (adapter_config.json and adapter_model.safetensors in a folder), laid beside a model's matrices; see model.h.
- * The adapter stays apart from the weights: y = W x + scaling B (A x), so quantised weights remain as they are. What would change the result and is
+ * The adapter stays apart from the weights: y = W x + scaling B (A x), so quantised weights remain as they are. A DoRA adapter also has a magnitude for
+ * each output (Liu et al. 2024), which becomes a factor when it is loaded: magnitude / |row of W + scaling B A|. What would change the result and is
  * not understood here is refused by name. */
 #include "base/alloc.h"
 #include "base/file.h"
@@ -24,7 +25,7 @@ typedef struct loader {
     const hn_shape *shape;
     hn_arena *arena;
     double alpha;
-    bool rank_stabilised;
+    bool rank_stabilised, dora;
     size_t n_used;
     hn_error *err;
 } loader;
@@ -38,9 +39,9 @@ static bool is_set(const json_t *config, const char *key) {
 }
 
 static hn_status check_config(loader *l, const json_t *config, const char *path) {
-    static const char *const foreign[] = {"use_dora",          "fan_in_fan_out",    "rank_pattern",
-                                          "alpha_pattern",     "lora_bias",         "modules_to_save",
-                                          "layer_replication", "target_parameters", "megatron_config"};
+    static const char *const foreign[] = {"fan_in_fan_out",    "rank_pattern",    "alpha_pattern",
+                                          "lora_bias",         "modules_to_save", "layer_replication",
+                                          "target_parameters", "megatron_config"};
     const char *type, *bias = json_string_value(json_object_get(config, "bias"));
     HN_TRY(hn_json_get_string(config, path, "peft_type", &type, l->err));
     if (strcmp(type, "LORA") != 0)
@@ -52,6 +53,7 @@ static hn_status check_config(loader *l, const json_t *config, const char *path)
                            "the adapter uses `%s`, which is not understood", foreign[i]);
     if (bias && strcmp(bias, "none") != 0)
         return hn_fail(l->err, HN_ERR_UNSUPPORTED, path, "train with bias \"none\"", "the adapter changes biases");
+    l->dora = is_set(config, "use_dora");
     l->rank_stabilised = is_set(config, "use_rslora");
     return hn_json_get_number(config, path, "lora_alpha", &l->alpha, l->err);
 }
@@ -106,6 +108,47 @@ static int64_t place_of(const loader *l, int which, int64_t row) {
     return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
 }
 
+/* Adds up in doubles; a row of zeros stays one. */
+static double gain_of(const hn_low_rank *low, float *row, const hn_matrix *w, int64_t n, double magnitude) {
+    double sum = 0;
+    hn_matrix_row(hn_kernels_available(0), row, w, n);
+    for (int k = 0; k < low->rank; k++) {
+        float b = low->b[k * w->n_out + n];
+        const float *a = low->a + k * w->n_in;
+        for (int64_t c = 0; c < w->n_in; c++) row[c] += b * a[c];
+    }
+    for (int64_t c = 0; c < w->n_in; c++) sum += (double)row[c] * (double)row[c];
+    return sum > 0 ? magnitude / sqrt(sum) : 0;
+}
+
+/* PEFT has had the magnitudes under this name since its first DoRA, as (N) and, before 0.11, as (1,N). */
+static hn_status load_magnitudes(loader *l, int layer, int which, const hn_matrix *w, hn_low_rank *low) {
+    char name[160];
+    snprintf(name, sizeof name, "base_model.model.model.layers.%d.%s.lora_magnitude_vector", layer, names[which]);
+    const hn_safetensor *m = hn_safetensors_find(l->tensors, name);
+    bool known = m && (m->dtype == HN_DTYPE_F32 || m->dtype == HN_DTYPE_F16 || m->dtype == HN_DTYPE_BF16),
+         fits = known && ((m->n_dims == 1 && m->dims[0] == w->n_out) ||
+                          (m->n_dims == 2 && m->dims[0] == 1 && m->dims[1] == w->n_out));
+    if (!fits)
+        return hn_fail(l->err, HN_ERR_INPUT, l->file, "save the adapter again",
+                       "%s is not there, or not %lld numbers, though the adapter uses DoRA", name, (long long)w->n_out);
+    size_t N = (size_t)w->n_out, K = (size_t)w->n_in;
+    float *gain = hn_arena_alloc(l->arena, N * sizeof *gain), *scratch = hn_alloc((N + K) * sizeof *scratch);
+    if (!gain || !scratch) {
+        hn_free(scratch);
+        return hn_fail_memory(l->err, (N + K) * sizeof *scratch);
+    }
+    hn_kernels_available(0)->dequantize(scratch + K, m->data, m->dtype, N);
+    for (int64_t n = 0; n < w->n_out; n++) {
+        int64_t at = place_of(l, which, n);
+        gain[at] = (float)gain_of(low, scratch, w, at, (double)scratch[K + (size_t)n]);
+    }
+    hn_free(scratch);
+    low->gain = gain;
+    l->n_used++;
+    return HN_OK;
+}
+
 static hn_status load_pair(loader *l, int layer, int which, const hn_matrix *w, hn_low_rank *out) {
     const hn_safetensor *a, *b;
     HN_TRY(find_pair(l, layer, which, &a, &b));
@@ -128,7 +171,7 @@ static hn_status load_pair(loader *l, int layer, int which, const hn_matrix *w, 
     hn_free(rows);
     *out = (hn_low_rank){.rank = (int)r, .a = plain, .b = turned};
     l->n_used += 2;
-    return HN_OK;
+    return l->dora ? load_magnitudes(l, layer, which, w, out) : HN_OK;
 }
 
 static hn_status load_layers(loader *l, const hn_weights *w, hn_low_rank *low) {

@@ -49,11 +49,11 @@ static json_t *make_config(const hn_adapter_description *what) {
         what->base_name, "bias", "none", "corda_config", "ensure_weight_tying", 0, "eva_config", "exclude_modules",
         "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1, "kasa_config", "layer_replication",
         "layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha", number((double)what->alpha), "lora_bias",
-        0, "lora_dropout", 0.0, "lora_ga_config", "megatron_config", "megatron_core", "megatron.core",
+        0, "lora_dropout", what->dropout, "lora_ga_config", "megatron_config", "megatron_core", "megatron.core",
         "modules_to_save", "monteclora_config", "peft_type", "LORA", "peft_version", PEFT_VERSION, "qalora_group_size",
         16, "r", what->rank, "rank_pattern", "revision", "target_modules", targets, "target_parameters", "task_type",
-        "CAUSAL_LM", "trainable_token_indices", "use_bdlora", "use_dora", 0, "use_qalora", 0, "use_rslora",
-        (int)what->rank_stabilised, "velora_config");
+        "CAUSAL_LM", "trainable_token_indices", "use_bdlora", "use_dora", (int)what->dora, "use_qalora", 0,
+        "use_rslora", (int)what->rank_stabilised, "velora_config");
 }
 
 static hn_status write_config(const char *folder, const hn_adapter_description *what, hn_error *err) {
@@ -69,10 +69,14 @@ static hn_status write_config(const char *folder, const hn_adapter_description *
 
 /* ---- the tensors ---- */
 
+static bool is_magnitude(const hn_adapter_tensor *t) {
+    return t->name && hn_ends_with(t->name, ".lora_magnitude_vector");
+}
+
 static hn_status check_tensor(const hn_adapter_description *what, const hn_adapter_tensor *t, hn_error *err) {
     bool a = t->name && hn_ends_with(t->name, ".lora_A.weight"), b = t->name && hn_ends_with(t->name, ".lora_B.weight");
-    bool fits =
-        t->w && t->rows > 0 && t->columns > 0 && ((a && t->rows == what->rank) || (b && t->columns == what->rank));
+    bool m = is_magnitude(t) && what->dora && t->rows == 1, fits = t->w && t->rows > 0 && t->columns > 0;
+    fits = fits && ((a && t->rows == what->rank) || (b && t->columns == what->rank) || m);
     if (fits) return HN_OK;
     return hn_fail(err, HN_ERR_USAGE, t->name, NULL,
                    "%lld by %lld is neither A (%d by K) nor B (N by %d) of an adapter of rank %d", (long long)t->rows,
@@ -94,6 +98,7 @@ static hn_status write_tensors(const char *folder, const hn_adapter_description 
         if (!name) return hn_fail_memory(err, length);
         snprintf(name, length, "%s%s", prefix, t->name);
         out[i] = (hn_safetensors_out){name, HN_DTYPE_F32, 2, {t->rows, t->columns}, t->w};
+        if (is_magnitude(t)) out[i].n_dims = 1, out[i].dims[0] = t->columns;
     }
     HN_TRY(hn_path_join(path, folder, "adapter_model.safetensors", err));
     return hn_safetensors_write(path, out, n, metadata, NULL, NULL, err);

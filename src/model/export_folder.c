@@ -78,6 +78,7 @@ static hn_status add_tensor(exporter *e, const hn_architecture *a, const hn_tens
     if (!name) return hn_fail_memory(e->err, HN_TENSOR_NAME_MAX);
     hn_tensor_name(a, rule, false, layer, name);
     if (e->values) p.values = e->values->find(e->values->user, name);
+    if (p.values) p.turned = false; /* they are in Hugging Face's order already */
     e->parts[e->n] = p;
     e->out[e->n++] = (hn_safetensors_out){
         .name = name,
@@ -111,7 +112,7 @@ static int64_t row_of(const exporter *e, const part *p, int64_t row) {
     return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
 }
 
-/* row (K) += sum over the rank of b[k][n] a[k] */
+/* row (K) += sum over the rank of b[k][n] a[k], then times its gain */
 static void add_low_rank(float *row, float *delta, const hn_low_rank *low, const hn_matrix *m, int64_t n) {
     int64_t K = m->n_in;
     memset(delta, 0, (size_t)K * sizeof *delta);
@@ -121,6 +122,7 @@ static void add_low_rank(float *row, float *delta, const hn_low_rank *low, const
         for (int64_t c = 0; c < K; c++) delta[c] += b * a[c];
     }
     for (int64_t c = 0; c < K; c++) row[c] += delta[c];
+    for (int64_t c = 0; low->gain && c < K; c++) row[c] *= low->gain[n];
 }
 
 static hn_status make_rows(void *user, size_t index, int64_t first, int64_t n, float *values, hn_error *err) {
@@ -226,8 +228,7 @@ static hn_status open_source(exporter *e) {
 static hn_status check_target(const exporter *e) {
     char path[HN_PATH_MAX];
     HN_TRY(hn_path_join(path, e->folder, "config.json", e->err));
-    if (e->values && hn_file_exists(path) && remove(path) != 0)
-        return hn_fail_errno(e->err, errno, path, "removing");
+    if (e->values && hn_file_exists(path) && remove(path) != 0) return hn_fail_errno(e->err, errno, path, "removing");
     if (hn_file_exists(path))
         return hn_fail(e->err, HN_ERR_EXISTS, e->folder, "name another folder, or remove this one",
                        "the folder holds a model already");
@@ -292,11 +293,7 @@ hn_status hn_export_folder(const hn_model *model, hn_dtype dtype, const char *fo
 
 hn_status hn_export_folder_values(const hn_model *model, hn_dtype dtype, const hn_export_values *values,
                                   const char *folder, hn_export_result *result, hn_error *err) {
-    exporter e = {.model = model,
-                  .shape = hn_model_shape(model),
-                  .dtype = dtype,
-                  .values = values,
-                  .folder = folder,
-                  .err = err};
+    exporter e = {
+        .model = model, .shape = hn_model_shape(model), .dtype = dtype, .values = values, .folder = folder, .err = err};
     return export(&e, result);
 }

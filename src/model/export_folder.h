@@ -25,7 +25,7 @@ hn_status hn_export_folder(const hn_model *model, hn_dtype dtype, const char *fo
                            hn_error *err) HN_MUST_CHECK;
 
 /* The same model with other weights: what training made of them. `find` gives a tensor's values by its Hugging Face name ("model.norm.weight"), in the
- * model's own shape and order of rows; NULL: the model's. Replaces a model that the folder holds: its config.json is gone before the first
+ * model's own shape, rows in Hugging Face's order; NULL: the model's. Replaces a model that the folder holds: its config.json is gone before the first
  * tensor is written, and there again after the last. */
 typedef struct hn_export_values {
     const float *(*find)(void *user, const char *name);

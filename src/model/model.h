@@ -40,11 +40,12 @@ typedef struct hn_shape {
     hn_dtype main_dtype; /* the format of most weights: "Q4_1" */
 } hn_shape;
 
-/* What an adapter adds to one matrix: y (N) += (x A^T) B^T. */
+/* What an adapter adds to one matrix: y (N) += (x A^T) B^T, then, where it has gains, each output times its own. */
 typedef struct hn_low_rank {
-    int rank;       /* r; 0: none */
-    const float *a; /* (r,K) */
-    const float *b; /* (r,N): B transposed and scaled, rows in the order of the matrix's outputs */
+    int rank;          /* r; 0: none */
+    const float *a;    /* (r,K) */
+    const float *b;    /* (r,N): B transposed and scaled, rows in the order of the matrix's outputs */
+    const float *gain; /* (N) DoRA's magnitude over the length of W + B A's row; NULL: all 1 */
 } hn_low_rank;
 enum { HN_LINEARS_OF_LAYER = 7 }; /* q k v o gate up down */
 
@@ -67,7 +68,7 @@ typedef struct hn_model hn_model;
 hn_status hn_model_open(const char *path, unsigned flags, hn_model **model, hn_error *err) HN_MUST_CHECK;
 void hn_model_close(hn_model *model);
 /* Lays a LoRA adapter (a folder as PEFT saves it) beside the weights, before an engine is made of the model; its content becomes part of the model's
- * hash. HN_ERR_INPUT: it does not fit the model's shapes; HN_ERR_UNSUPPORTED: it does what is not understood (DoRA, biases ...), named; HN_ERR_USAGE: the
+ * hash. HN_ERR_INPUT: it does not fit the model's shapes; HN_ERR_UNSUPPORTED: it does what is not understood (biases, single layers' ranks ...), named; HN_ERR_USAGE: the
  * model has one already. */
 hn_status hn_model_add_adapter(hn_model *model, const char *folder, hn_error *err) HN_MUST_CHECK;
 

@@ -1,4 +1,5 @@
 /* Creating a trainable network from a model: tensors by their Hugging Face names, adapters, activation memory; see network.h. */
+#include "train/magnitude.h"
 #include "train/network_parts.h"
 
 #include "base/alloc.h"
@@ -11,13 +12,18 @@
 static const char *const linear_names[HN_LINEARS] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
                                                      "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
                                                      "mlp.down_proj"};
-enum { MAX_TENSORS_OF_LAYER = 2 + 3 * HN_LINEARS };
+enum { MAX_TENSORS_OF_LAYER = 2 + 4 * HN_LINEARS };
 
 void hn_network_run(hn_network *n, hn_pool_fn *fn, void *arg) {
     if (n->pool)
         hn_pool_run(n->pool, fn, arg);
     else
         fn(arg, 0, 1);
+}
+
+int64_t hn_network_widest(const hn_network *n) {
+    int64_t Q = (int64_t)n->shape.n_heads * n->shape.head_size, widest = n->shape.n_ff > Q ? n->shape.n_ff : Q;
+    return widest > n->shape.n_embd ? widest : n->shape.n_embd;
 }
 
 int hn_sequence_rows(const hn_train_batch *b, int s) {
@@ -58,6 +64,12 @@ static hn_status add_tensor(hn_network *n, int64_t rows, int64_t columns, bool k
     return HN_OK;
 }
 
+int64_t hn_network_row_place(const hn_network *n, const hn_linear *l, int64_t row) {
+    int64_t HS = n->shape.head_size, half = HS / 2, inside = row % HS;
+    if (!n->turned || l->index < 0 || l->index % HN_LINEARS > 1) return row; /* q and k alone */
+    return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
+}
+
 static bool has_packs(const hn_network *n) {
     return n->options.lora_rank > 0 && !n->options.f32 && strstr(n->kernels->name, "bf16") != NULL;
 }
@@ -82,7 +94,7 @@ static hn_status pack_both(hn_network *n, const hn_matrix *from, hn_linear *l, h
     uint16_t *plain = hn_alloc(N * K * sizeof *plain), *turned = hn_alloc(N * K * sizeof *turned);
     hn_status st = row && plain && turned ? HN_OK : hn_fail_memory(err, N * K * sizeof *plain);
     for (size_t r = 0; st == HN_OK && r < N; r++) {
-        hn_matrix_row(n->kernels, row, from, (int64_t)r);
+        hn_matrix_row(n->kernels, row, from, hn_network_row_place(n, l, (int64_t)r));
         for (size_t k = 0; k < K; k++) turned[k * N + r] = plain[r * K + k] = to_bf16(row[k]);
     }
     if (st == HN_OK) st = pack(n, &l->forward, plain, from->n_out, from->n_in, err);
@@ -93,11 +105,13 @@ static hn_status pack_both(hn_network *n, const hn_matrix *from, hn_linear *l, h
     return st;
 }
 
-static hn_status add_matrix(hn_network *n, const hn_matrix *from, const char *name, hn_tensor **out, hn_error *err) {
+static hn_status add_matrix(hn_network *n, const hn_matrix *from, const char *name, hn_linear *l, hn_error *err) {
+    hn_tensor **out = &l->w;
     bool kept = !has_packs(n);
     HN_TRY(add_tensor(n, from->n_out, from->n_in, kept, n->options.lora_rank == 0, out, err));
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
-    for (int64_t r = 0; kept && r < from->n_out; r++) hn_matrix_row(n->kernels, (*out)->w + r * from->n_in, from, r);
+    for (int64_t r = 0; kept && r < from->n_out; r++)
+        hn_matrix_row(n->kernels, (*out)->w + r * from->n_in, from, hn_network_row_place(n, l, r));
     return HN_OK;
 }
 
@@ -115,6 +129,11 @@ static hn_status add_adapter(hn_network *n, int layer, int which, hn_linear *l, 
     HN_TRY(add_tensor(n, l->w->rows, rank, true, true, &l->b, err));
     snprintf(l->a->name, sizeof l->a->name, "model.layers.%d.%s.lora_A.weight", layer, linear_names[which]);
     snprintf(l->b->name, sizeof l->b->name, "model.layers.%d.%s.lora_B.weight", layer, linear_names[which]);
+    if (n->options.dora) {
+        HN_TRY(add_tensor(n, 1, l->w->rows, true, true, &l->magnitude, err));
+        snprintf(l->magnitude->name, sizeof l->magnitude->name, "model.layers.%d.%s.lora_magnitude_vector", layer,
+                 linear_names[which]);
+    }
     for (int64_t i = 0; i < l->a->rows * l->a->columns; i++)
         l->a->w[i] = (float)((2 * hn_rng_uniform(rng) - 1) * bound);
     double divisor = n->options.rank_stabilised ? sqrt((double)rank) : (double)rank;
@@ -129,10 +148,12 @@ static hn_status add_layer(hn_network *n, const hn_layer *from, int layer, hn_rn
     char name[112];
     for (int i = 0; i < HN_LINEARS; i++) {
         snprintf(name, sizeof name, "model.layers.%d.%s.weight", layer, linear_names[i]);
-        HN_TRY(add_matrix(n, matrices[i], name, &to->linear[i].w, err));
+        to->linear[i].index = layer * HN_LINEARS + i;
+        HN_TRY(add_matrix(n, matrices[i], name, &to->linear[i], err));
         if (has_packs(n)) HN_TRY(pack_both(n, matrices[i], &to->linear[i], err));
         bool adapts = n->options.lora_rank > 0 && (n->options.lora_targets & (1u << i));
         if (adapts) HN_TRY(add_adapter(n, layer, i, &to->linear[i], rng, err));
+        if (adapts && n->options.dora) HN_TRY(hn_magnitudes_begin(n, &to->linear[i], matrices[i], err));
     }
     snprintf(name, sizeof name, "model.layers.%d.input_layernorm.weight", layer);
     HN_TRY(add_norm(n, from->attention_norm, name, &to->attention_norm, err));
@@ -143,12 +164,13 @@ static hn_status add_layer(hn_network *n, const hn_layer *from, int layer, hn_rn
 static hn_status add_all(hn_network *n, const hn_weights *w, hn_error *err) {
     hn_rng rng;
     hn_rng_seed(&rng, n->options.seed, 0);
-    HN_TRY(add_matrix(n, &w->embedding, "model.embed_tokens.weight", &n->embedding, err));
+    n->output.index = -1;
+    HN_TRY(add_matrix(n, &w->embedding, "model.embed_tokens.weight", &n->output, err));
+    n->embedding = n->output.w;
     for (int l = 0; l < n->shape.n_layers; l++) HN_TRY(add_layer(n, &w->layers[l], l, &rng, err));
     HN_TRY(add_norm(n, w->output_norm, "model.norm.weight", &n->output_norm, err));
-    n->output.w = n->embedding;
     n->embedding_rows = &w->embedding;
-    if (!n->shape.tied) HN_TRY(add_matrix(n, &w->output, "lm_head.weight", &n->output.w, err));
+    if (!n->shape.tied) HN_TRY(add_matrix(n, &w->output, "lm_head.weight", &n->output, err));
     return has_packs(n) ? pack_both(n, &w->output, &n->output, err) : HN_OK;
 }
 
@@ -165,6 +187,10 @@ static hn_status check(const hn_model *model, const hn_network_options *o, hn_er
     if (o->lora_rank < 0 || o->lora_rank > s->n_embd)
         return hn_fail(err, HN_ERR_USAGE, "rank", "such as 16", "the rank %d is not within 0 .. %d", o->lora_rank,
                        s->n_embd);
+    if (!(o->dropout >= 0 && o->dropout <= 0.99f))
+        return hn_fail(err, HN_ERR_USAGE, "dropout", "such as 0.05", "%g is not within 0 .. 0.99", (double)o->dropout);
+    if ((o->dropout > 0 || o->dora) && o->lora_rank == 0)
+        return hn_fail(err, HN_ERR_USAGE, "rank", "give the adapter a rank", "dropout and DoRA are an adapter's");
     return HN_OK;
 }
 
@@ -173,6 +199,8 @@ static hn_status build(hn_network *n, const hn_model *model, hn_error *err) {
     size_t half = (size_t)s->rope_dims / 2;
     n->shape = *s;
     n->shape.rope_frequencies_short = NULL;
+    n->turned = s->rope_interleaved;
+    n->shape.rope_interleaved = false;
     n->ops = hn_learn_ops_of(n->kernels);
     n->heads = (hn_learn_heads){s->n_heads, s->n_kv_heads, s->head_size, (float)(1 / sqrt((double)s->head_size))};
     n->arena = hn_arena_create(1 << 20);
@@ -183,6 +211,12 @@ static hn_status build(hn_network *n, const hn_model *model, hn_error *err) {
     if (!n->arena || !n->tensors || !n->layers || !n->dnorm || !n->shape.rope_frequencies)
         return hn_fail_memory(err, 0);
     memcpy(n->shape.rope_frequencies, s->rope_frequencies, half * sizeof(float));
+    if (n->options.dora) {
+        size_t r = (size_t)n->options.lora_rank;
+        n->low_products = hn_arena_alloc(n->arena, r * (size_t)hn_network_widest(n) * sizeof(float));
+        n->gram = hn_arena_alloc(n->arena, r * r * sizeof(double));
+        if (!n->low_products || !n->gram) return hn_fail_memory(err, r * r * sizeof(double));
+    }
     return add_all(n, hn_model_weights(model), err);
 }
 

@@ -43,11 +43,20 @@ typedef struct hn_network_options {
     float lora_alpha;      /* y = W x + alpha / rank B A x */
     bool rank_stabilised;  /* alpha / sqrt(rank) instead (Kalajdzievski 2023) */
     unsigned lora_targets; /* HN_LORA_...; 0: all */
+    float dropout;         /* share of an adapter's inputs dropped where a batch has `dropout` keys; 0 .. below 1 */
+    bool dora;             /* each output gets a magnitude of its own, "...lora_magnitude_vector" (Liu et al. 2024) */
     bool f32;              /* f32 products also where the kernels have bf16 ones; a full fine-tuning always has them */
     uint64_t seed;         /* A is uniform within 1 / sqrt(K) (Kaiming with a = sqrt 5, as PEFT), B is 0 */
 } hn_network_options;
 
 enum { HN_NO_TARGET = -1 };
+
+/* A teacher's distribution over the next token: probabilities of the listed ones, adding up to 1 or less. */
+typedef struct hn_soft_target {
+    const int32_t *ids; /* (n) */
+    const float *p;     /* (n) */
+    int n;              /* 0: the row has its plain target */
+} hn_soft_target;
 
 typedef struct hn_train_batch {
     const int32_t *ids;     /* (T) */
@@ -55,20 +64,29 @@ typedef struct hn_train_batch {
     const float *weights;   /* (T) of each row's loss in the gradient; NULL: 1 / supervised rows */
     const int32_t *starts;  /* (n_sequences) first row of each, rising from 0 */
     int n_rows, n_sequences;
+    /* What follows may stay zero. */
+    const hn_soft_target
+        *soft;               /* (T) what a supervised row learns instead of its target alone (row_loss.h); NULL: none */
+    float label_smoothing;   /* of the rows without a teacher, [0, 1) */
+    const uint64_t *dropout; /* (n_sequences) keys (dropout.h); NULL: nothing is dropped, as when scoring */
+    bool base_only;          /* as if there were no adapter: a forward pass alone */
 } hn_train_batch;
 
 typedef struct hn_network hn_network;
+
+/* A sequence's key for `dropout`. */
+uint64_t hn_dropout_key(uint64_t seed, uint64_t step, uint64_t example);
 
 /* HN_ERR_UNSUPPORTED: an architecture that does not learn here. HN_ERR_USAGE: a rank below 0. */
 hn_status hn_network_create(const hn_model *model, const hn_network_options *options, const hn_kernels *kernels,
                             hn_pool *pool, hn_network **network, hn_error *err) HN_MUST_CHECK;
 void hn_network_free(hn_network *network);
 
-/* losses (T): -ln p(target), 0 where there is none; NULL: not now (the backward pass gives them at no cost). Errors: HN_ERR_INPUT for an id out of the vocabulary, a batch without rows or
+/* losses (T): -ln p(target) (smoothed or against a teacher: row_loss.h), 0 where there is none; NULL: not now (the backward pass gives them at no cost). Errors: HN_ERR_INPUT for an id out of the vocabulary, a batch without rows or
  * without a supervised one; HN_ERR_MEMORY. */
 hn_status hn_network_forward(hn_network *network, const hn_train_batch *batch, double *losses,
                              hn_error *err) HN_MUST_CHECK;
-/* Of the batch of the last forward pass; its weights may have changed since. losses (T) as above; may be NULL. */
+/* Of the batch of the last forward pass; its weights, smoothing and teachers may have changed since. losses (T) as above; may be NULL. */
 hn_status hn_network_backward(hn_network *network, const hn_train_batch *batch, double *losses,
                               hn_error *err) HN_MUST_CHECK;
 /* logits (T,V) of the last forward pass. */

@@ -1,5 +1,6 @@
 /* The backward pass of a trainable network, the forward pass read from its end; see network.h. The gradient of the rows flows in n->dx. */
 #include "train/network_parts.h"
+#include "train/row_loss.h"
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ typedef struct tile_job {
     double *losses; /* (T) of the batch, or NULL */
 } tile_job;
 
-/* Logits become their own gradient: weight (softmax - one at the target). */
+/* Logits become the loss's gradient. */
 static void loss_rows(void *arg, int thread, int n_threads) {
     const tile_job *j = arg;
     hn_network *n = j->n;
@@ -22,11 +23,9 @@ static void loss_rows(void *arg, int thread, int n_threads) {
     for (size_t i = from; i < to; i++) {
         float *logits = n->logits + i * V,
               weight = j->b->weights ? j->b->weights[j->rows[i]] : 1 / (float)j->supervised;
-        size_t target = (size_t)j->b->targets[j->rows[i]];
-        double lse = n->kernels->logsumexp(logits, V, NULL);
-        if (j->losses) j->losses[j->rows[i]] = lse - (double)logits[target];
-        n->ops->softmax_scale(logits, V, lse, weight);
-        logits[target] -= weight;
+        double lse, loss = hn_row_loss(n->kernels, j->b, j->rows[i], logits, V, &lse);
+        if (j->losses) j->losses[j->rows[i]] = loss;
+        hn_row_gradient(n->ops, j->b, j->rows[i], logits, V, lse, weight);
     }
 }
 
@@ -179,8 +178,9 @@ static void embedding_backward(hn_network *n, const hn_train_batch *b) {
 }
 
 hn_status hn_network_backward(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
-    if (!n->was_run || n->batch != b)
-        return hn_fail(err, HN_ERR_USAGE, "network", NULL, "backward needs the batch of the last forward pass");
+    if (!n->was_run || n->batch != b || b->base_only)
+        return hn_fail(err, HN_ERR_USAGE, "network", NULL,
+                       "backward needs the batch of the last forward pass, its adapter included");
     hn_network_norm(n, n->h, n->x, n->output_norm);
     HN_TRY(loss_backward(n, b, losses, err));
     memset(n->dx, 0, (size_t)b->n_rows * (size_t)n->shape.n_embd * sizeof(float));

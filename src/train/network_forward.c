@@ -1,6 +1,8 @@
 /* The forward pass of a trainable network; what the backward pass reads stays in each layer's memory. See network.h. */
 #include "base/alloc.h"
+#include "train/magnitude.h"
 #include "train/network_parts.h"
+#include "train/row_loss.h"
 
 #include <math.h>
 #include <string.h>
@@ -41,6 +43,8 @@ static void cut_all(cutter *c, hn_network *n, size_t T) {
     n->dq = cut(c, T, Q), n->dk = cut(c, T, KV), n->dv = cut(c, T, KV);
     n->dgate = cut(c, T, F), n->dup = cut(c, T, F), n->dact = cut(c, T, F);
     n->low = cut(c, T, (size_t)n->options.lora_rank);
+    if (n->options.dropout > 0) n->dropped = cut(c, T, (size_t)hn_network_widest(n));
+    if (n->options.dora) n->again = cut(c, T, (size_t)hn_network_widest(n));
     n->scratch_floats = (n->ops->attention_scratch((int)T, s->head_size) + 15) / 16 * 16;
     n->scratch = cut(c, (size_t)s->n_kv_heads, n->scratch_floats);
     n->logits = cut(c, HN_LOSS_ROWS, (size_t)s->n_vocab);
@@ -86,7 +90,7 @@ static hn_status check_batch(const hn_network *n, const hn_train_batch *b, hn_er
     if (supervised == 0)
         return hn_fail(err, HN_ERR_INPUT, "batch", "check where answers begin: `hone tokens` shows them",
                        "no token of the batch is supervised");
-    return HN_OK;
+    return hn_row_loss_check(b, V, err);
 }
 
 static void embed(hn_network *n, const hn_train_batch *b) {
@@ -246,7 +250,8 @@ static hn_status losses_of(hn_network *n, const hn_train_batch *b, double *losse
         HN_TRY(hn_product_forward(&n->products, n->logits, n->gathered, &w, count ? count : 1, err));
         for (int i = 0; i < count; i++) {
             const float *row = n->logits + (size_t)i * V;
-            losses[rows[i]] = n->kernels->logsumexp(row, V, NULL) - (double)row[b->targets[rows[i]]];
+            double lse;
+            losses[rows[i]] = hn_row_loss(n->kernels, b, rows[i], row, V, &lse);
         }
         count = 0;
     }
@@ -258,6 +263,7 @@ hn_status hn_network_forward(hn_network *n, const hn_train_batch *b, double *los
     HN_TRY(check_batch(n, b, err));
     HN_TRY(reserve(n, b->n_rows, err));
     n->batch = b;
+    HN_TRY(hn_magnitudes_measure(n, err));
     embed(n, b);
     HN_TRY(layers_forward(n, err));
     n->was_run = true;

@@ -2,6 +2,8 @@
  *
  *     network.c           creation, tensors, memory      network_forward.c   the forward pass, activations kept
  *     network_backward.c  the backward pass              low_rank_linear.c   one linear layer with its adapter
+ *     dropout.c           masks before adapters          magnitude.c         DoRA's magnitudes
+ *     row_loss.c          what a row costs
  *
  * Threading: one thread. */
 #ifndef HN_TRAIN_NETWORK_PARTS_H
@@ -17,7 +19,11 @@ enum { HN_LINEARS = 7, HN_LOSS_ROWS = 192 }; /* q k v o gate up down; rows of lo
 /* y (T,N) = W x + scaling B (A x). */
 typedef struct hn_linear {
     hn_tensor *w, *a, *b; /* a (r,K), b (N,r): NULL without an adapter; w->w is NULL where the packs stand for it */
+    hn_tensor *magnitude; /* (1,N) of a DoRA adapter; NULL: none */
+    double *squares;      /* (N) |W|^2 of each row; with magnitudes only, as the two below */
+    float *length, *gain; /* (N) |W + scaling B A| of the last forward pass, magnitude / length */
     float scaling;
+    int index;                   /* layer * HN_LINEARS + which */
     hn_matrix forward, backward; /* bf16 products: W (N,K) and its transpose (K,N), packed; W is frozen then */
 } hn_linear;
 
@@ -37,6 +43,7 @@ typedef struct hn_network_layer {
 
 struct hn_network {
     hn_shape shape; /* rope tables are the network's own copy */
+    bool turned;    /* the model's q and k lie as GGUF has them; here all is as in Hugging Face's files */
     hn_learn_heads heads;
     const hn_learn_ops *ops;
     hn_network_options options;
@@ -60,6 +67,9 @@ struct hn_network {
     float *dx, *dh, *dq, *dk, *dv, *da, *dact; /* gradients of one layer's rows: C C NH*HS KV*HS KV*HS NH*HS F */
     float *dgate, *dup;                        /* (T,F) */
     float *low;                                /* (T,r) */
+    float *dropped, *again;                    /* (T, widest K) with dropout, (T, widest N) with magnitudes */
+    float *low_products;                       /* (r, widest N) with magnitudes */
+    double *gram;                              /* (r,r) with magnitudes */
     float *scratch;                            /* (KV, scratch_floats) of attention, one a key head */
     size_t scratch_floats;
     float *logits, *gathered, *dgathered; /* (HN_LOSS_ROWS, V) (HN_LOSS_ROWS, C) (HN_LOSS_ROWS, C) */
@@ -76,6 +86,12 @@ hn_status hn_linear_backward(hn_network *n, const hn_linear *l, float *dx, const
 /* The same of T rows, without the adapter. */
 hn_status hn_linear_backward_rows(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                                   int64_t T, hn_error *err) HN_MUST_CHECK;
+/* z (T,N) = W x + B low: what a forward pass had before magnitudes. */
+hn_status hn_linear_directions(hn_network *n, const hn_linear *l, float *z, const float *x, const float *low,
+                               hn_error *err) HN_MUST_CHECK;
+/* The model's row that is row `row` of a linear layer here: GGUF llama files have a head's halves as pairs. */
+int64_t hn_network_row_place(const hn_network *n, const hn_linear *l, int64_t row);
+int64_t hn_network_widest(const hn_network *n);   /* of all inputs and outputs of a layer's linears */
 hn_matrix hn_network_output(const hn_network *n); /* the output matrix, forward */
 void hn_network_run(hn_network *n, hn_pool_fn *fn, void *arg);
 /* fn(n, arg, from, to) for all rows of the batch, shared among the threads. */

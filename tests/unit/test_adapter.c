@@ -107,7 +107,7 @@ static void poor_folders_are_refused(void **state) {
     } cases[] = {
         {"{\"peft_type\":\"LORA\",\"r\":4}", HN_ERR_INPUT, "lora_alpha"},
         {"{\"peft_type\":\"IA3\",\"lora_alpha\":8}", HN_ERR_UNSUPPORTED, "IA3"},
-        {"{\"peft_type\":\"LORA\",\"lora_alpha\":8,\"use_dora\":true}", HN_ERR_UNSUPPORTED, "use_dora"},
+        {"{\"peft_type\":\"LORA\",\"lora_alpha\":8,\"use_dora\":true}", HN_ERR_INPUT, "lora_magnitude_vector"},
         {"{\"peft_type\":\"LORA\",\"lora_alpha\":8,\"modules_to_save\":[\"lm_head\"]}", HN_ERR_UNSUPPORTED,
          "modules_to_save"},
         {"{\"peft_type\":\"LORA\",\"lora_alpha\":8,\"bias\":\"all\"}", HN_ERR_UNSUPPORTED, "biases"},

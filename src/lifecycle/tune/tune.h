@@ -29,7 +29,8 @@ typedef struct hn_tune_options {
     const char *method; /* a name of tune_method.h's table */
     int rank;
     double alpha;
-    bool rank_stabilised;
+    bool rank_stabilised, dora;
+    double dropout, label_smoothing;                  /* [0, 1) */
     unsigned targets;                                 /* HN_LORA_... */
     double learning_rate, weight_decay, clip, warmup; /* warmup: share of the steps */
     hn_tune_schedule schedule;                        /* after the warm-up; cosine and linear fall to a tenth */

@@ -71,9 +71,14 @@ hn_status hn_tune_answer_losses(hn_training *t, const hn_tune_example *const *ro
 /* Appends rows to the batch in t's room: each token's target is the next one, where that is learned, with this weight. */
 void hn_tune_batch_append(hn_training *t, hn_train_batch *b, const hn_tune_example *row, float weight);
 hn_train_batch hn_tune_batch_empty(hn_training *t);
+hn_train_batch
+hn_tune_batch_learning(hn_training *t); /* the same with the settings' dropout: for gradients, not for scores */
 /* With cases: dev through the App; with data: the loss of t->held. */
 hn_status hn_tune_score_epoch(hn_training *t, const char *folder, hn_tune_epoch *e, hn_tune_sample *sample,
                               hn_error *err) HN_MUST_CHECK;
+/* LoRA's settings into the network's, and into the run's parameters: for methods that train an adapter. */
+void hn_tune_network_lora(const hn_training *t, hn_network_options *options);
+hn_status hn_tune_parameters_lora(const hn_training *t, json_t *parameters, hn_error *err) HN_MUST_CHECK;
 /* All tensors that learn as a PEFT folder; as a whole model folder. */
 hn_status hn_tune_write_adapter(hn_training *t, const char *folder, hn_error *err) HN_MUST_CHECK;
 hn_status hn_tune_write_model(hn_training *t, const char *folder, hn_error *err) HN_MUST_CHECK;

@@ -1,5 +1,5 @@
-/* LoRA (Hu et al. 2021): low-rank matrices learn beside the base's weights, which stay as they are. The result is a folder in PEFT's form, whose rows
- * stand in Hugging Face's order: a GGUF file of a llama keeps those of q and k in another one, so that they are put back. */
+/* LoRA (Hu et al. 2021): low-rank matrices learn beside the base's weights, which stay as they are. The result is a folder in PEFT's form. DoRA
+ * (Liu et al. 2024) and dropout are settings of it. */
 #include "base/alloc.h"
 #include "lifecycle/tune/tune_method.h"
 #include "model/adapter_write.h"
@@ -9,19 +9,23 @@
 
 enum { TARGETS_MAX = 16 };
 
-static void network(const hn_training *t, hn_network_options *n) {
+void hn_tune_network_lora(const hn_training *t, hn_network_options *n) {
     const hn_tune_options *o = &t->setup->options;
     n->lora_rank = o->rank;
     n->lora_alpha = (float)o->alpha;
     n->rank_stabilised = o->rank_stabilised;
     n->lora_targets = o->targets;
+    n->dora = o->dora;
+    n->dropout = (float)o->dropout;
 }
 
-static hn_status parameters(const hn_training *t, json_t *p, hn_error *err) {
+hn_status hn_tune_parameters_lora(const hn_training *t, json_t *p, hn_error *err) {
     const hn_tune_options *o = &t->setup->options;
     json_t *own = json_pack("{s:i, s:f, s:b, s:i}", "rank", o->rank, "alpha", o->alpha, "rank_stabilised",
                             o->rank_stabilised, "targets", (int)o->targets);
     bool fine = own && json_object_update(p, own) == 0;
+    if (o->dora) fine = fine && json_object_set_new(p, "dora", json_true()) == 0;
+    if (o->dropout > 0) fine = fine && json_object_set_new(p, "dropout", json_real(o->dropout)) == 0;
     json_decref(own);
     return fine ? HN_OK : hn_fail_memory(err, 0);
 }
@@ -32,7 +36,6 @@ typedef struct adapter {
     size_t n, n_targets;
     char names[TARGETS_MAX][32];
     const char *targets[TARGETS_MAX];
-    float **turned; /* (n) copies with rows in another order; NULL: as it is */
 } adapter;
 
 /* "model.layers.0.self_attn.q_proj.lora_A.weight" -> "q_proj" */
@@ -54,29 +57,10 @@ static void note_target(adapter *a, const char *name) {
     a->n_targets++;
 }
 
-/* B (N,r) of q or k with a head's rows as halves, where the model has them as pairs. */
-static float *turn(const hn_tensor *t, int64_t HS) {
-    size_t row_bytes = (size_t)t->columns * sizeof(float);
-    float *out = hn_alloc((size_t)t->rows * row_bytes);
-    for (int64_t row = 0; out && row < t->rows; row++) {
-        int64_t half = HS / 2, inside = row % HS;
-        int64_t from = row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
-        memcpy(out + row * t->columns, t->w + from * t->columns, row_bytes);
-    }
-    return out;
-}
-
-static hn_status add(adapter *a, const hn_shape *shape, const hn_tensor *t, hn_error *err) {
+static void add(adapter *a, const hn_tensor *t) {
     char target[32];
-    const float *w = t->w;
     if (target_of(t->name, target)) note_target(a, target);
-    bool is_b = strstr(t->name, ".lora_B.") != NULL;
-    if (is_b && shape->rope_interleaved && (strcmp(target, "q_proj") == 0 || strcmp(target, "k_proj") == 0)) {
-        w = a->turned[a->n] = turn(t, shape->head_size);
-        if (!w) return hn_fail_memory(err, (size_t)(t->rows * t->columns) * sizeof *w);
-    }
-    a->tensors[a->n++] = (hn_adapter_tensor){t->name, t->rows, t->columns, w};
-    return HN_OK;
+    a->tensors[a->n++] = (hn_adapter_tensor){t->name, t->rows, t->columns, t->w};
 }
 
 static hn_status save(const hn_training *t, const adapter *a, const char *folder, hn_error *err) {
@@ -84,6 +68,8 @@ static hn_status save(const hn_training *t, const adapter *a, const char *folder
     hn_adapter_description what = {.rank = o->rank,
                                    .alpha = (float)o->alpha,
                                    .rank_stabilised = o->rank_stabilised,
+                                   .dora = o->dora,
+                                   .dropout = o->dropout,
                                    .base_name = t->base.name,
                                    .targets = a->targets,
                                    .n_targets = a->n_targets};
@@ -96,13 +82,10 @@ hn_status hn_tune_write_adapter(hn_training *t, const char *folder, hn_error *er
     size_t n;
     const hn_tensor *tensors = hn_network_tensors(t->network, &n);
     a.tensors = hn_calloc(n, sizeof *a.tensors);
-    a.turned = hn_calloc(n, sizeof *a.turned);
-    hn_status st = a.tensors && a.turned ? HN_OK : hn_fail_memory(err, n * sizeof *a.tensors);
-    for (size_t i = 0; i < n && st == HN_OK; i++)
-        if (tensors[i].dw) st = add(&a, hn_model_shape(t->base.model), &tensors[i], err);
+    hn_status st = a.tensors ? HN_OK : hn_fail_memory(err, n * sizeof *a.tensors);
+    for (size_t i = 0; st == HN_OK && i < n; i++)
+        if (tensors[i].dw) add(&a, &tensors[i]);
     if (st == HN_OK) st = save(t, &a, folder, err);
-    for (size_t i = 0; a.turned && i < n; i++) hn_free(a.turned[i]);
-    hn_free(a.turned);
     hn_free(a.tensors);
     return st;
 }
@@ -110,6 +93,6 @@ hn_status hn_tune_write_adapter(hn_training *t, const char *folder, hn_error *er
 const hn_tune_method hn_tune_method_lora = {.name = "lora",
                                             .summary = "an adapter beside the base's weights",
                                             .result = "adapter",
-                                            .network = network,
-                                            .parameters = parameters,
+                                            .network = hn_tune_network_lora,
+                                            .parameters = hn_tune_parameters_lora,
                                             .write = hn_tune_write_adapter};

@@ -35,6 +35,8 @@ static hn_status add_later_settings(const hn_tune_options *o, json_t *p, hn_erro
     if (o->schedule != HN_TUNE_COSINE)
         fine = fine && json_object_set_new(p, "schedule", json_string(schedules[o->schedule])) == 0;
     if (o->balanced) fine = fine && json_object_set_new(p, "class_weights", json_string("balanced")) == 0;
+    if (o->label_smoothing > 0)
+        fine = fine && json_object_set_new(p, "label_smoothing", json_real(o->label_smoothing)) == 0;
     return fine ? HN_OK : hn_fail_memory(err, 0);
 }
 
@@ -138,13 +140,14 @@ static hn_status make_room(hn_training *t, hn_error *err) {
     t->weights = hn_calloc(rows, sizeof *t->weights);
     t->losses = hn_calloc(rows, sizeof *t->losses);
     t->starts = hn_calloc(rows, sizeof *t->starts);
+    t->keys = hn_calloc(rows, sizeof *t->keys);
     t->order = hn_calloc(t->n_units, sizeof *t->order);
     t->rows = hn_calloc(step * t->examples.unit, sizeof *t->rows);
     t->best_scores = hn_calloc(dev, sizeof *t->best_scores);
     t->scores = hn_calloc(dev, sizeof *t->scores);
     t->ordered_epoch = -1;
-    bool fine = t->ids && t->targets && t->weights && t->losses && t->starts && t->order && t->rows && t->best_scores &&
-                t->scores;
+    bool fine = t->ids && t->targets && t->weights && t->losses && t->starts && t->keys && t->order && t->rows &&
+                t->best_scores && t->scores;
     return fine ? HN_OK : hn_fail_memory(err, rows * sizeof(int32_t));
 }
 
@@ -169,4 +172,5 @@ void hn_training_close(hn_training *t) {
     hn_pool_free(t->pool);
     hn_free(t->train), hn_free(t->dev), hn_free(t->order), hn_free(t->rows), hn_free(t->ids), hn_free(t->targets);
     hn_free(t->weights), hn_free(t->losses), hn_free(t->starts), hn_free(t->best_scores), hn_free(t->scores);
+    hn_free(t->keys);
 }

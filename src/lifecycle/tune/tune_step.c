@@ -40,8 +40,15 @@ hn_train_batch hn_tune_batch_empty(hn_training *t) {
     return (hn_train_batch){.ids = t->ids, .targets = t->targets, .weights = t->weights, .starts = t->starts};
 }
 
+hn_train_batch hn_tune_batch_learning(hn_training *t) {
+    hn_train_batch b = hn_tune_batch_empty(t);
+    b.dropout = t->setup->options.dropout > 0 ? t->keys : NULL;
+    return b;
+}
+
 void hn_tune_batch_append(hn_training *t, hn_train_batch *b, const hn_tune_example *x, float weight) {
     int at = b->n_rows;
+    t->keys[b->n_sequences] = hn_dropout_key(t->setup->options.seed, (uint64_t)t->state.step, x->row);
     t->starts[b->n_sequences++] = at;
     for (int i = 0; i + 1 < x->n; i++) {
         bool learned = x->learned[i + 1];
@@ -63,8 +70,9 @@ static hn_status run_piece(hn_training *t, hn_train_batch *b, double *loss, hn_e
 
 hn_status hn_tune_gradient_answers(hn_training *t, const hn_tune_example *const *rows, size_t n, double *loss,
                                    int64_t *n_counted, hn_error *err) {
-    hn_train_batch b = hn_tune_batch_empty(t);
+    hn_train_batch b = hn_tune_batch_learning(t);
     double all = 0;
+    b.label_smoothing = (float)t->setup->options.label_smoothing;
     *loss = 0;
     *n_counted = 0;
     for (size_t i = 0; i < n; i++) {

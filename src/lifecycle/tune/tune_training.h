@@ -32,6 +32,7 @@ typedef struct hn_training {
     int32_t *ids, *targets, *starts; /* (max_rows) room for a piece of a step */
     float *weights;
     double *losses;
+    uint64_t *keys; /* (max_rows) of each sequence's dropout */
     int max_rows;
     hn_pool *pool;
     hn_network *network;

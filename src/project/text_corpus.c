@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "format/csv.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,19 +21,19 @@ typedef struct reading {
 
 /* ---- documents ---- */
 
-static hn_status add_document(hn_text_corpus *c, hn_str text, hn_error *err) {
+static hn_status add_document(hn_text_corpus *c, hn_str text, size_t line, hn_error *err) {
     if (hn_str_trim(text).len == 0) return HN_OK;
     if (!hn_grow((void **)&c->documents, &c->capacity, c->n + 1, sizeof *c->documents))
         return hn_fail_memory(err, c->n * sizeof *c->documents);
-    c->documents[c->n++] = (hn_document){.text = text};
+    c->documents[c->n++] = (hn_document){.line = line < INT_MAX ? (int)line : INT_MAX, .text = text};
     c->n_bytes += text.len;
     return HN_OK;
 }
 
-static hn_status add_copy(reading *r) {
+static hn_status add_copy(reading *r, size_t line) {
     HN_TRY(hn_buf_check(&r->text, "a row's text", r->err));
     char *copy = hn_arena_strndup(r->c->arena, hn_buf_str(&r->text), r->text.len);
-    return copy ? add_document(r->c, (hn_str){copy, r->text.len}, r->err) : hn_fail_memory(r->err, r->text.len);
+    return copy ? add_document(r->c, (hn_str){copy, r->text.len}, line, r->err) : hn_fail_memory(r->err, r->text.len);
 }
 
 static hn_status keep_file(reading *r, const char *path, char **bytes, size_t *n) {
@@ -73,16 +74,17 @@ static hn_str without_line_end(hn_str text) {
 
 static hn_status cut_text(reading *r, hn_str text) {
     bool paragraphs = has_paragraphs(text), empty;
-    size_t start = 0;
-    for (size_t at = 0; at < text.len;) {
+    size_t start = 0, number = 1, first = 1;
+    for (size_t at = 0; at < text.len; number++) {
         size_t line = at;
         at = next_line(text, at, &empty);
         if (paragraphs && !empty) continue;
         size_t end = paragraphs ? line : at;
-        HN_TRY(add_document(r->c, without_line_end((hn_str){text.data + start, end - start}), r->err));
+        HN_TRY(add_document(r->c, without_line_end((hn_str){text.data + start, end - start}), first, r->err));
         start = at;
+        first = number + 1;
     }
-    return add_document(r->c, without_line_end((hn_str){text.data + start, text.len - start}), r->err);
+    return add_document(r->c, without_line_end((hn_str){text.data + start, text.len - start}), first, r->err);
 }
 
 /* ---- rows ---- */
@@ -116,7 +118,7 @@ static hn_status read_csv_rows(reading *r, hn_csv *csv, size_t *columns) {
             if (f) hn_buf_append_char(&r->text, '\n');
             hn_buf_append_str(&r->text, row.cells[columns[f]]);
         }
-        HN_TRY(add_copy(r));
+        HN_TRY(add_copy(r, row.line > 0 ? (size_t)row.line : 0));
     }
 }
 
@@ -147,7 +149,7 @@ static hn_status take_object(reading *r, const json_t *row, size_t line) {
         if (f) hn_buf_append_char(&r->text, '\n');
         hn_buf_append(&r->text, text, json_string_length(json_object_get(row, r->fields[f])));
     }
-    return add_copy(r);
+    return add_copy(r, line);
 }
 
 static hn_status read_jsonl(reading *r, const char *bytes, size_t n) {
@@ -232,7 +234,7 @@ hn_status hn_text_corpus_of_cases(const hn_dataset *d, hn_split split, hn_text_c
         if (d->cases[i].split != split) continue;
         hn_buf_clear(&r.text);
         st = hn_case_text(&d->cases[i], &r.text, err);
-        if (st == HN_OK) st = add_copy(&r);
+        if (st == HN_OK) st = add_copy(&r, (size_t)d->cases[i].line);
     }
     if (st == HN_OK) st = finish(r.c, hn_split_name(split), err);
     hn_buf_free(&r.text);
@@ -263,6 +265,31 @@ hn_status hn_text_corpus_hold_out(hn_text_corpus *c, double share, uint64_t seed
         c->n_held_out += d->held_out;
         c->n_held_out_bytes += d->held_out ? d->text.len : 0;
     }
+    return HN_OK;
+}
+
+hn_status hn_text_corpus_as_data(const hn_text_corpus *c, const char *name, hn_train_data **data, hn_error *err) {
+    hn_train_data *d = hn_calloc(1, sizeof *d);
+    *data = NULL;
+    if (!d) return hn_fail_memory(err, sizeof *d);
+    d->name = hn_strdup(name);
+    d->bytes = hn_alloc((size_t)c->n_bytes + 1);
+    d->rows = hn_calloc(c->n, sizeof *d->rows);
+    if (!d->name || !d->bytes || !d->rows) {
+        hn_train_data_free(d);
+        return hn_fail_memory(err, (size_t)c->n_bytes);
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        hn_str text = c->documents[i].text;
+        memcpy(d->bytes + at, text.data, text.len);
+        d->rows[i] = (hn_train_row){.line = c->documents[i].line, .text = d->bytes + at, .n_text = text.len};
+        at += text.len;
+    }
+    d->n_rows = d->capacity = c->n;
+    d->format = HN_TRAIN_TEXT_ROWS;
+    memcpy(d->hash, c->hash, sizeof d->hash);
+    *data = d;
     return HN_OK;
 }
 

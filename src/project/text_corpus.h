@@ -16,8 +16,10 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "project/dataset.h"
+#include "project/train_data.h"
 
 typedef struct hn_document {
+    int line;    /* of its file, from 1; of a case too */
     hn_str text; /* UTF-8 without NUL, not NUL-terminated */
     bool held_out;
 } hn_document;
@@ -44,6 +46,9 @@ hn_status hn_text_corpus_of_cases(const hn_dataset *dataset, hn_split split, hn_
                                   hn_error *err) HN_MUST_CHECK;
 /* Holds out about `share` (0 .. 0.5) of the documents; where it is above 0, at least one text, and never all. HN_ERR_INPUT: all documents are one text. */
 hn_status hn_text_corpus_hold_out(hn_text_corpus *corpus, double share, uint64_t seed, hn_error *err) HN_MUST_CHECK;
+/* The documents as rows of training data (copied), called `name`. HN_ERR_MEMORY. */
+hn_status hn_text_corpus_as_data(const hn_text_corpus *corpus, const char *name, hn_train_data **data,
+                                 hn_error *err) HN_MUST_CHECK;
 void hn_text_corpus_free(hn_text_corpus *corpus);
 
 #endif

@@ -235,14 +235,28 @@ static void documents_are(const char *name, const char *text, const char *field,
         assert_int_equal(c->documents[i].text.len, strlen(wanted[i]));
         assert_memory_equal(c->documents[i].text.data, wanted[i], strlen(wanted[i]));
     }
+    hn_train_data *data; /* the same as rows of training data */
+    hn_test_ok(hn_text_corpus_as_data(c, name, &data, &err), &err);
+    assert_int_equal(data->n_rows, n);
+    for (size_t i = 0; i < n; i++) {
+        const char *at = strstr(text, wanted[i]); /* each document's first line, where it is written as it is */
+        int line = 1;
+        for (const char *k = text; at && k < at; k++) line += *k == '\n';
+        if (at && !hn_ends_with(name, ".json") && !hn_ends_with(name, "l") && !hn_ends_with(name, "v"))
+            assert_int_equal(data->rows[i].line, line);
+        assert_int_equal(data->rows[i].n_text, strlen(wanted[i]));
+        assert_memory_equal(data->rows[i].text, wanted[i], strlen(wanted[i]));
+    }
+    assert_string_equal(data->hash, c->hash);
+    hn_train_data_free(data);
     hn_text_corpus_free(c);
 }
 
 static void corpora(void **state) {
     (void)state;
     documents_are("a.txt", "one\ntwo\r\n three\n", NULL, (const char *const[]){"one", "two", " three"}, 3);
-    documents_are("b.txt", "\xEF\xBB\xBF\n\none\ntwo\n \n\nthree\n\n", NULL,
-                  (const char *const[]){"one\ntwo", "three"}, 2);
+    documents_are("b.txt", "\xEF\xBB\xBF\n\none\ntwo\n \n\nthree\n\n", NULL, (const char *const[]){"one\ntwo", "three"},
+                  2);
     documents_are("c.txt", "one line, no end", NULL, (const char *const[]){"one line, no end"}, 1);
     documents_are("d.txt", "one\ntwo\n\n", NULL, (const char *const[]){"one", "two"}, 2);
     documents_are("e.csv", "id,text\n1,\"a\nb\"\n2,c\n3,\n", NULL, (const char *const[]){"a\nb", "c"}, 2);

@@ -104,6 +104,7 @@ static hn_status score(hn_training *t, int epoch, hn_error *err) {
     hn_tune_sample sample = {0};
     hn_tune_epoch *e = &t->state.epochs[t->state.n_epochs];
     *e = (hn_tune_epoch){.epoch = epoch, .n_correct = -1, .loss = {(double)NAN, (double)NAN, (double)NAN}};
+    e->bits_per_byte = e->loss;
     e->train_loss = t->state.loss_tokens ? t->state.loss_sum / (double)t->state.loss_tokens : (double)NAN;
     hn_status st = measure(t, epoch, e, &sample, err);
     e->seconds = t->state.seconds = t->seconds_before + hn_clock_seconds() - t->session_began;

@@ -51,11 +51,12 @@ hn_tune_options hn_tune_defaults(size_t n_cases, const char *method);
 
 /* What an epoch came to. */
 typedef struct hn_tune_epoch {
-    int epoch;         /* from 1; 0: the base model before training */
-    double train_loss; /* mean over the epoch's supervised tokens, nats; NaN before training */
-    int n_correct;     /* of the dev cases; -1: scored by loss */
-    hn_estimate loss;  /* of the held-out answers, nats a token; NaN: scored by right answers */
-    double seconds;    /* of training and scoring together, so far */
+    int epoch;                 /* from 1; 0: the base model before training */
+    double train_loss;         /* mean over the epoch's supervised tokens, nats; NaN before training */
+    int n_correct;             /* of the dev cases; -1: scored by loss */
+    hn_estimate loss;          /* of the held-out answers, nats a token; NaN: scored by right answers */
+    hn_estimate bits_per_byte; /* of held-out plain text; NaN: of nothing else */
+    double seconds;            /* of training and scoring together, so far */
     bool best;
 } hn_tune_epoch;
 
@@ -103,8 +104,9 @@ typedef struct hn_tune_result {
     size_t n_train, n_dev, n_tokens, n_supervised; /* tokens of one epoch */
     int64_t n_steps;
     bool stopped_early;
-    hn_estimate accuracy; /* of the best, on dev; NaN: scored by loss */
-    hn_estimate loss;     /* of the best, nats a token; NaN: scored by right answers */
+    hn_estimate accuracy;      /* of the best, on dev; NaN: scored by loss */
+    hn_estimate loss;          /* of the best, nats a token; NaN: scored by right answers */
+    hn_estimate bits_per_byte; /* of the best, on plain text; else NaN */
     double seconds;
 } hn_tune_result;
 

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora, &hn_tune_method_full, NULL};
+const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora, &hn_tune_method_full, &hn_tune_method_scratch,
+                                                 NULL};
 
 hn_status hn_tune_method_find(const char *name, const hn_tune_method **method, hn_error *err) {
     char known[128] = "";

@@ -26,6 +26,7 @@ struct hn_tune_method {
         result; /* the folder's name under the run's: "adapter" (PEFT's form, the base beside it) or "model" (a whole one) */
     bool takes_pairs, takes_text; /* preference pairs, plain text: refused where not */
     double learning_rate;         /* the default; 0: 5e-4 */
+    int steps, epochs_max;        /* what the default number of epochs aims at, and its limit; 0: 120 and 10 */
 
     /* Refusals of its own, before a run begins. NULL: none. */
     hn_status (*check)(hn_training *t, hn_error *err);
@@ -52,7 +53,7 @@ struct hn_tune_method {
     void (*close)(hn_training *t); /* NULL: nothing is its own */
 };
 
-extern const hn_tune_method hn_tune_method_lora, hn_tune_method_full;
+extern const hn_tune_method hn_tune_method_lora, hn_tune_method_full, hn_tune_method_scratch;
 
 /* All methods, in the order of the help; ended by NULL. */
 extern const hn_tune_method *const hn_tune_methods[];

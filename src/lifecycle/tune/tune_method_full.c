@@ -25,6 +25,7 @@ hn_status hn_tune_write_model(hn_training *t, const char *folder, hn_error *err)
 const hn_tune_method hn_tune_method_full = {.name = "full",
                                             .summary = "all weights, a whole model",
                                             .result = "model",
+                                            .takes_text = true,
                                             .learning_rate = 5e-5,
                                             .network = network,
                                             .write = hn_tune_write_model};

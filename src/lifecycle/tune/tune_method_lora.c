@@ -93,6 +93,7 @@ hn_status hn_tune_write_adapter(hn_training *t, const char *folder, hn_error *er
 const hn_tune_method hn_tune_method_lora = {.name = "lora",
                                             .summary = "an adapter beside the base's weights",
                                             .result = "adapter",
+                                            .takes_text = true,
                                             .network = hn_tune_network_lora,
                                             .parameters = hn_tune_parameters_lora,
                                             .write = hn_tune_write_adapter};

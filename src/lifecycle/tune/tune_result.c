@@ -19,10 +19,11 @@ json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best) 
     for (size_t i = 0; i < n; i++) {
         const hn_tune_epoch *e = &epochs[i];
         json_array_append_new(list,
-                              json_pack("{s:i, s:o, s:o, s:o, s:f, s:b}", "epoch", e->epoch, "train_loss",
+                              json_pack("{s:i, s:o, s:o, s:o, s:o, s:f, s:b}", "epoch", e->epoch, "train_loss",
                                         real_or_null(e->train_loss), "n_correct",
                                         e->n_correct >= 0 ? json_integer(e->n_correct) : json_null(), "held_out_loss",
-                                        estimate_or_null(&e->loss), "seconds", e->seconds, "best", i == best));
+                                        estimate_or_null(&e->loss), "bits_per_byte",
+                                        estimate_or_null(&e->bits_per_byte), "seconds", e->seconds, "best", i == best));
     }
     return list;
 }
@@ -30,6 +31,9 @@ json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best) 
 /* Right answers of dev as accuracy, or the loss of held-out answers. */
 static json_t *metrics(const hn_training *t, const hn_tune_epoch *best) {
     int64_t n = (int64_t)t->result->n_dev;
+    if (isfinite(best->bits_per_byte.value))
+        return json_pack("{s:o, s:o}", "bits_per_byte", estimate_or_null(&best->bits_per_byte), "loss",
+                         estimate_or_null(&best->loss));
     if (best->n_correct < 0) return json_pack("{s:o}", "loss", estimate_or_null(&best->loss));
     hn_interval i = hn_interval_wilson(best->n_correct, n, 0.05);
     return json_pack("{s:{s:f, s:f, s:f}}", "accuracy", "value", (double)best->n_correct / (double)n, "low", i.low,
@@ -81,6 +85,7 @@ static hn_tune_epoch epoch_of(const json_t *e) {
                            .train_loss = number_of(json_object_get(e, "train_loss")),
                            .n_correct = json_is_integer(correct) ? (int)json_integer_value(correct) : -1,
                            .loss = estimate_of(json_object_get(e, "held_out_loss")),
+                           .bits_per_byte = estimate_of(json_object_get(e, "bits_per_byte")),
                            .seconds = json_number_value(json_object_get(e, "seconds")),
                            .best = json_is_true(json_object_get(e, "best"))};
 }
@@ -93,6 +98,7 @@ hn_status hn_tune_result_read(hn_tune_result *r, hn_error *err) {
         r->epochs[r->n_epochs++] = epoch_of(json_array_get(list, i));
     r->accuracy = estimate_of(json_object_get(metrics, "accuracy"));
     r->loss = estimate_of(json_object_get(metrics, "loss"));
+    r->bits_per_byte = estimate_of(json_object_get(metrics, "bits_per_byte"));
     r->best = (size_t)json_integer_value(json_object_get(s, "best"));
     if (r->best >= r->n_epochs) r->best = 0;
     r->n_tokens = (size_t)json_integer_value(json_object_get(s, "train_tokens"));

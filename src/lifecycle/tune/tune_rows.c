@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "lifecycle/tune/tune_method.h"
+#include "lifecycle/tune/tune_text.h"
 #include "project/train_mask.h"
 
 #include <math.h>
@@ -200,6 +201,7 @@ static hn_status balance(hn_training *t, hn_error *err) {
 }
 
 hn_status hn_tune_rows_make(hn_training *t, hn_error *err) {
+    if (hn_tune_is_text(t)) return hn_tune_text_rows(t, err);
     if (t->setup->data) return make_data(t, err);
     HN_TRY(make_cases(t, err));
     return t->setup->options.balanced ? balance(t, err) : HN_OK;

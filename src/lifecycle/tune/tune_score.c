@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "lifecycle/eval/grade.h"
 #include "lifecycle/tune/tune_method.h"
+#include "lifecycle/tune/tune_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -188,7 +189,10 @@ hn_status hn_tune_sample_held(const hn_training *t, hn_provider *provider, int t
 
 static hn_status score_by_loss(hn_training *t, hn_provider *provider, hn_tune_epoch *e, hn_tune_sample *sample,
                                hn_error *err) {
-    HN_TRY(hn_tune_score_held(t, &e->loss, err));
+    if (hn_tune_is_text(t))
+        HN_TRY(hn_tune_text_score(t, e, err));
+    else
+        HN_TRY(hn_tune_score_held(t, &e->loss, err));
     e->n_correct = -1;
     return hn_tune_sample_held(t, provider, t->state.n_epochs, sample, err);
 }

@@ -15,13 +15,15 @@ hn_tune_options hn_tune_defaults(size_t n, const char *method) {
     hn_tune_options o = {.rank = 16, .alpha = 32, .learning_rate = 5e-4, .clip = 1, .warmup = 0.05, .seed = 1};
     const hn_tune_method *m;
     hn_error unused;
-    if (hn_tune_method_find(method, &m, &unused) == HN_OK && m->learning_rate > 0) o.learning_rate = m->learning_rate;
+    if (hn_tune_method_find(method, &m, &unused) != HN_OK) m = &hn_tune_method_lora;
+    if (m->learning_rate > 0) o.learning_rate = m->learning_rate;
     o.method = method;
     o.targets = HN_LORA_ALL;
     o.accumulate = 1;
     o.batch = n >= 2000 ? 32 : n >= 500 ? 16 : 8;
-    size_t steps = (n + (size_t)o.batch - 1) / (size_t)o.batch, epochs = steps ? (120 + steps - 1) / steps : 3;
-    o.epochs = epochs < 3 ? 3 : epochs > 10 ? 10 : (int)epochs;
+    size_t aim = m->steps ? (size_t)m->steps : 120, most = m->epochs_max ? (size_t)m->epochs_max : 10;
+    size_t steps = (n + (size_t)o.batch - 1) / (size_t)o.batch, epochs = steps ? (aim + steps - 1) / steps : 3;
+    o.epochs = (int)(epochs < 3 ? 3 : epochs > most ? most : epochs);
     return o;
 }
 

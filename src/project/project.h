@@ -15,6 +15,7 @@
 #include "project/grader_config.h"
 #include "project/guard_rules.h"
 #include "project/models.h"
+#include "project/tune_config.h"
 
 typedef enum hn_contract_kind {
     HN_CONTRACT_CHOICE,
@@ -66,6 +67,7 @@ typedef struct hn_scope {
     char *baseline;          /* "majority", or a run such as "r7" */
     hn_remote_model *models; /* (n_models) elsewhere, by name */
     size_t n_models;
+    hn_tune_config tune; /* settings of `hone tune` */
     double budget;     /* US dollars that a command may spend; NaN: not given */
     char *config_path; /* hone.yaml's path, for messages */
 } hn_scope;

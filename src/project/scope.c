@@ -365,7 +365,7 @@ static hn_status parse_texts(const parser *p, const hn_yaml_node *root) {
 }
 
 static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
-    static const char *const later[] = {"tune", "optimize", "deploy", "monitor", "judge"};
+    static const char *const later[] = {"optimize", "deploy", "monitor", "judge"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         const hn_yaml_node *node = hn_yaml_find(root, later[i]);
         if (node)
@@ -378,7 +378,7 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
         "goal",     "data",    "split",   "output", "metric", "target_value", "smallest_difference", "limits", "model",
-        "baseline", "abstain", "graders", "guard",  "models", "budget"};
+        "baseline", "abstain", "graders", "guard",  "models", "budget", "tune"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};
@@ -398,6 +398,7 @@ hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *
     HN_TRY(parse_aims(&p, root));
     HN_TRY(parse_abstain(&p, root));
     HN_TRY(parse_guard(&p, root));
+    HN_TRY(hn_tune_config_parse(hn_yaml_find(root, "tune"), arena, &scope->tune, err));
     return parse_limits(&p, root);
 }
 

@@ -170,7 +170,7 @@ static void mistakes_in_the_scope(void **state) {
     refuses("", NULL, bad, "hone.yaml:1:1", "the file says nothing", "hone init");
     refuses("- a\n", NULL, bad, "hone.yaml:1:1", "the file must be a map, but a list is here", "key: value");
     refuses(with(1, "gaol: x"), NULL, bad, "hone.yaml:1:1", "unknown key `gaol` in the file", "did you mean `goal`?");
-    refuses(with(1, "tune: {}"), NULL, later, "hone.yaml:1:7", "`tune` belongs to a later version of hone",
+    refuses(with(1, "judge: {}"), NULL, later, "hone.yaml:1:8", "`judge` belongs to a later version of hone",
             "take it out");
     refuses("goal: x\n", NULL, bad, "hone.yaml:1:1", "the file has no `data`", "data: {file:");
     refuses(with(3, "  flie: t.csv"), NULL, bad, "hone.yaml:3:3", "unknown key `flie` in `data`",

@@ -129,21 +129,20 @@ static hn_status interrupted(hn_training *t, hn_error *err) {
 }
 
 static hn_status train(hn_training *t, hn_error *err) {
-    int64_t steps = hn_training_steps_of_epoch(t);
+    int64_t steps = hn_training_steps_of_epoch(t), n_steps = t->result->n_steps;
+    int n_scorings = (int)((n_steps + steps - 1) / steps);
     if (t->state.n_epochs == 0) HN_TRY(score(t, 0, err));
-    while (t->state.step < t->result->n_steps || t->state.n_epochs <= t->setup->options.epochs) {
-        int done = (int)(t->state.step / steps);
-        if (done >= t->state.n_epochs) { /* also where it was killed between an epoch's last step and its scoring */
-            HN_TRY(score(t, done, err));
-            if (t->state.n_hopeless >= HOPELESS_MAX) break;
+    while (t->state.n_epochs <= n_scorings && t->state.n_hopeless < HOPELESS_MAX) {
+        int64_t due = t->state.n_epochs * steps < n_steps ? t->state.n_epochs * steps : n_steps;
+        if (t->state.step >= due) { /* also where it was killed between an epoch's last step and its scoring */
+            HN_TRY(score(t, t->state.n_epochs, err));
             continue;
         }
-        if (t->state.n_hopeless >= HOPELESS_MAX) break;
         if (hn_interrupted()) return interrupted(t, err);
         HN_TRY(hn_training_step(t, err));
         if (is_time_to_save(t)) HN_TRY(save_checkpoint(t, err));
     }
-    t->result->stopped_early = t->state.step < t->result->n_steps;
+    t->result->stopped_early = t->state.step < n_steps;
     return HN_OK;
 }
 

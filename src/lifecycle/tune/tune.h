@@ -34,8 +34,9 @@ typedef struct hn_tune_options {
     unsigned targets;                                 /* HN_LORA_... */
     double learning_rate, weight_decay, clip, warmup; /* warmup: share of the steps */
     hn_tune_schedule schedule;                        /* after the warm-up; cosine and linear fall to a tenth */
-    int epochs, batch;                                /* batch: cases of a piece of a step */
+    int epochs, batch;                                /* batch: cases of a step, or of each of its parts: */
     int accumulate;                                   /* a step has batch * accumulate cases */
+    int64_t steps;                                    /* steps at most, however many epochs; 0: the epochs decide */
     int max_length;                                   /* tokens of one case; 0: the model's context */
     size_t limit, dev_limit;                          /* the first cases of each split's fixed order; 0: all */
     bool balanced;         /* each label weighs the same in the loss, however many cases it has */
@@ -44,7 +45,7 @@ typedef struct hn_tune_options {
     int n_threads; /* 0: one per CPU */
 } hn_tune_options;
 
-enum { HN_TUNE_EPOCHS_MAX = 200 };
+enum { HN_TUNE_EPOCHS_MAX = 200, HN_TUNE_CURVE = 100 };
 
 /* What suits so many training cases and this method (NULL: lora): small data is seen more often, in smaller batches. */
 hn_tune_options hn_tune_defaults(size_t n_cases, const char *method);
@@ -59,6 +60,12 @@ typedef struct hn_tune_epoch {
     double seconds;            /* of training and scoring together, so far */
     bool best;
 } hn_tune_epoch;
+
+/* The training loss along the way: step `to` and the mean of it and those before, back to the last point. */
+typedef struct hn_tune_point {
+    int64_t to;
+    double loss;
+} hn_tune_point;
 
 /* An answer to look at. */
 typedef struct hn_tune_sample {
@@ -99,8 +106,10 @@ typedef struct hn_tune_result {
     char folder[HN_PATH_MAX]; /* the adapter, or the whole model */
     bool is_whole;
     hn_tune_epoch epochs[HN_TUNE_EPOCHS_MAX + 1];
-    size_t n_epochs;                               /* scored, the base included */
-    size_t best;                                   /* index */
+    size_t n_epochs; /* scored, the base included */
+    size_t best;     /* index */
+    hn_tune_point curve[HN_TUNE_CURVE];
+    size_t n_curve;
     size_t n_train, n_dev, n_tokens, n_supervised; /* tokens of one epoch */
     int64_t n_steps;
     bool stopped_early;

@@ -13,13 +13,15 @@
 #include "train/adamw.h"
 
 typedef struct hn_tune_state {
-    int64_t step;        /* taken */
-    double loss_sum;     /* of the epoch at hand */
-    int64_t loss_tokens; /* its supervised tokens so far */
-    double seconds;      /* of all sessions */
-    int n_hopeless;      /* scorings in a row without room for a gain */
-    int n_epochs, best;  /* of `epochs` */
-    double first_loss;   /* of the first step: what a runaway loss is held against */
+    int64_t step;                    /* taken */
+    double loss_sum;                 /* of the epoch at hand */
+    int64_t loss_tokens;             /* its supervised tokens so far */
+    double seconds;                  /* of all sessions */
+    int n_hopeless;                  /* scorings in a row without room for a gain */
+    int n_epochs, best;              /* of `epochs` */
+    double first_loss;               /* of the first step: what a runaway loss is held against */
+    double curve_sum[HN_TUNE_CURVE]; /* of the loss, in equal shares of all steps */
+    int64_t curve_n[HN_TUNE_CURVE];
     hn_tune_epoch epochs[HN_TUNE_EPOCHS_MAX + 1];
 } hn_tune_state;
 

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "lifecycle/tune/tune_method.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,19 @@ json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best) 
     return list;
 }
 
+/* [[step, loss]] */
+static json_t *curve_of(const hn_training *t) {
+    json_t *list = json_array();
+    for (int i = 0; i < HN_TUNE_CURVE; i++) {
+        /* the last step that falls into the share */
+        int64_t to = ((i + 1) * t->result->n_steps + HN_TUNE_CURVE - 1) / HN_TUNE_CURVE;
+        if (t->state.curve_n[i])
+            json_array_append_new(
+                list, json_pack("[I, f]", (json_int_t)to, t->state.curve_sum[i] / (double)t->state.curve_n[i]));
+    }
+    return list;
+}
+
 /* Right answers of dev as accuracy, or the loss of held-out answers. */
 static json_t *metrics(const hn_training *t, const hn_tune_epoch *best) {
     int64_t n = (int64_t)t->result->n_dev;
@@ -44,15 +58,28 @@ static json_t *summary_of(const hn_training *t, hn_error *err) {
     const hn_tune_result *r = t->result;
     const hn_tune_epoch *best = &t->state.epochs[t->state.best];
     json_t *s = json_pack(
-        "{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f}", "base", t->setup->base_source,
+        "{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f}", "base", t->setup->base_source,
         "method", t->method->name, "result", t->method->result, "n", (json_int_t)r->n_dev, "n_correct",
         best->n_correct >= 0 ? json_integer(best->n_correct) : json_null(), "metrics", metrics(t, best), "epochs",
-        hn_tune_epochs_json(t->state.epochs, (size_t)t->state.n_epochs, (size_t)t->state.best), "best", t->state.best,
-        "train_cases", (json_int_t)r->n_train, "train_tokens", (json_int_t)r->n_tokens, "supervised_tokens",
-        (json_int_t)r->n_supervised, "steps", (json_int_t)t->state.step, "stopped_early", r->stopped_early, "seconds",
-        t->state.seconds);
+        hn_tune_epochs_json(t->state.epochs, (size_t)t->state.n_epochs, (size_t)t->state.best), "curve", curve_of(t),
+        "best", t->state.best, "train_cases", (json_int_t)r->n_train, "train_tokens", (json_int_t)r->n_tokens,
+        "supervised_tokens", (json_int_t)r->n_supervised, "steps", (json_int_t)t->state.step, "stopped_early",
+        r->stopped_early, "seconds", t->state.seconds);
     if (!s) (void)hn_fail_memory(err, 0);
     return s;
+}
+
+/* What was there to go on with, or to score: the files of the last candidate, which is no more than a copy where it was the best. */
+static void clear_away(const hn_training *t) {
+    char candidate[HN_PATH_MAX], path[HN_PATH_MAX];
+    hn_error unused;
+    (void)remove(t->checkpoint);
+    if (hn_path_join(candidate, t->folder, "candidate", &unused) != HN_OK) return;
+    DIR *dir = opendir(candidate);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (hn_path_join(path, candidate, entry->d_name, &unused) == HN_OK && !hn_file_is_dir(path)) (void)remove(path);
+    if (dir) closedir(dir);
+    (void)remove(candidate);
 }
 
 hn_status hn_training_finish(hn_training *t, hn_error *err) {
@@ -66,7 +93,7 @@ hn_status hn_training_finish(hn_training *t, hn_error *err) {
     if (st == HN_OK) st = hn_buf_check(&text, "the run's summary", err);
     if (st == HN_OK) st = hn_run_finish(t->setup->store, t->result->run->id, hn_buf_str(&text), err);
     hn_buf_free(&text);
-    if (st == HN_OK) (void)remove(t->checkpoint); /* what it was for is over */
+    if (st == HN_OK) clear_away(t);
     return st;
 }
 
@@ -96,6 +123,12 @@ hn_status hn_tune_result_read(hn_tune_result *r, hn_error *err) {
     const json_t *list = json_object_get(s, "epochs"), *metrics = json_object_get(s, "metrics");
     for (size_t i = 0; i < json_array_size(list) && i <= HN_TUNE_EPOCHS_MAX; i++)
         r->epochs[r->n_epochs++] = epoch_of(json_array_get(list, i));
+    const json_t *curve = json_object_get(s, "curve");
+    for (size_t i = 0; i < json_array_size(curve) && i < HN_TUNE_CURVE; i++) {
+        const json_t *point = json_array_get(curve, i);
+        r->curve[r->n_curve++] =
+            (hn_tune_point){json_integer_value(json_array_get(point, 0)), number_of(json_array_get(point, 1))};
+    }
     r->accuracy = estimate_of(json_object_get(metrics, "accuracy"));
     r->loss = estimate_of(json_object_get(metrics, "loss"));
     r->bits_per_byte = estimate_of(json_object_get(metrics, "bits_per_byte"));

@@ -89,8 +89,8 @@ static hn_status answer_all(scoring *s, hn_app *app, size_t n, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_tune_score_cases(const hn_tune_setup *setup, hn_provider *provider, const uint32_t *cases, size_t n,
-                              int turn, double *scores, hn_tune_sample *sample, hn_error *err) {
+hn_status hn_tune_score_cases(const hn_tune_setup *setup, hn_provider *provider, bool is_base, const uint32_t *cases,
+                              size_t n, int turn, double *scores, hn_tune_sample *sample, hn_error *err) {
     scoring s = {.setup = setup, .cases = cases, .scores = scores, .turn = turn % 7, .sample = sample};
     hn_app *app = NULL;
     s.slots = hn_calloc(n ? n : 1, sizeof *s.slots);
@@ -98,9 +98,11 @@ hn_status hn_tune_score_cases(const hn_tune_setup *setup, hn_provider *provider,
     hn_status st = hn_app_create(&(hn_app_parts){.scope = hn_project_scope(setup->project),
                                                  .dataset = setup->dataset,
                                                  .prompt = setup->prompt,
-                                                 .provider = provider},
+                                                 .provider = provider,
+                                                 .store = is_base ? setup->store : NULL},
                                  &app, err);
     if (st == HN_OK) st = answer_all(&s, app, n, err);
+    if (st == HN_OK && is_base) st = hn_app_flush(app, err);
     hn_app_free(app);
     hn_free(s.slots);
     return st;
@@ -203,8 +205,8 @@ hn_status hn_tune_score_epoch(hn_training *t, const char *folder, hn_tune_epoch 
     bool whole = t->result->is_whole;
     HN_TRY(t->hooks->open(t->hooks->user, whole ? folder : NULL, whole ? NULL : folder, &provider, err));
     hn_status st = t->setup->data ? score_by_loss(t, provider, e, sample, err)
-                                  : hn_tune_score_cases(t->setup, provider, t->dev, t->result->n_dev, t->state.n_epochs,
-                                                        t->scores, sample, err);
+                                  : hn_tune_score_cases(t->setup, provider, !folder, t->dev, t->result->n_dev,
+                                                        t->state.n_epochs, t->scores, sample, err);
     hn_provider_close(provider);
     if (st != HN_OK || t->setup->data) return st;
     e->n_correct = 0;

@@ -3,13 +3,12 @@
 #include "base/clock.h"
 #include "lifecycle/eval/run_identity.h"
 #include "lifecycle/iterate/kept_project.h"
+#include "lifecycle/tune/tune_memory.h"
 #include "lifecycle/tune/tune_method.h"
 #include "lifecycle/tune/tune_rows.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { PIECE_ROWS = 1024 };
 
 hn_tune_options hn_tune_defaults(size_t n, const char *method) {
     hn_tune_options o = {.rank = 16, .alpha = 32, .learning_rate = 5e-4, .clip = 1, .warmup = 0.05, .seed = 1};
@@ -36,6 +35,9 @@ static hn_status add_later_settings(const hn_tune_options *o, json_t *p, hn_erro
     if (o->accumulate > 1) fine = fine && json_object_set_new(p, "accumulate", json_integer(o->accumulate)) == 0;
     if (o->schedule != HN_TUNE_COSINE)
         fine = fine && json_object_set_new(p, "schedule", json_string(schedules[o->schedule])) == 0;
+    if (o->memory_bytes)
+        fine = fine && json_object_set_new(p, "memory_limit", json_integer((json_int_t)o->memory_bytes)) == 0;
+    if (o->steps > 0) fine = fine && json_object_set_new(p, "steps", json_integer(o->steps)) == 0;
     if (o->balanced) fine = fine && json_object_set_new(p, "class_weights", json_string("balanced")) == 0;
     if (o->label_smoothing > 0)
         fine = fine && json_object_set_new(p, "label_smoothing", json_real(o->label_smoothing)) == 0;
@@ -124,17 +126,14 @@ static hn_status make_network(hn_training *t, hn_error *err) {
     HN_TRY(hn_kernels_choose(NULL, &kernels, err));
     HN_TRY(hn_pool_create(o->n_threads, &t->pool, err));
     t->method->network(t, &n);
+    HN_TRY(hn_tune_memory_fit(t, &n, kernels, err));
     t->adam = (hn_adamw){.beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = (float)o->weight_decay};
     return hn_network_create(t->base.model, &n, kernels, t->pool, &t->network, err);
 }
 
-static int longest_row(const hn_training *t) {
-    return t->held.longest > t->examples.longest ? t->held.longest : t->examples.longest;
-}
-
 static hn_status make_room(hn_training *t, hn_error *err) {
     const hn_tune_options *o = &t->setup->options;
-    size_t rows = (size_t)(t->max_rows = PIECE_ROWS > longest_row(t) ? PIECE_ROWS : longest_row(t));
+    size_t rows = (size_t)t->max_rows;
     size_t step = (size_t)o->batch * (size_t)o->accumulate, dev = t->result->n_dev;
     if (step > t->n_units) step = t->n_units;
     t->ids = hn_calloc(rows, sizeof *t->ids);
@@ -160,6 +159,7 @@ hn_status hn_training_open(hn_training *t, hn_error *err) {
     r->n_tokens = t->examples.n_tokens;
     r->n_supervised = t->examples.n_supervised;
     r->n_steps = hn_training_steps_of_epoch(t) * t->setup->options.epochs;
+    if (t->setup->options.steps > 0 && t->setup->options.steps < r->n_steps) r->n_steps = t->setup->options.steps;
     HN_TRY(make_network(t, err));
     HN_TRY(make_room(t, err));
     return t->method->prepare ? t->method->prepare(t, err) : HN_OK;

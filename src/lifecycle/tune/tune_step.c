@@ -151,6 +151,9 @@ hn_status hn_training_step(hn_training *t, hn_error *err) {
     HN_TRY(check_loss(t, loss / (double)counted, norm, err));
     t->adam.learning_rate = (float)rate_at(o, t->state.step, t->result->n_steps);
     HN_TRY(hn_adamw_step(&t->adam, tensors, n_tensors, err));
+    int64_t point = t->state.step * HN_TUNE_CURVE / t->result->n_steps;
+    t->state.curve_sum[point] += loss / (double)counted;
+    t->state.curve_n[point]++;
     t->state.step++;
     t->state.loss_sum += loss;
     t->state.loss_tokens += counted;

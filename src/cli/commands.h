@@ -33,6 +33,7 @@ extern const hn_command hn_cmd_render;
 extern const hn_command hn_cmd_replay;
 extern const hn_command hn_cmd_scope;
 extern const hn_command hn_cmd_score;
+extern const hn_command hn_cmd_serve;
 extern const hn_command hn_cmd_show;
 extern const hn_command hn_cmd_note;
 extern const hn_command hn_cmd_star;

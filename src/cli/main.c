@@ -30,6 +30,7 @@ static const hn_command_entry entries[] = {
     {NULL, &hn_cmd_score},
     {NULL, &hn_cmd_embed},
     {NULL, &hn_cmd_chat},
+    {NULL, &hn_cmd_serve},
     {NULL, &hn_cmd_render},
     {NULL, &hn_cmd_pull},
     {NULL, &hn_cmd_quantize},

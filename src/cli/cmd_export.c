@@ -216,23 +216,33 @@ static const hn_option options[] = {
      .letter = 'o',
      .kind = HN_OPTION_STRING,
      .value = "FILE",
-     .help = "where to; - or nothing: standard output; with --model: the folder to make"},
+     .help = "where to; - or nothing: standard output; with --model: the folder or file to make"},
     {.name = "model",
      .letter = 'm',
      .kind = HN_OPTION_STRING,
      .value = "MODEL",
-     .help = "export a model instead of runs: a catalogue name or path; MODEL+FOLDER merges a LoRA adapter into it, "
-             "tune:r9 what that run trained"},
+     .help =
+         "export a model instead of runs: a catalogue name or path; MODEL+ADAPTER merges a LoRA adapter (a folder or "
+         "a GGUF file) into it, tune:r9 what that run trained"},
     {.name = "to",
      .kind = HN_OPTION_CHOICE,
-     .value = "safetensors|ollama",
+     .value = "safetensors|ollama|gguf|gguf-adapter|peft",
      .otherwise = "safetensors",
-     .help = "with --model: a Hugging Face folder, or one with an Ollama Modelfile in it"},
+     .help =
+         "with --model: a Hugging Face folder, one with an Ollama Modelfile in it, one GGUF file, or the adapter alone "
+         "(a GGUF file, or a folder as PEFT saves it)"},
     {.name = "type",
      .kind = HN_OPTION_CHOICE,
      .value = "bf16|f16|f32",
      .otherwise = "bf16",
      .help = "with --model: how its numbers are stored"},
+    {.name = "base-name",
+     .kind = HN_OPTION_STRING,
+     .value = "NAME",
+     .help =
+         "with --to peft or gguf-adapter: what the adapter calls the model it belongs to, such as a Hugging Face name "
+         "(default: what it says now)"},
+    {.name = "force", .kind = HN_OPTION_FLAG, .help = "with --to gguf or gguf-adapter: replace FILE where it is there"},
     {.name = "verbatim",
      .kind = HN_OPTION_FLAG,
      .help = "with csv: leave cells that a spreadsheet takes for formulas (=, +, -, @ in front) as they are"},
@@ -241,16 +251,19 @@ static const hn_option options[] = {
 const hn_command hn_cmd_export = {
     .name = "export",
     .summary = "a run, or all of them, as Markdown, CSV, JSON Lines or an HTML report; or a model with its adapter",
-    .usage = "RUN|all [--format md|csv|jsonl|html] [-o FILE] | --model MODEL[+ADAPTER] -o FOLDER",
+    .usage = "RUN|all [--format md|csv|jsonl|html] [-o FILE] | --model MODEL[+ADAPTER] [--to FORM] -o FILE|FOLDER",
     .description =
         "Texts of cases are those of the data as it was for the run. The HTML report loads nothing from anywhere.\n"
-        "With --model a folder is made that Hugging Face's libraries, hone and Ollama read: W + alpha/r B A, rounded "
-        "once.",
+        "With --model a folder is made that Hugging Face's libraries, hone and Ollama read, or a GGUF file for hone "
+        "and\n"
+        "llama.cpp: W + alpha/r B A, rounded once. The adapter alone, in either form, is --to peft or gguf-adapter.",
     .options = options,
     .min_args = 0,
     .max_args = 1,
     .examples = "  hone export r7\n  hone export last -o report.html\n  hone export all --format csv -o answers.csv\n"
                 "  hone export --model smollm2+adapter -o merged\n"
-                "  hone export --model smollm2+adapter --to ollama -o merged",
+                "  hone export --model smollm2+adapter --to ollama -o merged\n"
+                "  hone export --model tune:r9 --to gguf -o merged.gguf\n"
+                "  hone export --model tune:r9 --to gguf-adapter -o adapter.gguf",
     .run = run,
 };

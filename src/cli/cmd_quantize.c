@@ -4,7 +4,8 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "cli/commands.h"
-#include "model/catalogue.h"
+#include "cli/export_model.h"
+#include "cli/inference.h"
 #include "model/quantize.h"
 #include "model/quantize_file.h"
 
@@ -17,7 +18,10 @@ typedef struct quantize {
     hn_cli *cli;
     char path[HN_PATH_MAX]; /* of the source */
     const char *out;
-    hn_gguf *source;
+    char adapter[HN_PATH_MAX]; /* "": none */
+    hn_gguf *source;           /* a GGUF file as it is, or: */
+    hn_model *model;           /* a folder, or a model with its adapter */
+    hn_export_gguf_result exported;
     hn_quantize_options options;
     hn_quantize_report report;
     hn_progress progress;
@@ -167,10 +171,7 @@ static hn_status choose_format(quantize *q, hn_error *err) {
 static hn_status choose_files(quantize *q, hn_error *err) {
     q->out = hn_cli_string(q->cli, "out");
     if (!q->out) return hn_cli_usage(q->cli, err, "-o FILE is needed: where the new file goes");
-    HN_TRY(hn_model_resolve(q->cli->positional[0], q->path, err));
-    if (hn_file_is_dir(q->path) || hn_ends_with(q->path, ".safetensors"))
-        return hn_fail(err, HN_ERR_UNSUPPORTED, q->path, "convert it to GGUF first",
-                       "only GGUF files can be quantised, not safetensors");
+    HN_TRY(hn_cli_resolve_model(q->cli->positional[0], q->path, q->adapter, err));
     if (hn_file_is_same(q->path, q->out))
         return hn_fail(err, HN_ERR_USAGE, q->out, "give another name to -o",
                        "the new file would replace the model that it is made from");
@@ -187,13 +188,14 @@ static void on_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 /* Said before the work, and so also where the work fails. */
-static void note_source(const quantize *q) {
+static void note_source(const quantize *q, const hn_weight_feed *feed) {
     if (q->cli->out->json) return;
     uint64_t bytes[256] = {0}, largest = 0; /* of each lossy format that will be changed */
     hn_dtype from = HN_DTYPE_F32;
-    for (size_t i = 0; i < hn_gguf_tensor_count(q->source); i++) {
-        const hn_gguf_tensor *t = hn_gguf_tensor_at(q->source, i);
-        if (t->n_dims < 2 || hn_dtype_of(t->dtype).block_values == 1 || t->dtype == q->options.format) continue;
+    for (size_t i = 0; i < feed->n; i++) {
+        const hn_weight_feed_tensor *t = &feed->tensors[i];
+        bool same = t->dtype == q->options.format && !t->added;
+        if (t->n_dims < 2 || hn_dtype_of(t->dtype).block_values == 1 || same) continue;
         bytes[t->dtype & 255] += t->size_bytes;
         if (bytes[t->dtype & 255] <= largest) continue;
         largest = bytes[t->dtype & 255];
@@ -205,20 +207,43 @@ static void note_source(const quantize *q) {
                    format_name(from), exact ? "what it lost stays lost" : "errors add up");
 }
 
+static hn_status note_and_write(quantize *q, const hn_weight_feed *feed, hn_error *err) {
+    note_source(q, feed);
+    return q->model ? hn_export_gguf(q->model, q->out, &q->options, &q->exported, err)
+                    : hn_quantize_feed(feed, q->out, &q->options, &q->report, err);
+}
+
+static hn_status open_source(quantize *q, hn_weight_feed *feed, hn_error *err) {
+    bool folder = hn_file_is_dir(q->path) || hn_ends_with(q->path, ".safetensors") || hn_ends_with(q->path, ".json");
+    if (!folder && !*q->adapter) {
+        HN_TRY(hn_gguf_open(q->path, &q->source, err));
+        return hn_weight_feed_gguf(q->source, feed, err);
+    }
+    HN_TRY(hn_cli_open_adapted(q->cli->positional[0], q->adapter, &q->model, err));
+    return hn_weight_feed_model(q->model, feed, err);
+}
+
 static hn_status convert(quantize *q, hn_error *err) {
     char what[64];
-    HN_TRY(hn_gguf_open(q->path, &q->source, err));
-    note_source(q);
+    hn_weight_feed feed;
+    HN_TRY(open_source(q, &feed, err));
     snprintf(what, sizeof what, "quantising to %s", format_name(q->options.format));
     q->options.on_progress = on_progress;
     q->options.user = q;
-    HN_TRY(hn_pool_create((int)hn_cli_int(q->cli, "threads"), &q->options.pool, err));
-    hn_progress_begin(&q->progress, q->cli->out, what, 0, HN_PROGRESS_COUNT, "weights");
-    double started = hn_clock_seconds();
-    hn_status st = hn_quantize_file(q->source, q->out, &q->options, &q->report, err);
-    q->seconds = hn_clock_seconds() - started;
-    hn_progress_end(&q->progress);
-    hn_pool_free(q->options.pool);
+    hn_status st = hn_pool_create((int)hn_cli_int(q->cli, "threads"), &q->options.pool, err);
+    if (st == HN_OK) {
+        hn_progress_begin(&q->progress, q->cli->out, what, 0, HN_PROGRESS_COUNT, "weights");
+        double started = hn_clock_seconds();
+        st = note_and_write(q, &feed, err);
+        q->seconds = hn_clock_seconds() - started;
+        hn_progress_end(&q->progress);
+        hn_pool_free(q->options.pool);
+    }
+    if (st == HN_OK && q->model) {
+        q->report = q->exported.report; /* whose list is freed there */
+        q->exported.report = (hn_quantize_report){0};
+    }
+    hn_weight_feed_free(&feed);
     return st;
 }
 
@@ -229,7 +254,9 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_status st = convert(&q, err);
     if (st == HN_OK) st = cli->out->json ? hn_cli_result(cli, report_json(&q), err) : print_report(&q, err);
     hn_quantize_report_free(&q.report);
+    hn_export_gguf_result_free(&q.exported);
     hn_gguf_close(q.source);
+    hn_model_close(q.model);
     return st;
 }
 
@@ -255,8 +282,10 @@ const hn_command hn_cmd_quantize = {
     .summary = "write a model's file in a smaller number format",
     .usage = "MODEL -o FILE --format FORMAT [--force]",
     .description =
-        "MODEL is a catalogue name or the path of a GGUF file. All matrices get the one format, the embedding and the\n"
-        "output too; norms and biases stay as they are. Where a matrix's rows are no whole blocks of the format, it\n"
+        "MODEL is a catalogue name, a GGUF file (the first of several is fine), a Hugging Face folder, MODEL+ADAPTER "
+        "or\n"
+        "tune:RUN (the adapter is merged). All matrices get the one format, the embedding and the output too; norms "
+        "and biases stay as they are. Where a matrix's rows are no whole blocks of the format, it\n"
         "takes the next one that fits (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0) and is named. The bytes are those of\n"
         "llama.cpp's `llama-quantize --pure`, and the file runs there as well.\n"
         "The file appears under its name when it is whole: a full disk or Ctrl-C leaves nothing there.",

@@ -19,6 +19,7 @@ enum {
     MAX_ALIGNMENT = 1 << 20,
     MAX_ARRAY_DEPTH = 4,
     NAME_SHOWN = 100, /* bytes of a name that an error repeats */
+    PARTS_MAX = 1000,
 };
 
 /* A scalar string keeps its slice beside its value. */
@@ -41,6 +42,8 @@ struct hn_gguf {
     hn_gguf_tensor *tensors;
     name_index by_key, by_tensor;
     char *path;
+    hn_gguf **others; /* (n_others) the second to last file of one model; their tensors stand in `tensors`, too */
+    size_t n_others;
 };
 
 typedef struct reader {
@@ -395,15 +398,102 @@ hn_status hn_gguf_open_memory(const void *bytes, size_t n, const char *name, hn_
     return open_bytes((hn_map){0}, bytes, n, name, gguf, err);
 }
 
-hn_status hn_gguf_open(const char *path, hn_gguf **gguf, hn_error *err) {
+static hn_status open_one(const char *path, hn_gguf **gguf, hn_error *err) {
     hn_map map;
-    *gguf = NULL;
     HN_TRY(hn_map_open(path, &map, err));
     return open_bytes(map, map.data, map.size_bytes, path, gguf, err);
 }
 
+/* --- a model of several files --- */
+
+/* The name of part `i` (from 0) of `n`, after that of part `known`. */
+static hn_status part_name(const hn_gguf *g, uint32_t known, uint32_t i, uint32_t n, char out[HN_PATH_MAX],
+                           hn_error *err) {
+    char end[40];
+    size_t length = strlen(g->path), n_end;
+    n_end = (size_t)snprintf(end, sizeof end, "-%05u-of-%05u.gguf", known + 1, n);
+    if (length <= n_end || strcmp(g->path + length - n_end, end) != 0)
+        return hn_fail(err, HN_ERR_INPUT, g->path, "give the files back the names that they were made with",
+                       "it is part %u of %u of a model, so its name must end in %s", known + 1, n, end);
+    snprintf(end, sizeof end, "-%05u-of-%05u.gguf", i + 1, n);
+    if (snprintf(out, HN_PATH_MAX, "%.*s%s", (int)(length - n_end), g->path, end) >= HN_PATH_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, g->path, NULL, "the path is longer than %d bytes", HN_PATH_MAX);
+    return HN_OK;
+}
+
+static hn_status check_part(const hn_gguf *g, uint32_t i, uint32_t n, hn_error *err) {
+    uint32_t number = hn_gguf_u32(g, "split.no", UINT32_MAX), count = hn_gguf_u32(g, "split.count", 0);
+    if (number == i && count == n) return HN_OK;
+    return hn_fail(err, HN_ERR_INPUT, g->path, "fetch the model's files again",
+                   "it says that it is part %u of %u, not %u of %u", number + 1, count, i + 1, n);
+}
+
+/* All files' tensors in one table. */
+static hn_status join_tensors(hn_gguf *g, hn_error *err) {
+    size_t n = g->n_tensors, at = 0;
+    for (size_t i = 0; i < g->n_others; i++) n += g->others[i]->n_tensors;
+    if (n >= UINT32_MAX / 2) return hn_fail(err, HN_ERR_LIMIT, g->path, NULL, "the model has %zu tensors", n);
+    hn_gguf_tensor *all = hn_calloc(n, sizeof *all);
+    if (!all) return hn_fail_memory(err, n * sizeof *all);
+    if (g->n_tensors) memcpy(all, g->tensors, g->n_tensors * sizeof *all);
+    at = g->n_tensors;
+    for (size_t i = 0; i < g->n_others; i++) {
+        if (g->others[i]->n_tensors) memcpy(all + at, g->others[i]->tensors, g->others[i]->n_tensors * sizeof *all);
+        at += g->others[i]->n_tensors;
+    }
+    hn_free(g->tensors);
+    hn_free(g->by_tensor.slots);
+    g->by_tensor = (name_index){0};
+    g->tensors = all;
+    g->n_tensors = 0; /* until the index has them */
+    if (!index_create(&g->by_tensor, n)) return hn_fail_memory(err, n * sizeof(uint32_t));
+    reader r = {.g = g, .err = err};
+    for (size_t i = 0; i < n; i++) {
+        reading(&r, "tensor ", all[i].name);
+        HN_TRY(index_add(&r, &g->by_tensor, i));
+    }
+    g->n_tensors = n;
+    return HN_OK;
+}
+
+static hn_status open_others(hn_gguf *g, uint32_t n, hn_error *err) {
+    char path[HN_PATH_MAX];
+    uint32_t number = hn_gguf_u32(g, "split.no", 0);
+    if (n > PARTS_MAX)
+        return hn_fail(err, HN_ERR_LIMIT, g->path, NULL, "the model has %u files, the limit is %d", n, PARTS_MAX);
+    if (number >= n) return check_part(g, 0, n, err);
+    HN_TRY(part_name(g, number, 0, n, path, err));
+    if (number > 0)
+        return hn_fail(err, HN_ERR_INPUT, g->path, path, "it is part %u of %u of a model: name the first", number + 1,
+                       n);
+    g->others = hn_calloc(n, sizeof(hn_gguf *));
+    if (!g->others) return hn_fail_memory(err, n * sizeof(hn_gguf *));
+    for (uint32_t i = 1; i < n; i++) {
+        HN_TRY(part_name(g, 0, i, n, path, err));
+        HN_TRY(open_one(path, &g->others[g->n_others], err));
+        g->n_others++;
+        HN_TRY(check_part(g->others[g->n_others - 1], i, n, err));
+    }
+    return join_tensors(g, err);
+}
+
+hn_status hn_gguf_open(const char *path, hn_gguf **gguf, hn_error *err) {
+    hn_gguf *g;
+    *gguf = NULL;
+    HN_TRY(open_one(path, &g, err));
+    uint32_t n_parts = hn_gguf_u32(g, "split.count", 1);
+    hn_status st = n_parts > 1 ? open_others(g, n_parts, err) : HN_OK;
+    if (st != HN_OK)
+        hn_gguf_close(g);
+    else
+        *gguf = g;
+    return st;
+}
+
 void hn_gguf_close(hn_gguf *g) {
     if (!g) return;
+    for (size_t i = 0; i < g->n_others; i++) hn_gguf_close(g->others[i]);
+    hn_free(g->others);
     for (size_t i = 0; i < g->n_entries; i++)
         if (g->entries[i].value.type == HN_GGUF_ARRAY) hn_free((void *)(uintptr_t)g->entries[i].value.strings);
     hn_free(g->entries);
@@ -424,7 +514,16 @@ const hn_gguf_value *hn_gguf_value_at(const hn_gguf *g, size_t i) {
 size_t hn_gguf_tensor_count(const hn_gguf *g) { return g->n_tensors; }
 const hn_gguf_tensor *hn_gguf_tensor_at(const hn_gguf *g, size_t i) { return i < g->n_tensors ? &g->tensors[i] : NULL; }
 const char *hn_gguf_path(const hn_gguf *g) { return g->path; }
-uint64_t hn_gguf_file_bytes(const hn_gguf *g) { return g->size_bytes; }
+size_t hn_gguf_part_count(const hn_gguf *g) { return 1 + g->n_others; }
+const char *hn_gguf_part_path(const hn_gguf *g, size_t i) {
+    return i == 0 ? g->path : i <= g->n_others ? g->others[i - 1]->path : NULL;
+}
+
+uint64_t hn_gguf_file_bytes(const hn_gguf *g) {
+    uint64_t bytes = g->size_bytes;
+    for (size_t i = 0; i < g->n_others; i++) bytes += g->others[i]->size_bytes;
+    return bytes;
+}
 
 const hn_gguf_value *hn_gguf_find(const hn_gguf *g, const char *key) {
     uint32_t at = *index_slot(g, &g->by_key, hn_str_of(key));

@@ -62,7 +62,8 @@ typedef struct hn_gguf hn_gguf;
 
 /* Maps and checks a file. HN_ERR_INPUT: not GGUF, truncated, or fields that contradict each other;
  * HN_ERR_UNSUPPORTED: another
- * version, byte order or tensor type (the error names the tensor and the type's number). */
+ * version, byte order or tensor type (the error names the tensor and the type's number). The first of several files
+ * that make one model (NAME-00001-of-0000N.gguf, split.count) opens them all: its metadata, everybody's tensors. */
 hn_status hn_gguf_open(const char *path, hn_gguf **gguf, hn_error *err) HN_MUST_CHECK;
 /* From memory (aligned to 8) that the caller keeps alive; for tests and fuzzing. `name` stands for the path in
  * errors. */
@@ -88,6 +89,8 @@ size_t hn_gguf_tensor_count(const hn_gguf *g);
 const hn_gguf_tensor *hn_gguf_tensor_at(const hn_gguf *g, size_t i);
 const hn_gguf_tensor *hn_gguf_tensor_find(const hn_gguf *g, const char *name);
 const char *hn_gguf_path(const hn_gguf *g);
-uint64_t hn_gguf_file_bytes(const hn_gguf *g);
+uint64_t hn_gguf_file_bytes(const hn_gguf *g); /* of all its files */
+size_t hn_gguf_part_count(const hn_gguf *g);   /* 1 as a rule */
+const char *hn_gguf_part_path(const hn_gguf *g, size_t i);
 
 #endif

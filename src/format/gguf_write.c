@@ -8,9 +8,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/part_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,12 +24,12 @@ typedef struct key_place {
 } key_place;
 
 struct hn_gguf_writer {
-    char path[HN_PATH_MAX], part[HN_PATH_MAX];
-    int fd;          /* -1: nothing on the disk */
-    hn_buf metadata; /* keys, types, values */
-    key_place *keys; /* (n_keys) */
-    hn_buf tensors;  /* names, sizes, types, offsets */
-    uint64_t *sizes; /* (n_tensors) bytes of each */
+    char path[HN_PATH_MAX];
+    hn_part_file part; /* fd -1: nothing on the disk */
+    hn_buf metadata;   /* keys, types, values */
+    key_place *keys;   /* (n_keys) */
+    hn_buf tensors;    /* names, sizes, types, offsets */
+    uint64_t *sizes;   /* (n_tensors) bytes of each */
     size_t n_keys, keys_capacity, n_tensors, sizes_capacity;
     uint64_t data_bytes; /* declared, padding included */
     uint64_t file_bytes;
@@ -44,11 +44,10 @@ hn_status hn_gguf_writer_create(const char *path, hn_gguf_writer **writer, hn_er
         return hn_fail(err, HN_ERR_INPUT, path, "give the name of a file", "it is there and not a plain file");
     hn_gguf_writer *w = hn_calloc(1, sizeof *w);
     if (!w) return hn_fail_memory(err, sizeof *w);
-    w->fd = -1;
+    w->part.fd = -1;
     hn_buf_init(&w->metadata, 0);
     hn_buf_init(&w->tensors, 0);
-    if (snprintf(w->path, sizeof w->path, "%s", path) >= (int)sizeof w->path ||
-        snprintf(w->part, sizeof w->part, "%s.%ld.part", path, (long)getpid()) >= (int)sizeof w->part) {
+    if (snprintf(w->path, sizeof w->path, "%s", path) >= (int)sizeof w->path) {
         hn_gguf_writer_free(w);
         return hn_fail(err, HN_ERR_LIMIT, NULL, NULL, "the path is longer than %d bytes", HN_PATH_MAX);
     }
@@ -58,10 +57,7 @@ hn_status hn_gguf_writer_create(const char *path, hn_gguf_writer **writer, hn_er
 
 void hn_gguf_writer_free(hn_gguf_writer *w) {
     if (!w) return;
-    if (w->fd >= 0) {
-        close(w->fd);
-        unlink(w->part);
-    }
+    hn_part_drop(&w->part);
     hn_buf_free(&w->metadata);
     hn_buf_free(&w->tensors);
     hn_free(w->keys);
@@ -173,6 +169,36 @@ hn_status hn_gguf_writer_set_u32(hn_gguf_writer *w, const char *key, uint32_t va
     return hn_buf_check(&w->metadata, "GGUF metadata", err);
 }
 
+hn_status hn_gguf_writer_set_f32(hn_gguf_writer *w, const char *key, float value, hn_error *err) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    HN_TRY(put_key(w, hn_str_of(key), HN_GGUF_F32, err));
+    put(&w->metadata, bits, 4);
+    return hn_buf_check(&w->metadata, "GGUF metadata", err);
+}
+
+hn_status hn_gguf_writer_set_bool(hn_gguf_writer *w, const char *key, bool value, hn_error *err) {
+    HN_TRY(put_key(w, hn_str_of(key), HN_GGUF_BOOL, err));
+    put(&w->metadata, value, 1);
+    return hn_buf_check(&w->metadata, "GGUF metadata", err);
+}
+
+hn_status hn_gguf_writer_set_i32s(hn_gguf_writer *w, const char *key, const int32_t *values, size_t n, hn_error *err) {
+    HN_TRY(put_key(w, hn_str_of(key), HN_GGUF_ARRAY, err));
+    put(&w->metadata, HN_GGUF_I32, 4);
+    put(&w->metadata, n, 8);
+    for (size_t i = 0; i < n; i++) put(&w->metadata, (uint32_t)values[i], 4);
+    return hn_buf_check(&w->metadata, "GGUF metadata", err);
+}
+
+hn_status hn_gguf_writer_set_strs(hn_gguf_writer *w, const char *key, const hn_str *values, size_t n, hn_error *err) {
+    HN_TRY(put_key(w, hn_str_of(key), HN_GGUF_ARRAY, err));
+    put(&w->metadata, HN_GGUF_STRING, 4);
+    put(&w->metadata, n, 8);
+    for (size_t i = 0; i < n; i++) put_str(&w->metadata, values[i]);
+    return hn_buf_check(&w->metadata, "GGUF metadata", err);
+}
+
 hn_status hn_gguf_writer_set_str(hn_gguf_writer *w, const char *key, const char *value, hn_error *err) {
     HN_TRY(put_key(w, hn_str_of(key), HN_GGUF_STRING, err));
     put_str(&w->metadata, hn_str_of(value));
@@ -201,7 +227,7 @@ hn_status hn_gguf_writer_declare(hn_gguf_writer *w, hn_str name, hn_dtype dtype,
                                  hn_error *err) {
     size_t bytes;
     HN_TRY(tensor_bytes(name, dtype, n_dims, dims, &bytes, err));
-    if (w->fd >= 0) return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "a tensor is declared after the data began");
+    if (w->part.fd >= 0) return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "a tensor is declared after the data began");
     if (!hn_grow((void **)&w->sizes, &w->sizes_capacity, w->n_tensors + 1, sizeof *w->sizes))
         return hn_fail_memory(err, (w->n_tensors + 1) * sizeof *w->sizes);
     hn_buf *b = &w->tensors;
@@ -219,7 +245,7 @@ hn_status hn_gguf_writer_declare(hn_gguf_writer *w, hn_str name, hn_dtype dtype,
 static hn_status write_bytes(hn_gguf_writer *w, const void *bytes, size_t n, hn_error *err) {
     const char *at = bytes;
     while (n > 0) {
-        ssize_t put_bytes = write(w->fd, at, n);
+        ssize_t put_bytes = write(w->part.fd, at, n);
         if (put_bytes < 0 && errno == EINTR) continue;
         if (put_bytes < 0) return hn_fail_errno(err, errno, w->path, "writing");
         at += put_bytes;
@@ -237,7 +263,7 @@ static hn_status write_padding(hn_gguf_writer *w, uint64_t after, hn_error *err)
 static hn_status check_room(const hn_gguf_writer *w, hn_error *err) {
     struct statvfs disk;
     char needed[32], there[32];
-    if (fstatvfs(w->fd, &disk) != 0 || disk.f_blocks == 0) return HN_OK;
+    if (fstatvfs(w->part.fd, &disk) != 0 || disk.f_blocks == 0) return HN_OK;
     uint64_t left = (uint64_t)disk.f_bavail * (uint64_t)disk.f_frsize;
     if (left >= w->file_bytes) return HN_OK;
     return hn_fail(err, HN_ERR_DISK_FULL, w->path, "free some room, or write it to another disk",
@@ -247,7 +273,7 @@ static hn_status check_room(const hn_gguf_writer *w, hn_error *err) {
 
 hn_status hn_gguf_writer_begin(hn_gguf_writer *w, hn_error *err) {
     hn_buf head;
-    if (w->fd >= 0) return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "the data began already");
+    if (w->part.fd >= 0) return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "the data began already");
     hn_buf_init(&head, 0);
     hn_buf_append(&head, "GGUF", 4);
     put(&head, VERSION, 4);
@@ -257,11 +283,7 @@ hn_status hn_gguf_writer_begin(hn_gguf_writer *w, hn_error *err) {
     w->file_bytes = padded(before) + w->data_bytes;
     hn_status st = hn_buf_check(&head, "a GGUF file's head", err);
     if (st != HN_OK) goto done;
-    w->fd = open(w->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (w->fd < 0) {
-        st = hn_fail_errno(err, errno, w->part, "creating");
-        goto done;
-    }
+    HN_GOTO(hn_part_create(w->path, &w->part, err), done);
     HN_GOTO(check_room(w, err), done);
     HN_GOTO(write_bytes(w, head.data, head.len, err), done);
     HN_GOTO(write_bytes(w, hn_buf_str(&w->metadata), w->metadata.len, err), done);
@@ -273,7 +295,7 @@ done:
 }
 
 hn_status hn_gguf_writer_data(hn_gguf_writer *w, const void *bytes, size_t n, hn_error *err) {
-    if (w->fd < 0 || w->current >= w->n_tensors || n > w->sizes[w->current] - w->written)
+    if (w->part.fd < 0 || w->current >= w->n_tensors || n > w->sizes[w->current] - w->written)
         return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "%zu bytes of data for which no tensor was declared", n);
     HN_TRY(write_bytes(w, bytes, n, err));
     w->written += n;
@@ -284,30 +306,11 @@ hn_status hn_gguf_writer_data(hn_gguf_writer *w, const void *bytes, size_t n, hn
     return HN_OK;
 }
 
-/* So that the new name outlives a power cut; where folders cannot be synchronised, nothing is lost by trying. */
-static void sync_folder(const char *path) {
-    char folder[HN_PATH_MAX];
-    hn_path_dir(path, folder);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    (void)fsync(fd);
-    close(fd);
-}
-
 hn_status hn_gguf_writer_finish(hn_gguf_writer *w, hn_error *err) {
-    if (w->fd < 0 || w->current < w->n_tensors)
+    if (w->part.fd < 0 || w->current < w->n_tensors)
         return hn_fail(err, HN_ERR_USAGE, w->path, NULL, "the data of %zu tensors are missing",
                        w->n_tensors - w->current);
-    int failed = fsync(w->fd) == 0 || errno == EINVAL ? 0 : errno;
-    if (close(w->fd) != 0 && !failed) failed = errno;
-    w->fd = -1;
-    if (!failed && rename(w->part, w->path) != 0) failed = errno;
-    if (failed) {
-        unlink(w->part);
-        return hn_fail_errno(err, failed, w->path, "writing");
-    }
-    sync_folder(w->path);
-    return HN_OK;
+    return hn_part_finish(&w->part, err);
 }
 
 uint64_t hn_gguf_writer_bytes(const hn_gguf_writer *w) { return w->file_bytes; }

@@ -11,8 +11,8 @@
  *     HN_GOTO(hn_gguf_writer_finish(w, &err), done);                       // now, and not before, out.gguf is there
  *     done: hn_gguf_writer_free(w);
  *
- * The bytes go to a file beside it, named PATH.<process>.part, which is forced to the disk and then renamed: a full disk, an
- * error or a kill leaves what was under PATH before. hn_gguf_writer_free removes the part of a file that was not finished.
+ * The bytes go to a file beside it (base/part_file.h), which is forced to the disk and then renamed: a full disk, an error or a
+ * kill leaves what was under PATH before. hn_gguf_writer_free removes the part of a file that was not finished.
  * Data are aligned to 32 bytes. Ownership: values and names are copied when they are given. Threading: one thread. */
 #ifndef HN_FORMAT_GGUF_WRITE_H
 #define HN_FORMAT_GGUF_WRITE_H
@@ -33,6 +33,12 @@ hn_status hn_gguf_writer_copy(hn_gguf_writer *writer, const hn_gguf *source, con
 hn_status hn_gguf_writer_set_u32(hn_gguf_writer *writer, const char *key, uint32_t value, hn_error *err) HN_MUST_CHECK;
 hn_status hn_gguf_writer_set_str(hn_gguf_writer *writer, const char *key, const char *value,
                                  hn_error *err) HN_MUST_CHECK;
+hn_status hn_gguf_writer_set_f32(hn_gguf_writer *writer, const char *key, float value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_gguf_writer_set_bool(hn_gguf_writer *writer, const char *key, bool value, hn_error *err) HN_MUST_CHECK;
+hn_status hn_gguf_writer_set_i32s(hn_gguf_writer *writer, const char *key, const int32_t *values, size_t n,
+                                  hn_error *err) HN_MUST_CHECK;
+hn_status hn_gguf_writer_set_strs(hn_gguf_writer *writer, const char *key, const hn_str *values, size_t n,
+                                  hn_error *err) HN_MUST_CHECK;
 
 /* The next tensor: dims fastest first, as hn_gguf_tensor has them. HN_ERR_USAGE: rows that are not whole blocks, or sizes
  * that no file can have. */

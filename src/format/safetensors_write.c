@@ -5,11 +5,12 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/interrupt.h"
+#include "base/part_file.h"
 #include "base/utf8.h"
 #include "format/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,7 @@ static hn_status put_tensor(writer *w, const place *p) {
         int64_t n_rows = p->n_rows - row < step ? p->n_rows - row : step;
         size_t n = (size_t)(n_rows * p->n_columns);
         const float *values = w->values;
+        HN_TRY(hn_interrupt_check(w->err));
         if (w->rows)
             HN_TRY(w->rows(w->user, p->index, row, n_rows, w->values, w->err));
         else
@@ -205,20 +207,17 @@ static hn_status put_all(writer *w, const hn_buf *header) {
     HN_TRY(put(w, length, sizeof length));
     HN_TRY(put(w, header->data, header->len));
     for (size_t i = 0; i < w->n; i++) HN_TRY(put_tensor(w, &w->places[i]));
-    return fsync(w->fd) == 0 ? HN_OK : hn_fail_errno(w->err, errno, w->path, "writing");
+    return HN_OK;
 }
 
 /* Under another name first; the old file stays whole until the new one is. */
 static hn_status put_file(writer *w, const hn_buf *header) {
-    char temporary[HN_PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.%ld.part", w->path, (long)getpid()) >= (int)sizeof temporary)
-        return hn_fail(w->err, HN_ERR_LIMIT, w->path, NULL, "the path is longer than %d bytes", HN_PATH_MAX);
-    w->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (w->fd < 0) return hn_fail_errno(w->err, errno, temporary, "creating");
+    hn_part_file part;
+    HN_TRY(hn_part_create(w->path, &part, w->err));
+    w->fd = part.fd;
     hn_status st = put_all(w, header);
-    if (close(w->fd) != 0 && st == HN_OK) st = hn_fail_errno(w->err, errno, w->path, "writing");
-    if (st == HN_OK && rename(temporary, w->path) != 0) st = hn_fail_errno(w->err, errno, w->path, "renaming");
-    if (st != HN_OK) unlink(temporary);
+    if (st == HN_OK) st = hn_part_finish(&part, w->err);
+    hn_part_drop(&part);
     return st;
 }
 

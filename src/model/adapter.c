@@ -1,111 +1,208 @@
-/* LoRA adapters in PEFT's form (adapter_config.json and adapter_model.safetensors in a folder), laid beside a model's matrices; see model.h.
+/* LoRA adapters: the tensors of either form put beside the model's matrices; see adapter.h and model.h.
  * The adapter stays apart from the weights: y = W x + scaling B (A x), so quantised weights remain as they are. A DoRA adapter also has a magnitude for
  * each output (Liu et al. 2024), which becomes a factor when it is loaded: magnitude / |row of W + scaling B A|. What would change the result and is
  * not understood here is refused by name. */
-#include "base/alloc.h"
+#include "model/adapter.h"
+
 #include "base/file.h"
-#include "format/json.h"
-#include "format/safetensors.h"
+#include "model/adapter_parts.h"
+#include "model/architecture.h"
 #include "model/model_parts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_MAX_BYTES = 1 << 20, RANK_MAX = 4096 };
-
-static const char *const names[HN_LINEARS_OF_LAYER] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                                                       "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
-                                                       "mlp.down_proj"};
+enum { RANK_MAX = 4096, SIDES = 3 };
 
 typedef struct loader {
-    const char *folder;
-    char file[HN_PATH_MAX];
-    const hn_safetensors *tensors;
+    const hn_adapter_source *source;
     const hn_shape *shape;
     hn_arena *arena;
-    double alpha;
-    bool rank_stabilised, dora;
-    size_t n_used;
+    const hn_adapter_view **sides; /* (n_layers, HN_LINEARS_OF_LAYER, SIDES): A, B, magnitudes */
+    hn_adapter *out;
     hn_error *err;
 } loader;
 
-/* ---- the configuration ---- */
+/* ---- the linear parts of a layer ---- */
 
-static bool is_set(const json_t *config, const char *key) {
-    const json_t *v = json_object_get(config, key);
-    return json_is_true(v) || (json_is_object(v) && json_object_size(v) > 0) ||
-           (json_is_array(v) && json_array_size(v) > 0);
+void hn_linear_size(const hn_shape *shape, int which, int64_t *n_out, int64_t *n_in) {
+    static const hn_dimension out[] = {HN_DIM_HEADS, HN_DIM_KV_HEADS, HN_DIM_KV_HEADS, HN_DIM_EMBD,
+                                       HN_DIM_FF,    HN_DIM_FF,       HN_DIM_EMBD},
+                              in[] = {HN_DIM_EMBD, HN_DIM_EMBD, HN_DIM_EMBD, HN_DIM_HEADS,
+                                      HN_DIM_EMBD, HN_DIM_EMBD, HN_DIM_FF};
+    *n_out = hn_dimension_size(shape, out[which]);
+    *n_in = hn_dimension_size(shape, in[which]);
 }
 
-static hn_status check_config(loader *l, const json_t *config, const char *path) {
-    static const char *const foreign[] = {"fan_in_fan_out",    "rank_pattern",    "alpha_pattern",
-                                          "lora_bias",         "modules_to_save", "layer_replication",
-                                          "target_parameters", "megatron_config"};
-    const char *type, *bias = json_string_value(json_object_get(config, "bias"));
-    HN_TRY(hn_json_get_string(config, path, "peft_type", &type, l->err));
-    if (strcmp(type, "LORA") != 0)
-        return hn_fail(l->err, HN_ERR_UNSUPPORTED, path, "take a LoRA adapter", "`%.40s` adapters are not understood",
-                       type);
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
-        if (is_set(config, foreign[i]))
-            return hn_fail(l->err, HN_ERR_UNSUPPORTED, path, "merge the adapter into its model with PEFT",
-                           "the adapter uses `%s`, which is not understood", foreign[i]);
-    if (bias && strcmp(bias, "none") != 0)
-        return hn_fail(l->err, HN_ERR_UNSUPPORTED, path, "train with bias \"none\"", "the adapter changes biases");
-    l->dora = is_set(config, "use_dora");
-    l->rank_stabilised = is_set(config, "use_rslora");
-    return hn_json_get_number(config, path, "lora_alpha", &l->alpha, l->err);
+const char *hn_linear_name(int which, bool gguf) {
+    static const char *const names[HN_LINEARS_OF_LAYER][2] = {
+        {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
+        {"self_attn.o_proj", "attn_output"}, {"mlp.gate_proj", "ffn_gate"},  {"mlp.up_proj", "ffn_up"},
+        {"mlp.down_proj", "ffn_down"}};
+    return names[which][gguf];
 }
 
-static hn_status read_config(loader *l) {
-    char path[HN_PATH_MAX];
-    json_t *config;
-    HN_TRY(hn_path_join(path, l->folder, "adapter_config.json", l->err));
-    if (!hn_file_exists(path))
-        return hn_fail(l->err, HN_ERR_NOT_FOUND, path,
-                       "name a folder with adapter_config.json and adapter_model.safetensors",
-                       "the folder holds no adapter");
-    HN_TRY(hn_json_read(path, CONFIG_MAX_BYTES, 0, &config, l->err));
-    hn_status st = check_config(l, config, path);
-    json_decref(config);
-    return st;
+int64_t hn_linear_pair_row(const hn_shape *shape, int which, int64_t row) {
+    const hn_architecture *a = hn_architecture_find(shape->architecture);
+    int64_t HS = shape->head_size, half = HS / 2, inside = row % HS;
+    if (which > 1 || !a || !a->gguf_interleaved) return row;
+    return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
 }
+
+int hn_adapter_layer(const char *name, const char *prefix, int n_layers, const char **rest) {
+    size_t n = strlen(prefix);
+    int layer = 0, digits = 0;
+    if (strncmp(name, prefix, n) != 0) return -1;
+    for (name += n; *name >= '0' && *name <= '9' && digits < 6; name++, digits++) layer = layer * 10 + (*name - '0');
+    if (digits == 0 || *name != '.' || layer >= n_layers) return -1;
+    *rest = name + 1;
+    return layer;
+}
+
+void hn_adapter_source_close(hn_adapter_source *s) {
+    hn_safetensors_close(s->safetensors);
+    hn_gguf_close(s->gguf);
+    s->safetensors = NULL;
+    s->gguf = NULL;
+}
+
+bool hn_adapter_is_file(const char *path) { return hn_file_exists(path) && !hn_file_is_dir(path); }
 
 /* ---- the tensors ---- */
 
-static hn_status find_pair(loader *l, int layer, int which, const hn_safetensor **a, const hn_safetensor **b) {
-    char name[160];
-    for (int side = 0; side < 2; side++) {
-        snprintf(name, sizeof name, "base_model.model.model.layers.%d.%s.lora_%c.weight", layer, names[which],
-                 "AB"[side]);
-        *(side ? b : a) = hn_safetensors_find(l->tensors, name);
-    }
-    if (!*a != !*b)
-        return hn_fail(l->err, HN_ERR_INPUT, l->file, "save the adapter again", "%s is not whole: A or B is missing",
-                       name);
+static hn_status check_type(const loader *l, const hn_adapter_view *v) {
+    static const hn_dtype known[] = {HN_DTYPE_F32, HN_DTYPE_F16, HN_DTYPE_BF16, HN_DTYPE_Q8_0};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (v->dtype == known[i]) return HN_OK;
+    return hn_fail(l->err, HN_ERR_UNSUPPORTED, l->source->file, "save it as float32, float16 or bfloat16", "%s is %s",
+                   v->name, v->dtype_name);
+}
+
+static hn_status check_pair(const loader *l, int linear, const hn_adapter_view *a, const hn_adapter_view *b) {
+    int64_t N, K;
+    hn_linear_size(l->shape, linear % HN_LINEARS_OF_LAYER, &N, &K);
+    if (!a || !b)
+        return hn_fail(l->err, HN_ERR_INPUT, l->source->file, "save the adapter again",
+                       "%s is not whole: A or B is missing", a ? a->name : b->name);
+    bool fine = a->n_dims == 2 && b->n_dims == 2 && a->rows == b->columns && a->rows > 0 && a->rows <= RANK_MAX &&
+                a->columns == K && b->rows == N;
+    if (!fine)
+        return hn_fail(l->err, HN_ERR_INPUT, l->source->file, "take the adapter of this very model",
+                       "%s does not fit: the adapter is for a matrix of %lld by %lld, the model's is %lld by %lld",
+                       a->name, (long long)b->rows, (long long)a->columns, (long long)N, (long long)K);
+    HN_TRY(check_type(l, a));
+    return check_type(l, b);
+}
+
+/* PEFT has had the magnitudes since its first DoRA, as (N) and, before 0.11, as (1,N). */
+static hn_status load_magnitudes(loader *l, int linear, const char *beside) {
+    const hn_adapter_view *m = l->sides[SIDES * linear + 2];
+    int64_t N, K;
+    hn_linear_size(l->shape, linear % HN_LINEARS_OF_LAYER, &N, &K);
+    bool fits = m && ((m->n_dims == 1 && m->rows == N) || (m->n_dims == 2 && m->rows == 1 && m->columns == N));
+    if (!fits)
+        return hn_fail(
+            l->err, HN_ERR_INPUT, l->source->file, "save the adapter again",
+            "the lora_magnitude_vector beside %s is not there, or not %lld numbers, though the adapter uses DoRA",
+            beside, (long long)N);
+    HN_TRY(check_type(l, m));
+    float *magnitude = hn_arena_alloc(l->arena, (size_t)N * sizeof *magnitude);
+    if (!magnitude) return hn_fail_memory(l->err, (size_t)N * sizeof *magnitude);
+    hn_kernels_available(0)->dequantize(magnitude, m->data, m->dtype, (size_t)N);
+    l->out->parts[linear].magnitude = magnitude;
     return HN_OK;
 }
 
-static hn_status check_shapes(const loader *l, const hn_safetensor *a, const hn_safetensor *b, const hn_matrix *w) {
-    bool fine = a->n_dims == 2 && b->n_dims == 2 && a->dims[0] == b->dims[1] && a->dims[0] > 0 &&
-                a->dims[0] <= RANK_MAX && a->dims[1] == w->n_in && b->dims[0] == w->n_out;
-    if (!fine)
-        return hn_fail(l->err, HN_ERR_INPUT, l->file, "take the adapter of this very model",
-                       "%s does not fit: the model's matrix is %lld by %lld", a->name, (long long)w->n_out,
-                       (long long)w->n_in);
-    bool known =
-        a->dtype == b->dtype && (a->dtype == HN_DTYPE_F32 || a->dtype == HN_DTYPE_F16 || a->dtype == HN_DTYPE_BF16);
-    return known ? HN_OK
-                 : hn_fail(l->err, HN_ERR_UNSUPPORTED, l->file, "save it as float32, float16 or bfloat16", "%s is %s",
-                           a->name, a->dtype_name);
+static hn_status load_part(loader *l, int linear) {
+    const hn_adapter_view *a = l->sides[SIDES * linear], *b = l->sides[SIDES * linear + 1];
+    int which = linear % HN_LINEARS_OF_LAYER;
+    if (!a && !b) return HN_OK;
+    HN_TRY(check_pair(l, linear, a, b));
+    if (l->source->dora) HN_TRY(load_magnitudes(l, linear, a->name));
+    size_t r = (size_t)a->rows, N = (size_t)b->rows, K = (size_t)a->columns, n_a, n_b;
+    if (!hn_mul_size(r, K, &n_a) || !hn_mul_size(r, N, &n_b) || n_a + n_b > SIZE_MAX / 8)
+        return hn_fail(l->err, HN_ERR_LIMIT, l->source->file, NULL, "%s is too large", a->name);
+    float *plain = hn_arena_alloc(l->arena, n_a * sizeof *plain), *rows = hn_arena_alloc(l->arena, n_b * sizeof *rows);
+    float *turned = l->source->pairs ? hn_arena_alloc(l->arena, n_b * sizeof *turned) : rows;
+    if (!plain || !rows || !turned) return hn_fail_memory(l->err, (n_a + n_b) * sizeof *plain);
+    hn_kernels_available(0)->dequantize(plain, a->data, a->dtype, n_a); /* exact in every table */
+    hn_kernels_available(0)->dequantize(rows, b->data, b->dtype, n_b);
+    for (size_t n = 0; n < N && turned != rows; n++)
+        memcpy(turned + n * r, rows + (size_t)hn_linear_pair_row(l->shape, which, (int64_t)n) * r, r * sizeof *rows);
+    double scaling = l->source->alpha / (l->source->rank_stabilised ? sqrt((double)r) : (double)r);
+    if (l->source->gguf && l->source->alpha == 0) scaling = 1; /* as llama.cpp reads it */
+    l->out->parts[linear].rank = (int)r;
+    l->out->parts[linear].a = plain;
+    l->out->parts[linear].b = turned;
+    l->out->parts[linear].scaling = scaling;
+    l->out->rank = l->out->n_parts == 0 || l->out->rank == (int)r ? (int)r : 0;
+    l->out->n_parts++;
+    return HN_OK;
 }
 
-/* Where GGUF llama files keep a head's row i, which Hugging Face's order (halves) has as pairs. */
-static int64_t place_of(const loader *l, int which, int64_t row) {
-    int64_t HS = l->shape->head_size, half = HS / 2, inside = row % HS;
-    if (which > 1 || !l->shape->rope_interleaved) return row;
-    return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
+/* *stranger: the first that belongs to no linear part. */
+static void place_views(loader *l, const hn_adapter_view **stranger) {
+    const hn_adapter_source *s = l->source;
+    *stranger = NULL;
+    for (size_t i = 0; i < s->n; i++) {
+        const hn_adapter_view *v = &s->views[i];
+        if (v->linear >= 0 && (v->side < 2 || s->dora))
+            l->sides[SIDES * v->linear + v->side] = v;
+        else if (!*stranger)
+            *stranger = v;
+    }
+}
+
+static hn_status load_parts(loader *l) {
+    const hn_adapter_view *stranger;
+    int n = l->shape->n_layers * HN_LINEARS_OF_LAYER;
+    l->out->parts = hn_arena_calloc(l->arena, (size_t)n, sizeof *l->out->parts);
+    l->sides = hn_arena_calloc(l->arena, SIDES * (size_t)n, sizeof *l->sides);
+    if (!l->out->parts || !l->sides) return hn_fail_memory(l->err, (size_t)n * sizeof *l->out->parts);
+    place_views(l, &stranger);
+    for (int i = 0; i < n; i++) HN_TRY(load_part(l, i));
+    if (stranger)
+        return hn_fail(l->err, HN_ERR_UNSUPPORTED, l->source->file,
+                       "take an adapter of this model, of the layers' linear parts alone",
+                       "its tensor %.120s belongs to no linear part of this model of %d layers", stranger->name,
+                       l->shape->n_layers);
+    if (l->out->n_parts) return HN_OK;
+    return hn_fail(l->err, HN_ERR_INPUT, l->source->file, NULL, "the adapter holds no tensors");
+}
+
+hn_status hn_adapter_read(const char *path, const hn_shape *shape, hn_arena *arena, hn_adapter *out, hn_error *err) {
+    hn_adapter_source s = {0};
+    *out = (hn_adapter){0};
+    HN_TRY(hn_adapter_is_file(path) ? hn_adapter_open_gguf(path, shape, arena, &s, err)
+                                    : hn_adapter_open_peft(path, shape, arena, &s, err));
+    loader l = {.source = &s, .shape = shape, .arena = arena, .out = out, .err = err};
+    hn_status st = load_parts(&l);
+    out->alpha = s.alpha;
+    out->rank_stabilised = s.rank_stabilised;
+    out->dora = s.dora;
+    out->base_name = s.base_name;
+    hn_adapter_source_close(&s);
+    return st;
+}
+
+/* ---- beside the model ---- */
+
+static hn_status turn_part(const hn_shape *shape, int which, const hn_adapter_part *p, hn_arena *arena,
+                           hn_low_rank *out, hn_error *err) {
+    int64_t N, K, r = p->rank;
+    if (r == 0) return HN_OK;
+    hn_linear_size(shape, which, &N, &K);
+    float *a = hn_arena_alloc(arena, (size_t)(r * K) * sizeof *a),
+          *b = hn_arena_alloc(arena, (size_t)(r * N) * sizeof *b);
+    if (!a || !b) return hn_fail_memory(err, (size_t)(r * (N + K)) * sizeof *a);
+    memcpy(a, p->a, (size_t)(r * K) * sizeof *a);
+    for (int64_t n = 0; n < N; n++) {
+        int64_t row = shape->rope_interleaved ? hn_linear_pair_row(shape, which, n) : n;
+        for (int64_t k = 0; k < r; k++) b[k * N + row] = (float)(p->scaling * (double)p->b[n * r + k]);
+    }
+    *out = (hn_low_rank){.rank = (int)r, .a = a, .b = b};
+    return HN_OK;
 }
 
 /* Adds up in doubles; a row of zeros stays one. */
@@ -121,84 +218,44 @@ static double gain_of(const hn_low_rank *low, float *row, const hn_matrix *w, in
     return sum > 0 ? magnitude / sqrt(sum) : 0;
 }
 
-/* PEFT has had the magnitudes under this name since its first DoRA, as (N) and, before 0.11, as (1,N). */
-static hn_status load_magnitudes(loader *l, int layer, int which, const hn_matrix *w, hn_low_rank *low) {
-    char name[160];
-    snprintf(name, sizeof name, "base_model.model.model.layers.%d.%s.lora_magnitude_vector", layer, names[which]);
-    const hn_safetensor *m = hn_safetensors_find(l->tensors, name);
-    bool known = m && (m->dtype == HN_DTYPE_F32 || m->dtype == HN_DTYPE_F16 || m->dtype == HN_DTYPE_BF16),
-         fits = known && ((m->n_dims == 1 && m->dims[0] == w->n_out) ||
-                          (m->n_dims == 2 && m->dims[0] == 1 && m->dims[1] == w->n_out));
-    if (!fits)
-        return hn_fail(l->err, HN_ERR_INPUT, l->file, "save the adapter again",
-                       "%s is not there, or not %lld numbers, though the adapter uses DoRA", name, (long long)w->n_out);
+static hn_status make_gains(const hn_shape *shape, int which, const hn_matrix *w, const float *magnitude,
+                            hn_arena *arena, hn_low_rank *low, hn_error *err) {
     size_t N = (size_t)w->n_out, K = (size_t)w->n_in;
-    float *gain = hn_arena_alloc(l->arena, N * sizeof *gain), *scratch = hn_alloc((N + K) * sizeof *scratch);
-    if (!gain || !scratch) {
-        hn_free(scratch);
-        return hn_fail_memory(l->err, (N + K) * sizeof *scratch);
+    float *gain = hn_arena_alloc(arena, N * sizeof *gain), *row = hn_alloc(K * sizeof *row);
+    if (!gain || !row) {
+        hn_free(row);
+        return hn_fail_memory(err, (N + K) * sizeof *row);
     }
-    hn_kernels_available(0)->dequantize(scratch + K, m->data, m->dtype, N);
     for (int64_t n = 0; n < w->n_out; n++) {
-        int64_t at = place_of(l, which, n);
-        gain[at] = (float)gain_of(low, scratch, w, at, (double)scratch[K + (size_t)n]);
+        int64_t at = shape->rope_interleaved ? hn_linear_pair_row(shape, which, n) : n;
+        gain[at] = (float)gain_of(low, row, w, at, (double)magnitude[n]);
     }
-    hn_free(scratch);
+    hn_free(row);
     low->gain = gain;
-    l->n_used++;
     return HN_OK;
 }
 
-static hn_status load_pair(loader *l, int layer, int which, const hn_matrix *w, hn_low_rank *out) {
-    const hn_safetensor *a, *b;
-    HN_TRY(find_pair(l, layer, which, &a, &b));
-    if (!a) return HN_OK;
-    HN_TRY(check_shapes(l, a, b, w));
-    int64_t r = a->dims[0], N = w->n_out, K = w->n_in;
-    float *plain = hn_arena_alloc(l->arena, (size_t)(r * K) * sizeof(float)),
-          *turned = hn_arena_alloc(l->arena, (size_t)(r * N) * sizeof(float)),
-          *rows = hn_alloc((size_t)(N * r) * sizeof(float));
-    if (!plain || !turned || !rows) {
-        hn_free(rows);
-        return hn_fail_memory(l->err, (size_t)(r * (N + K)) * sizeof(float));
+static hn_status load_beside(const hn_adapter *a, const hn_shape *shape, const hn_weights *weights, hn_arena *arena,
+                             hn_low_rank *out, hn_error *err) {
+    for (int i = 0; i < shape->n_layers * HN_LINEARS_OF_LAYER; i++) {
+        const hn_layer *l = &weights->layers[i / HN_LINEARS_OF_LAYER];
+        const hn_matrix *const m[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+        int which = i % HN_LINEARS_OF_LAYER;
+        HN_TRY(turn_part(shape, which, &a->parts[i], arena, &out[i], err));
+        if (a->parts[i].rank > 0 && a->parts[i].magnitude)
+            HN_TRY(make_gains(shape, which, m[which], a->parts[i].magnitude, arena, &out[i], err));
     }
-    hn_kernels_available(0)->dequantize(plain, a->data, a->dtype, (size_t)(r * K)); /* exact in every table */
-    hn_kernels_available(0)->dequantize(rows, b->data, b->dtype, (size_t)(N * r));
-    double scaling = l->alpha / (l->rank_stabilised ? sqrt((double)r) : (double)r);
-    for (int64_t n = 0; n < N; n++)
-        for (int64_t k = 0; k < r; k++)
-            turned[k * N + place_of(l, which, n)] = (float)(scaling * (double)rows[n * r + k]);
-    hn_free(rows);
-    *out = (hn_low_rank){.rank = (int)r, .a = plain, .b = turned};
-    l->n_used += 2;
-    return l->dora ? load_magnitudes(l, layer, which, w, out) : HN_OK;
+    return HN_OK;
 }
 
-static hn_status load_layers(loader *l, const hn_weights *w, hn_low_rank *low) {
-    for (int i = 0; i < l->shape->n_layers; i++) {
-        const hn_layer *layer = &w->layers[i];
-        const hn_matrix *const m[] = {&layer->q,    &layer->k,  &layer->v,   &layer->o,
-                                      &layer->gate, &layer->up, &layer->down};
-        for (int k = 0; k < HN_LINEARS_OF_LAYER; k++)
-            HN_TRY(load_pair(l, i, k, m[k], &low[i * HN_LINEARS_OF_LAYER + k]));
-    }
-    if (l->n_used == hn_safetensors_count(l->tensors)) return HN_OK;
-    return hn_fail(l->err, HN_ERR_UNSUPPORTED, l->file, "take an adapter of the layers' linear parts alone",
-                   "%zu of its %zu tensors belong to no matrix of this model",
-                   hn_safetensors_count(l->tensors) - l->n_used, hn_safetensors_count(l->tensors));
-}
-
-hn_status hn_adapter_load(const char *folder, const hn_shape *shape, const hn_weights *weights, hn_arena *arena,
+hn_status hn_adapter_load(const char *path, const hn_shape *shape, const hn_weights *weights, hn_arena *arena,
                           hn_low_rank **out, hn_error *err) {
-    loader l = {.folder = folder, .shape = shape, .arena = arena, .err = err};
-    hn_safetensors *tensors;
-    *out = hn_arena_calloc(arena, (size_t)shape->n_layers * HN_LINEARS_OF_LAYER, sizeof **out);
-    if (!*out) return hn_fail_memory(err, 0);
-    HN_TRY(read_config(&l));
-    HN_TRY(hn_path_join(l.file, folder, "adapter_model.safetensors", err));
-    HN_TRY(hn_safetensors_open(l.file, &tensors, err));
-    l.tensors = tensors;
-    hn_status st = load_layers(&l, weights, *out);
-    hn_safetensors_close(tensors);
+    size_t n = (size_t)shape->n_layers * HN_LINEARS_OF_LAYER;
+    hn_adapter a;
+    hn_arena *raw = hn_arena_create(0);
+    *out = hn_arena_calloc(arena, n, sizeof **out);
+    hn_status st = raw && *out ? hn_adapter_read(path, shape, raw, &a, err) : hn_fail_memory(err, n * sizeof **out);
+    if (st == HN_OK) st = load_beside(&a, shape, weights, arena, *out, err);
+    hn_arena_free(raw);
     return st;
 }

@@ -8,6 +8,7 @@
 #include "format/safetensors_write.h"
 #include "model/architecture.h"
 #include "model/export_parts.h"
+#include "model/weight_feed.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,19 +113,6 @@ static int64_t row_of(const exporter *e, const part *p, int64_t row) {
     return row - inside + (inside < half ? 2 * inside : 2 * (inside - half) + 1);
 }
 
-/* row (K) += sum over the rank of b[k][n] a[k], then times its gain */
-static void add_low_rank(float *row, float *delta, const hn_low_rank *low, const hn_matrix *m, int64_t n) {
-    int64_t K = m->n_in;
-    memset(delta, 0, (size_t)K * sizeof *delta);
-    for (int k = 0; k < low->rank; k++) {
-        float b = low->b[k * m->n_out + n];
-        const float *a = low->a + k * K;
-        for (int64_t c = 0; c < K; c++) delta[c] += b * a[c];
-    }
-    for (int64_t c = 0; c < K; c++) row[c] += delta[c];
-    for (int64_t c = 0; low->gain && c < K; c++) row[c] *= low->gain[n];
-}
-
 static hn_status make_rows(void *user, size_t index, int64_t first, int64_t n, float *values, hn_error *err) {
     exporter *e = user;
     const part *p = &e->parts[index];
@@ -144,7 +132,7 @@ static hn_status make_rows(void *user, size_t index, int64_t first, int64_t n, f
             memcpy(values + i * K, p->values + row * K, (size_t)K * sizeof *values);
         else
             hn_kernels_available(0)->dequantize(values + i * K, bytes, p->matrix->dtype, (size_t)K);
-        if (p->added) add_low_rank(values + i * K, e->delta, p->added, p->matrix, row);
+        if (p->added) hn_low_rank_add_row(p->added, p->matrix->n_out, K, row, values + i * K, e->delta);
     }
     return HN_OK;
 }
@@ -235,12 +223,16 @@ static hn_status check_target(const exporter *e) {
     return hn_dir_create(e->folder, e->err);
 }
 
-static hn_status same_ids(const hn_tokenizer *a, const hn_tokenizer *b, const char *text, hn_error *err) {
+const char hn_export_sample_text[] = "It's 12345.67 \xe2\x82\xac on\t2024-01-31,\r\n\n  don't WE'LL  na\xc3\xafve "
+                                     "\xe6\x97\xa5\xe6\x9c\xac x=f(a[0]);  \xf0\x9f\x99\x82 end  ";
+
+hn_status hn_export_same_ids(const hn_tokenizer *a, const hn_tokenizer *b, const char *text, const char *where,
+                             hn_error *err) {
     hn_tokens x = {0}, y = {0};
     hn_status st = hn_tokenizer_encode(a, text, strlen(text), HN_TOKENIZE_SPECIAL | HN_TOKENIZE_BOS, &x, err);
     if (st == HN_OK) st = hn_tokenizer_encode(b, text, strlen(text), HN_TOKENIZE_SPECIAL | HN_TOKENIZE_BOS, &y, err);
     if (st == HN_OK && (x.n != y.n || (x.n && memcmp(x.ids, y.ids, x.n * sizeof *x.ids) != 0)))
-        st = hn_fail(err, HN_ERR_INTERNAL, "tokenizer.json", "export from the model's Hugging Face folder",
+        st = hn_fail(err, HN_ERR_INTERNAL, where, "export from the model's own file or folder",
                      "the exported tokenizer gives other tokens than the model's");
     hn_tokens_free(&x);
     hn_tokens_free(&y);
@@ -249,8 +241,6 @@ static hn_status same_ids(const hn_tokenizer *a, const hn_tokenizer *b, const ch
 
 /* Opened again it must be the same model: its sizes, its template, and the ids of a text with something of everything. */
 static hn_status check_written(const exporter *e, hn_export_result *r) {
-    static const char sample[] = "It's 12345.67 \xe2\x82\xac on\t2024-01-31,\r\n\n  don't WE'LL  na\xc3\xafve "
-                                 "\xe6\x97\xa5\xe6\x9c\xac x=f(a[0]);  \xf0\x9f\x99\x82 end  ";
     const hn_tokenizer *t = hn_model_tokenizer(e->model);
     const char *template = hn_model_chat_template(e->model), *other;
     hn_model *m;
@@ -265,8 +255,8 @@ static hn_status check_written(const exporter *e, hn_export_result *r) {
                                   "the exported model has other sizes or rotary frequencies than its source");
     if (st == HN_OK && (!template != !other || (template && strcmp(template, other) != 0)))
         st = hn_fail(e->err, HN_ERR_INTERNAL, e->folder, NULL, "the exported chat template is not the model's");
-    if (st == HN_OK && t) st = same_ids(t, hn_model_tokenizer(m), sample, e->err);
-    if (st == HN_OK && t && template) st = same_ids(t, hn_model_tokenizer(m), template, e->err);
+    if (st == HN_OK && t) st = hn_export_same_ids(t, hn_model_tokenizer(m), hn_export_sample_text, "tokenizer.json", e->err);
+    if (st == HN_OK && t && template) st = hn_export_same_ids(t, hn_model_tokenizer(m), template, "tokenizer.json", e->err);
     hn_model_close(m);
     return st;
 }

@@ -1,4 +1,4 @@
-/* Inside the export of models: what export_folder.c shares with the making of its text files.
+/* Inside the export of models: what export_folder.c shares with the making of its text files and with export_gguf.c.
  *
  *     HN_TRY(hn_export_config_gguf(gguf, tokenizer, HN_DTYPE_BF16, out, &err));
  *
@@ -18,5 +18,10 @@ hn_status hn_export_config_gguf(const hn_gguf *gguf, const hn_tokenizer *tokeniz
  * whose rules cannot be said in tokenizer.json here. */
 hn_status hn_export_tokenizer_gguf(const hn_gguf *gguf, const hn_model *model, const char *folder,
                                    hn_error *err) HN_MUST_CHECK;
+
+/* The tokens of `text` are the same for both, or HN_ERR_INTERNAL; `where` names the file. */
+hn_status hn_export_same_ids(const hn_tokenizer *a, const hn_tokenizer *b, const char *text, const char *where,
+                             hn_error *err) HN_MUST_CHECK;
+extern const char hn_export_sample_text[]; /* something of everything that tokenizers treat in their own way */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "model/adapter.h"
 #include "model/model_hash.h"
 #include "model/model_parts.h"
 #include "model/shape.h"
@@ -200,10 +201,11 @@ const char *hn_model_chat_template(const hn_model *m) { return m->chat_template;
 const char *hn_model_path(const hn_model *m) { return m->path; }
 uint64_t hn_model_file_bytes(const hn_model *m) { return m->file_bytes; }
 
-/* Its configuration and its tensors both decide what it does. */
+/* A folder's configuration and its tensors both decide what it does. */
 static hn_status hash_adapter(hn_model *m, const char *folder, hn_error *err) {
     static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors"};
     char path[HN_PATH_MAX], part[65];
+    if (hn_adapter_is_file(folder)) return hn_sha256_file(folder, m->adapter_hash, err);
     hn_sha256 *h = hn_sha256_create();
     if (!h) return hn_fail_memory(err, 256);
     hn_status st = HN_OK;
@@ -216,12 +218,12 @@ static hn_status hash_adapter(hn_model *m, const char *folder, hn_error *err) {
     return st;
 }
 
-hn_status hn_model_add_adapter(hn_model *m, const char *folder, hn_error *err) {
+hn_status hn_model_add_adapter(hn_model *m, const char *path, hn_error *err) {
     hn_low_rank *low;
     if (!m->has_weights) return hn_fail(err, HN_ERR_INPUT, m->path, NULL, "the file holds a vocabulary only");
-    if (m->adapter_hash[0]) return hn_fail(err, HN_ERR_USAGE, folder, NULL, "the model has an adapter already");
-    HN_TRY(hn_adapter_load(folder, &m->shape, &m->store.weights, m->store.arena, &low, err));
-    HN_TRY(hash_adapter(m, folder, err));
+    if (m->adapter_hash[0]) return hn_fail(err, HN_ERR_USAGE, path, NULL, "the model has an adapter already");
+    HN_TRY(hn_adapter_load(path, &m->shape, &m->store.weights, m->store.arena, &low, err));
+    HN_TRY(hash_adapter(m, path, err));
     for (int l = 0; l < m->shape.n_layers; l++)
         m->store.weights.layers[l].low_rank = low + (size_t)l * HN_LINEARS_OF_LAYER;
     return HN_OK;
@@ -237,10 +239,26 @@ static hn_status join_hashes(hn_model *m, hn_error *err) {
     return HN_OK;
 }
 
-/* A GGUF file's id is its SHA-256; a folder's is over config.json's and each weight file's. */
+static hn_status hash_parts(hn_model *m, hn_error *err) {
+    char part[65];
+    size_t n = hn_gguf_part_count(m->gguf);
+    if (n == 1) return hn_model_hash_file(m->path, m->hash, err);
+    hn_sha256 *h = hn_sha256_create();
+    if (!h) return hn_fail_memory(err, 256);
+    hn_status st = HN_OK;
+    for (size_t i = 0; i < n && st == HN_OK; i++) {
+        st = hn_model_hash_file(hn_gguf_part_path(m->gguf, i), part, err);
+        if (st == HN_OK) hn_sha256_field_str(h, part);
+    }
+    hn_sha256_finish(h, part);
+    if (st == HN_OK) memcpy(m->hash, part, sizeof m->hash);
+    return st;
+}
+
+/* A GGUF file's id is its SHA-256, that of several files is over each one's; a folder's is over config.json's and each weight file's. */
 hn_status hn_model_hash(hn_model *m, char hex[65], hn_error *err) {
     bool known = m->hash[0] != 0;
-    if (!known && !m->folder) HN_TRY(hn_model_hash_file(m->path, m->hash, err));
+    if (!known && !m->folder) HN_TRY(hash_parts(m, err));
     if (!known && m->folder) {
         char part[65], folder[HN_PATH_MAX], config[HN_PATH_MAX];
         hn_path_dir(hn_tensor_folder_path(m->folder, 0), folder);

@@ -67,10 +67,10 @@ typedef struct hn_model hn_model;
 
 hn_status hn_model_open(const char *path, unsigned flags, hn_model **model, hn_error *err) HN_MUST_CHECK;
 void hn_model_close(hn_model *model);
-/* Lays a LoRA adapter (a folder as PEFT saves it) beside the weights, before an engine is made of the model; its content becomes part of the model's
- * hash. HN_ERR_INPUT: it does not fit the model's shapes; HN_ERR_UNSUPPORTED: it does what is not understood (biases, single layers' ranks ...), named; HN_ERR_USAGE: the
- * model has one already. */
-hn_status hn_model_add_adapter(hn_model *model, const char *folder, hn_error *err) HN_MUST_CHECK;
+/* Lays a LoRA adapter (a folder as PEFT saves it, or a GGUF file with an adapter) beside the weights, before an engine is made of the model; its content
+ * becomes part of the model's hash. HN_ERR_INPUT: it does not fit the model's shapes; HN_ERR_UNSUPPORTED: it does what is not understood (biases, single
+ * layers' ranks ...), named; HN_ERR_USAGE: the model has one already. */
+hn_status hn_model_add_adapter(hn_model *model, const char *path, hn_error *err) HN_MUST_CHECK;
 
 const hn_shape *hn_model_shape(const hn_model *model);
 const hn_weights *

@@ -100,6 +100,8 @@ typedef struct hn_pretokenizer_traits {
 /* By the name in a GGUF file (tokenizer.ggml.pre). An unknown name: HN_ERR_UNSUPPORTED with the known ones. */
 hn_status hn_pretokenizer_named(hn_str name, hn_pretokenizer *p, hn_pretokenizer_traits *traits,
                                 hn_error *err) HN_MUST_CHECK;
+/* The reverse: a name whose pattern and treatment of whole words are these; NULL: none has them. */
+const char *hn_pretokenizer_name(const hn_pretokenizer *p, bool whole_words);
 /* Adds a step for a pattern: the scanner that does the same where there is one, else the compiled pattern. */
 hn_status hn_pretokenizer_add_regex(hn_pretokenizer *p, hn_str pattern, hn_split how, bool invert,
                                     hn_error *err) HN_MUST_CHECK;

@@ -109,3 +109,25 @@ hn_status hn_pretokenizer_named(hn_str name, hn_pretokenizer *p, hn_pretokenizer
         }
     return unknown(name, err);
 }
+
+static bool has_patterns(const family *f, const hn_pretokenizer *p) {
+    size_t n = 0;
+    while (n < 6 && f->patterns[n]) n++;
+    for (size_t i = 0; i < n && n == p->n_steps; i++) {
+        const hn_step *s = &p->steps[i];
+        bool same = s->kind == HN_STEP_REGEX && s->how == HN_SPLIT_ISOLATED && !s->invert &&
+                    hn_str_equal((hn_str){s->text, s->text_len}, hn_str_of(f->patterns[i]));
+        if (!same) return false;
+    }
+    return n == p->n_steps;
+}
+
+const char *hn_pretokenizer_name(const hn_pretokenizer *p, bool whole_words) {
+    hn_scan *scan = hn_pretokenizer_scanner(p);
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        const family *f = &families[i];
+        if (f->traits.whole_words == whole_words && (f->scan ? f->scan == scan : !scan && has_patterns(f, p)))
+            return f->names[0];
+    }
+    return NULL;
+}

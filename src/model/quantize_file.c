@@ -42,12 +42,12 @@ typedef struct error_sums {
 
 typedef struct piece {
     const hn_kernels *kernels;
-    const unsigned char *src;
+    const hn_weight_feed_tensor *tensor;
     unsigned char *dst;
-    float *rows;  /* (n_threads, 2, columns): a row as it was, and read back */
+    float *rows;  /* (n_threads, 3, columns): a row as it was, read back, and scratch */
     double *sums; /* (n_rows, 2) */
-    size_t n_rows, columns, src_row_bytes, dst_row_bytes;
-    hn_dtype from, to;
+    size_t first_row, n_rows, columns, dst_row_bytes;
+    hn_dtype to;
     struct failure {
         hn_status status;
         size_t row;
@@ -56,7 +56,7 @@ typedef struct piece {
 } piece;
 
 typedef struct work {
-    const hn_gguf *source;
+    const hn_weight_feed *source;
     const hn_quantize_options *options;
     hn_quantize_report *report;
     hn_gguf_writer *writer;
@@ -73,7 +73,7 @@ static bool name_ends(hn_str name, const char *end) {
     return name.len >= n && memcmp(name.data + name.len - n, end, n) == 0;
 }
 
-static bool is_matrix(const hn_gguf_tensor *t) {
+static bool is_matrix(const hn_weight_feed_tensor *t) {
     static const char *const kept[] = {"_norm.weight", "ffn_gate_inp.weight", "position_embd.weight",
                                        "token_types.weight"};
     if (t->n_dims < 2 || !name_ends(t->name, "weight")) return false;
@@ -82,13 +82,13 @@ static bool is_matrix(const hn_gguf_tensor *t) {
     return true;
 }
 
-static uint64_t values_of(const hn_gguf_tensor *t) {
+static uint64_t values_of(const hn_weight_feed_tensor *t) {
     uint64_t n = 1;
     for (int i = 0; i < t->n_dims; i++) n *= (uint64_t)t->dims[i]; /* the reader has checked the product */
     return n;
 }
 
-static hn_status add_fallback(hn_quantize_report *r, size_t *capacity, const hn_gguf_tensor *t, hn_dtype format,
+static hn_status add_fallback(hn_quantize_report *r, size_t *capacity, const hn_weight_feed_tensor *t, hn_dtype format,
                               hn_error *err) {
     if (!hn_grow((void **)&r->fallbacks, capacity, r->n_fallbacks + 1, sizeof *r->fallbacks))
         return hn_fail_memory(err, (r->n_fallbacks + 1) * sizeof *r->fallbacks);
@@ -105,12 +105,12 @@ static void count(hn_quantize_report *r, hn_dtype format, uint64_t bytes) {
 }
 
 static hn_status plan(work *w, hn_error *err) {
-    size_t n = hn_gguf_tensor_count(w->source), capacity = 0;
+    size_t n = w->source->n, capacity = 0;
     uint64_t values[256] = {0};
     w->formats = hn_calloc(n, sizeof *w->formats);
     if (!w->formats && n) return hn_fail_memory(err, n * sizeof *w->formats);
     for (size_t i = 0; i < n; i++) {
-        const hn_gguf_tensor *t = hn_gguf_tensor_at(w->source, i);
+        const hn_weight_feed_tensor *t = &w->source->tensors[i];
         size_t bytes = 0;
         w->formats[i] = t->dtype;
         if (is_matrix(t)) {
@@ -119,11 +119,11 @@ static hn_status plan(work *w, hn_error *err) {
             values[t->dtype & 255] += values_of(t);
             if (w->formats[i] != w->options->format) HN_TRY(add_fallback(w->report, &capacity, t, w->formats[i], err));
         }
-        if (w->formats[i] != t->dtype) {
+        if (w->formats[i] != t->dtype || t->added) {
             w->report->n_converted++;
             w->report->requantized |= hn_dtype_of(t->dtype).block_values > 1;
-            w->n_values += values_of(t);
         }
+        if (w->formats[i] != t->dtype || !hn_weight_feed_is_plain(t)) w->n_values += values_of(t);
         HN_TRY(hn_gguf_writer_declare(w->writer, t->name, w->formats[i], t->n_dims, t->dims, err));
         (void)hn_dtype_bytes(w->formats[i], values_of(t), &bytes);
         count(w->report, w->formats[i], bytes);
@@ -139,13 +139,13 @@ static hn_status plan(work *w, hn_error *err) {
 static void quantize_share(void *arg, int thread, int n_threads) {
     piece *p = arg;
     struct failure *f = &p->failures[thread];
-    float *row = p->rows + (size_t)thread * 2 * p->columns, *back = row + p->columns;
+    float *row = p->rows + (size_t)thread * 3 * p->columns, *back = row + p->columns, *scratch = back + p->columns;
     size_t from, to;
     hn_share(p->n_rows, 1, thread, n_threads, &from, &to);
     for (size_t r = from; r < to && f->status == HN_OK; r++) {
         unsigned char *dst = p->dst + r * p->dst_row_bytes;
         double changed = 0, size = 0;
-        p->kernels->dequantize(row, p->src + r * p->src_row_bytes, p->from, p->columns);
+        hn_weight_feed_row(p->kernels, p->tensor, p->first_row + r, row, scratch);
         f->status = hn_quantize_row(dst, row, p->to, p->columns, &f->error);
         f->row = r;
         if (f->status != HN_OK) return;
@@ -160,27 +160,24 @@ static void quantize_share(void *arg, int thread, int n_threads) {
     }
 }
 
-static hn_status piece_failure(const piece *p, int n_threads, const hn_gguf_tensor *t, size_t first_row,
-                               hn_error *err) {
+static hn_status piece_failure(const piece *p, int n_threads, const hn_weight_feed_tensor *t, hn_error *err) {
     for (int i = 0; i < n_threads;
          i++) { /* shares are in the order of rows: the first failure is that of the first row */
         if (p->failures[i].status == HN_OK) continue;
         char where[300];
         snprintf(where, sizeof where, "%.*s, row %zu, %s", t->name.len < 200 ? (int)t->name.len : 200, t->name.data,
-                 first_row + p->failures[i].row, p->failures[i].error.where);
+                 p->first_row + p->failures[i].row, p->failures[i].error.where);
         return hn_fail(err, p->failures[i].status, where, p->failures[i].error.hint, "%s",
                        p->failures[i].error.message);
     }
     return HN_OK;
 }
 
-static hn_status convert_rows(work *w, piece *p, const hn_gguf_tensor *t, size_t first_row, error_sums *sums,
-                              hn_error *err) {
+static hn_status convert_rows(work *w, piece *p, error_sums *sums, hn_error *err) {
     int n_threads = hn_pool_size(w->options->pool);
     HN_TRY(hn_interrupt_check(err));
-    p->src = (const unsigned char *)t->data + first_row * p->src_row_bytes;
     hn_pool_run(w->options->pool, quantize_share, p);
-    HN_TRY(piece_failure(p, n_threads, t, first_row, err));
+    HN_TRY(piece_failure(p, n_threads, p->tensor, err));
     for (size_t r = 0; r < p->n_rows; r++) {
         sums->changed += p->sums[2 * r];
         sums->size += p->sums[2 * r + 1];
@@ -192,7 +189,7 @@ static hn_status convert_rows(work *w, piece *p, const hn_gguf_tensor *t, size_t
     return HN_OK;
 }
 
-static void add_sums(work *w, const hn_gguf_tensor *t, const error_sums *sums) {
+static void add_sums(work *w, const hn_weight_feed_tensor *t, const error_sums *sums) {
     double relative = sums->size > 0 ? sqrt(sums->changed / sums->size) : 0;
     if (relative > w->report->worst_relative_error) {
         w->report->worst = t->name;
@@ -203,26 +200,27 @@ static void add_sums(work *w, const hn_gguf_tensor *t, const error_sums *sums) {
     w->total.n += sums->n;
 }
 
-static hn_status convert_tensor(work *w, const hn_gguf_tensor *t, hn_dtype to, hn_error *err) {
+static hn_status convert_tensor(work *w, const hn_weight_feed_tensor *t, hn_dtype to, hn_error *err) {
     size_t columns = (size_t)t->dims[0], n_threads = (size_t)hn_pool_size(w->options->pool);
     size_t n_rows = (size_t)(values_of(t) / columns), at_once = PIECE_VALUES / columns + 1, dst_bytes, row_values;
     error_sums sums = {0};
     hn_status st = HN_OK;
-    piece p = {.kernels = w->kernels, .columns = columns, .from = t->dtype, .to = to};
+    piece p = {.kernels = w->kernels, .tensor = t, .columns = columns, .to = to};
     if (at_once > n_rows) at_once = n_rows;
-    if (!hn_dtype_bytes(t->dtype, columns, &p.src_row_bytes) || !hn_dtype_bytes(to, columns, &p.dst_row_bytes) ||
-        !hn_mul_size(at_once, p.dst_row_bytes, &dst_bytes) || !hn_mul_size(columns, 2 * n_threads, &row_values))
-        return hn_fail(err, HN_ERR_LIMIT, hn_gguf_path(w->source), NULL, "a tensor has rows of %zu values", columns);
+    if (!hn_dtype_bytes(to, columns, &p.dst_row_bytes) || !hn_mul_size(at_once, p.dst_row_bytes, &dst_bytes) ||
+        !hn_mul_size(columns, 3 * n_threads, &row_values))
+        return hn_fail(err, HN_ERR_LIMIT, w->source->path, NULL, "a tensor has rows of %zu values", columns);
     p.dst = hn_alloc(dst_bytes);
     p.rows = hn_calloc(row_values, sizeof *p.rows);
     p.sums = hn_calloc(at_once, 2 * sizeof *p.sums);
     p.failures = hn_calloc(n_threads, sizeof *p.failures);
     if (!p.dst || !p.rows || !p.sums || !p.failures) st = hn_fail_memory(err, dst_bytes);
     for (size_t row = 0; row < n_rows && st == HN_OK; row += p.n_rows) {
+        p.first_row = row;
         p.n_rows = n_rows - row < at_once ? n_rows - row : at_once;
-        st = convert_rows(w, &p, t, row, &sums, err);
+        st = convert_rows(w, &p, &sums, err);
     }
-    if (st == HN_OK) add_sums(w, t, &sums);
+    if (st == HN_OK && (to != t->dtype || t->added)) add_sums(w, t, &sums); /* else rows in another order, no more */
     hn_free(p.dst);
     hn_free(p.rows);
     hn_free(p.sums);
@@ -236,7 +234,7 @@ static hn_status write_metadata(work *w, hn_error *err) {
     uint32_t file_type = 0;
     for (size_t i = 0; i < sizeof file_types / sizeof *file_types; i++)
         if (file_types[i].format == w->options->format) file_type = file_types[i].number;
-    HN_TRY(hn_gguf_writer_copy(w->writer, w->source, replaced_keys, err));
+    HN_TRY(hn_weight_feed_metadata(w->source, replaced_keys, w->writer, err));
     HN_TRY(hn_gguf_writer_set_u32(w->writer, "general.file_type", file_type, err));
     return hn_gguf_writer_set_u32(w->writer, "general.quantization_version", QUANTIZATION_VERSION, err);
 }
@@ -245,38 +243,34 @@ static hn_status write_file(work *w, hn_error *err) {
     HN_TRY(write_metadata(w, err));
     HN_TRY(plan(w, err));
     HN_TRY(hn_gguf_writer_begin(w->writer, err));
-    for (size_t i = 0; i < hn_gguf_tensor_count(w->source); i++) {
-        const hn_gguf_tensor *t = hn_gguf_tensor_at(w->source, i);
+    for (size_t i = 0; i < w->source->n; i++) {
+        const hn_weight_feed_tensor *t = &w->source->tensors[i];
         HN_TRY(hn_interrupt_check(err));
-        if (w->formats[i] == t->dtype)
+        if (w->formats[i] == t->dtype && hn_weight_feed_is_plain(t))
             HN_TRY(hn_gguf_writer_data(w->writer, t->data, t->size_bytes, err));
         else
             HN_TRY(convert_tensor(w, t, w->formats[i], err));
     }
     HN_TRY(hn_gguf_writer_finish(w->writer, err));
     hn_quantize_report *r = w->report;
-    r->bytes_before = hn_gguf_file_bytes(w->source);
+    r->bytes_before = w->source->size_bytes;
     r->bytes_after = hn_gguf_writer_bytes(w->writer);
     r->rms_error = w->total.n ? sqrt(w->total.changed / (double)w->total.n) : 0;
     r->relative_error = w->total.size > 0 ? sqrt(w->total.changed / w->total.size) : 0;
     return HN_OK;
 }
 
-static hn_status check_source(const hn_gguf *source, const hn_quantize_options *options, hn_error *err) {
-    const char *path = hn_gguf_path(source);
-    uint32_t n_parts = hn_gguf_u32(source, "split.count", 1);
-    if (n_parts > 1)
-        return hn_fail(err, HN_ERR_INPUT, path, "join the parts first (llama.cpp's `llama-gguf-split --merge`)",
-                       "it is one of %u files that make one model", n_parts);
+static hn_status check_source(const hn_weight_feed *source, const hn_quantize_options *options, hn_error *err) {
     if (hn_quantize_fallback(options->format, 256) != options->format)
-        return hn_fail(err, HN_ERR_UNSUPPORTED, path, "use q4_k or q4_0", "%s can be read but not written",
+        return hn_fail(err, HN_ERR_UNSUPPORTED, source->path, "use q4_k or q4_0", "%s can be read but not written",
                        hn_dtype_of(options->format).name ? hn_dtype_of(options->format).name : "the format");
-    for (size_t i = 0; i < hn_gguf_tensor_count(source); i++)
-        if (is_matrix(hn_gguf_tensor_at(source, i))) return HN_OK;
-    return hn_fail(err, HN_ERR_INPUT, path, "give a file with the model's weights", "it has no matrices to convert");
+    for (size_t i = 0; i < source->n; i++)
+        if (is_matrix(&source->tensors[i])) return HN_OK;
+    return hn_fail(err, HN_ERR_INPUT, source->path, "give a file with the model's weights",
+                   "it has no matrices to convert");
 }
 
-hn_status hn_quantize_file(const hn_gguf *source, const char *path, const hn_quantize_options *options,
+hn_status hn_quantize_feed(const hn_weight_feed *source, const char *path, const hn_quantize_options *options,
                            hn_quantize_report *report, hn_error *err) {
     work w = {.source = source, .options = options, .report = report};
     *report = (hn_quantize_report){0};
@@ -287,6 +281,15 @@ hn_status hn_quantize_file(const hn_gguf *source, const char *path, const hn_qua
     hn_gguf_writer_free(w.writer);
     hn_free(w.formats);
     if (st != HN_OK) hn_quantize_report_free(report);
+    return st;
+}
+
+hn_status hn_quantize_file(const hn_gguf *source, const char *path, const hn_quantize_options *options,
+                           hn_quantize_report *report, hn_error *err) {
+    hn_weight_feed feed;
+    HN_TRY(hn_weight_feed_gguf(source, &feed, err));
+    hn_status st = hn_quantize_feed(&feed, path, options, report, err);
+    hn_weight_feed_free(&feed);
     return st;
 }
 

@@ -14,7 +14,7 @@
 #define HN_MODEL_QUANTIZE_FILE_H
 
 #include "base/thread.h"
-#include "format/gguf.h"
+#include "model/weight_feed.h"
 
 typedef struct hn_quantize_options {
     hn_dtype format;
@@ -53,10 +53,12 @@ typedef struct hn_quantize_report {
 } hn_quantize_report;
 
 /* Writes `path` (an existing file is replaced when all is done). HN_ERR_INPUT: a weight that is not finite or too large for
- * the format (tensor, row and column are named), or one part of a model of several files; HN_ERR_UNSUPPORTED: a format that cannot
- * be written; HN_ERR_INTERRUPTED: Ctrl-C. On failure nothing is left under `path` that was not there, and nothing is to be
- * freed. */
+ * the format (tensor, row and column are named); HN_ERR_UNSUPPORTED: a format that cannot be written; HN_ERR_INTERRUPTED:
+ * Ctrl-C. On failure nothing is left under `path` that was not there, and nothing is to be freed. */
 hn_status hn_quantize_file(const hn_gguf *source, const char *path, const hn_quantize_options *options,
+                           hn_quantize_report *report, hn_error *err) HN_MUST_CHECK;
+/* The same from any weights: a folder's, or a model's with its adapter. The report's names belong to the feed. */
+hn_status hn_quantize_feed(const hn_weight_feed *source, const char *path, const hn_quantize_options *options,
                            hn_quantize_report *report, hn_error *err) HN_MUST_CHECK;
 void hn_quantize_report_free(hn_quantize_report *report);
 

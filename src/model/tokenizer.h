@@ -92,6 +92,9 @@ bool hn_tokenizer_adds_bos(const hn_tokenizer *t);
 /* Content hash of everything that decides ids (64 hex digits and a NUL). Computed at each call (a few milliseconds):
  * keep it. */
 hn_status hn_tokenizer_hash(const hn_tokenizer *t, char hex[65], hn_error *err) HN_MUST_CHECK;
+/* What a GGUF file calls the way the tokenizer splits a text (tokenizer.ggml.pre). HN_ERR_UNSUPPORTED: such files cannot
+ * say this tokenizer; the error says why. */
+hn_status hn_tokenizer_gguf_name(const hn_tokenizer *t, const char **name, hn_error *err) HN_MUST_CHECK;
 const char *hn_tokenizer_describe(const hn_tokenizer *t); /* "byte-level BPE (smollm)" */
 
 hn_status hn_tokens_push(hn_tokens *tokens, int32_t id) HN_MUST_CHECK;

@@ -45,6 +45,8 @@ show render render --template "$tmp/t.jinja" --messages "$tmp/m.json"
 show train-tokenizer train-tokenizer examples/tickets/data/tickets.csv --field body --vocab 400 -o "$tmp/tokenizer/tokenizer.json"
 if [ -f "$SHARED/goldens/tiny/llama/model.gguf" ]; then
     show quantize quantize "$SHARED/goldens/tiny/llama/model.gguf" -o "$tmp/tiny.gguf" --format q4_k
+    show export_gguf export --model "$SHARED/goldens/tiny/llama/model.gguf" --to gguf -o "$tmp/tiny-bf16.gguf"
+    show export_adapter export --model "$SHARED/goldens/tiny/llama/model.gguf+$SHARED/goldens/train/lora_final.gguf" --to gguf-adapter -o "$tmp/tiny-lora.gguf"
 fi
 (cd "$tmp" && "$HONE" init new --example tickets --json >"$tmp/stdout") || fail "hone init"
 out=$tmp/stdout

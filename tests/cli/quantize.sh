@@ -10,7 +10,7 @@ expect_json "'Q8_0' in r['error']['message'] and 'q9' in r['error']['message']"
 expect_json_error usage 2 quantize x.gguf -o "$tmp/x.gguf" --format q2_k
 expect_json_error not_found 2 quantize "$tmp/none.gguf" -o "$tmp/x.gguf" --format q8_0
 mkdir "$tmp/folder"
-expect_json_error unsupported 3 quantize "$tmp/folder" -o "$tmp/x.gguf" --format q8_0
+expect_json_error not_found 2 quantize "$tmp/folder" -o "$tmp/x.gguf" --format q8_0
 echo "no model" >"$tmp/text.gguf"
 expect_json_error bad_input 2 quantize "$tmp/text.gguf" -o "$tmp/x.gguf" --format q8_0
 [ ! -e "$tmp/x.gguf" ] || fail "a failure left a file"

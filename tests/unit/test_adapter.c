@@ -1,4 +1,4 @@
-/* LoRA adapters at run time: PEFT's logits from PEFT's folder, on the safetensors and on the GGUF form of the model (whose rotary rows lie in another
+/* LoRA adapters at run time: PEFT's logits from PEFT's folder and from llama.cpp's GGUF adapter, on the safetensors and on the GGUF form of the model (whose rotary rows lie in another
  * order); the same bits in any batch; folders that are damaged or do more than is understood are refused by name. */
 #include "engine_support.h"
 #include "support.h"
@@ -15,18 +15,18 @@ enum { V = 512, ROWS = 24 };
 
 static bool adapter_folder(char path[HN_PATH_MAX]) { return hn_test_shared("goldens/train/lora_final", path); }
 
-static hn_model *adapted(const char *name) {
+static hn_model *adapted(const char *name, const char *adapter) {
     char path[HN_PATH_MAX], folder[HN_PATH_MAX];
     hn_error err;
-    if (!hn_test_shared(name, path) || !adapter_folder(folder)) return NULL;
+    if (!hn_test_shared(name, path) || !hn_test_shared(adapter, folder)) return NULL;
     hn_model *m = hn_test_model_open(path, HN_MODEL_IDS_ONLY);
     hn_test_ok(hn_model_add_adapter(m, folder, &err), &err);
     return m;
 }
 
-static void check_logits(const char *model_name, const char *isa, double tolerance) {
+static void check_logits(const char *model_name, const char *adapter, const char *isa, double tolerance) {
     char path[HN_PATH_MAX];
-    hn_model *model = adapted(model_name);
+    hn_model *model = adapted(model_name, adapter);
     assert_true(hn_test_shared("goldens/train/lora_final_logits.bin", path));
     json_t *batches = hn_test_json("goldens/train/batches.json");
     const json_t *rows = json_object_get(json_array_get(json_object_get(batches, "batches"), 0), "input_ids");
@@ -54,9 +54,12 @@ static void logits_are_those_of_peft(void **state) {
     (void)state;
     char path[HN_PATH_MAX];
     if (!adapter_folder(path)) skip();
-    check_logits("goldens/tiny/llama", "ref", 1e-4);
-    check_logits("goldens/tiny/llama/model.gguf", "ref", 1e-4);
-    check_logits("goldens/tiny/llama/model.gguf", NULL, 1e-2); /* the cache is f16 */
+    static const char *const forms[] = {"goldens/train/lora_final", "goldens/train/lora_final.gguf"};
+    for (int i = 0; i < 2; i++) {
+        check_logits("goldens/tiny/llama", forms[i], "ref", 1e-4);
+        check_logits("goldens/tiny/llama/model.gguf", forms[i], "ref", 1e-4);
+        check_logits("goldens/tiny/llama/model.gguf", forms[i], NULL, 1e-2); /* the cache is f16 */
+    }
 }
 
 static void an_adapter_is_part_of_the_models_identity(void **state) {
@@ -64,7 +67,8 @@ static void an_adapter_is_part_of_the_models_identity(void **state) {
     char path[HN_PATH_MAX], folder[HN_PATH_MAX], plain[65], with[65];
     hn_error err;
     if (!hn_test_shared("goldens/tiny/llama/model.gguf", path) || !adapter_folder(folder)) skip();
-    hn_model *a = hn_test_model_open(path, HN_MODEL_IDS_ONLY), *b = adapted("goldens/tiny/llama/model.gguf");
+    hn_model *a = hn_test_model_open(path, HN_MODEL_IDS_ONLY),
+             *b = adapted("goldens/tiny/llama/model.gguf", "goldens/train/lora_final");
     hn_test_ok(hn_model_hash(a, plain, &err), &err);
     hn_test_ok(hn_model_hash(b, with, &err), &err);
     assert_string_not_equal(plain, with);

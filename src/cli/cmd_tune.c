@@ -5,6 +5,7 @@
 #include "cli/scope_audit.h"
 #include "cli/tune_cli.h"
 #include "cli/tune_show.h"
+#include "cli/tune_trials.h"
 #include "lifecycle/tune/tune_examples.h"
 #include "lifecycle/tune/tune_method.h"
 #include "model/catalogue.h"
@@ -58,6 +59,7 @@ static hn_status check_cases(hn_cli_tuning *t, hn_error *err) {
     t->setup.options = hn_cli_tune_options(&t->settings, n_labelled);
     const hn_tune_options *o = &t->setup.options;
     if (o->limit && n_labelled > o->limit) n_labelled = o->limit;
+    t->n_train = n_labelled;
     hn_status st = HN_OK;
     if (n_labelled && !hn_cli_flag(cli, "allow-unseen-labels"))
         st = hn_tune_check_labels(t->p.scope, t->p.dataset, train, n_labelled, err);
@@ -94,8 +96,8 @@ static hn_status open_data(hn_cli_tuning *t, hn_error *err) {
     HN_TRY(hn_cli_tune_store(hn_cli_string(cli, "store"), t->store_dir, err));
     HN_TRY(hn_store_open(t->store_dir, &t->store, err));
     t->setup.held_out = hn_cli_tune_real(&t->settings, "held_out", 0.1, "default");
-    size_t n = t->data->n_rows;
-    t->setup.options = hn_cli_tune_options(&t->settings, n - (size_t)(t->setup.held_out * (double)n));
+    t->n_train = t->data->n_rows - (size_t)ceil(t->setup.held_out * (double)t->data->n_rows);
+    t->setup.options = hn_cli_tune_options(&t->settings, t->n_train);
     if (t->setup.options.balanced)
         return hn_cli_usage(cli, err, "--class-weights balanced is about labels: --data has none");
     t->setup.data = t->data;
@@ -143,7 +145,12 @@ static hn_status train(hn_cli_tuning *t, hn_error *err) {
 static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_tuning t = {.cli = cli, .settings = {.cli = cli}, .dev = (double)NAN};
     hn_status st = open_all(&t, err);
-    if (st == HN_OK) st = train(&t, err);
+    bool curve = hn_cli_given(cli, "curve"), sweep = hn_cli_given(cli, "sweep");
+    if (st == HN_OK && curve && sweep) st = hn_cli_usage(cli, err, "--curve and --sweep are two things: one at a time");
+    if (st == HN_OK)
+        st = curve   ? hn_cli_tune_curve(&t, t.n_train, err)
+             : sweep ? hn_cli_tune_sweep(&t, t.n_train, err)
+                     : train(&t, err);
     close_all(&t);
     return st;
 }
@@ -167,6 +174,14 @@ static const hn_option options[] = {
      .value = "MODEL",
      .help = "the model to train: a catalogue name or a path (the same as -m)"},
     HN_TUNE_SETTING_OPTIONS,
+    {.name = "curve",
+     .kind = HN_OPTION_STRING,
+     .value = "N,N,...",
+     .help = "train on the first 50,100,200,all cases, one run each: how good more labels make it"},
+    {.name = "sweep",
+     .kind = HN_OPTION_LIST,
+     .value = "SETTING=A,B,...",
+     .help = "try settings side by side, the better half going on with twice the steps; may be repeated"},
     {.name = "fresh", .kind = HN_OPTION_FLAG, .help = "train again, as a new run, where the same training is done"},
     {.name = "allow-leakage",
      .kind = HN_OPTION_FLAG,
@@ -189,7 +204,9 @@ const hn_command hn_cmd_tune = {
     .min_args = 0,
     .max_args = 0,
     .examples = "  hone tune --prompt v1\n  hone tune --prompt v1 --rank 8 --epochs 5\n"
-                "  hone tune --prompt v1 --method full\n  hone tune --data chat.jsonl --base smollm2\n"
+                "  hone tune --prompt v1 --method full\n  hone tune --prompt v1 --curve 50,100,200,all\n"
+                "  hone tune --prompt v1 --sweep learning_rate=1e-4,3e-4,1e-3 --sweep rank=8,16\n  hone tune --data "
+                "chat.jsonl --base smollm2\n"
                 "  hone eval v1 -m tune:r12",
     .run = run,
 };

@@ -23,6 +23,7 @@ typedef struct hn_cli_tuning {
     const char *base_name; /* NULL: the project's */
     hn_cli_tune_settings settings;
     hn_tune_setup setup;
+    size_t n_train; /* cases or rows that there are to train on */
     hn_progress progress;
     bool shown, quiet; /* quiet: no line an epoch */
     const char *title; /* what the progress line begins with; NULL: "training" */

@@ -7,6 +7,7 @@
 #include "lifecycle/iterate/history.h"
 #include "lifecycle/iterate/report_page.h"
 #include "lifecycle/iterate/report_svg.h"
+#include "lifecycle/iterate/report_tune.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -150,9 +151,12 @@ static void append_facts(const hn_report_run *r, hn_buf *out) {
     const hn_run *run = r->detail.run;
     const hn_report *report = &r->detail.report;
     char line[200], when[32], took[32];
-    hn_buf_append_str(out, "<table><tbody>\n<tr><th>accuracy<td>");
-    percent(out, report->accuracy);
-    hn_buf_appendf(out, " (%zu of %zu)\n", report->n_correct, report->n);
+    hn_buf_append_str(out, "<table><tbody>\n");
+    if (!hn_report_is_tuning(run)) {
+        hn_buf_append_str(out, "<tr><th>accuracy<td>");
+        percent(out, report->accuracy);
+        hn_buf_appendf(out, " (%zu of %zu)\n", report->n_correct, report->n);
+    }
     if (r->detail.n_labels) {
         hn_buf_append_str(out, "<tr><th>macro F1<td>");
         percent(out, report->macro_f1);
@@ -337,6 +341,7 @@ static hn_status append_run(const hn_report_page *p, const hn_report_run *r, hn_
     hn_buf_appendf(out, "<h2 id=\"r%lld\">r%lld ", (long long)r->detail.run->id, (long long)r->detail.run->id);
     element(out, "", r->detail.run->spec.prompt_name, "</h2>\n");
     append_facts(r, out);
+    if (hn_report_is_tuning(r->detail.run)) HN_TRY(hn_report_tuning(r->detail.summary, out, err));
     if (r->detail.report.n) {
         append_verdicts(p, r, out);
         append_graders(r, out);

@@ -198,3 +198,68 @@ void hn_svg_bars(const hn_svg_bar *bars, size_t n, const char *first, const char
     append_text(out, x + 136, y + 8, "start", "", second);
     hn_buf_append_str(out, "</svg>\n");
 }
+
+/* ---- curves ---- */
+
+enum { CURVE_LEFT = 56, CURVE_HEIGHT = 180 };
+
+typedef struct frame {
+    double x_low, x_high, y_low, y_high;
+} frame;
+
+static bool frame_of(const hn_svg_curve *curves, size_t n, frame *f) {
+    size_t points = 0;
+    *f = (frame){INFINITY, -INFINITY, INFINITY, -INFINITY};
+    for (size_t c = 0; c < n; c++)
+        for (size_t i = 0; i < curves[c].n; i++) {
+            double x = curves[c].x[i], y = curves[c].y[i];
+            if (!isfinite(x) || !isfinite(y)) continue;
+            points++;
+            f->x_low = fmin(f->x_low, x), f->x_high = fmax(f->x_high, x);
+            f->y_low = fmin(f->y_low, y), f->y_high = fmax(f->y_high, y);
+        }
+    if (points < 2 || f->x_high <= f->x_low) return false;
+    if (f->y_high - f->y_low < 1e-9) f->y_high = f->y_low + 1;
+    return true;
+}
+
+static double across(const frame *f, double x) { return CURVE_LEFT + PLOT * (x - f->x_low) / (f->x_high - f->x_low); }
+static double down(const frame *f, double y) {
+    return TOP + CURVE_HEIGHT * (f->y_high - y) / (f->y_high - f->y_low);
+}
+
+static void append_curve(hn_buf *out, const frame *f, const hn_svg_curve *c, bool percent, bool second) {
+    hn_buf_appendf(out, "<polyline class=\"%s\" fill=\"none\" points=\"", second ? "axis" : "line");
+    for (size_t i = 0; i < c->n; i++)
+        if (isfinite(c->x[i]) && isfinite(c->y[i]))
+            hn_buf_appendf(out, "%.1f,%.1f ", across(f, c->x[i]), down(f, c->y[i]));
+    hn_buf_append_str(out, "\"/>\n");
+    for (size_t i = 0; i < c->n; i++) {
+        if (!isfinite(c->x[i]) || !isfinite(c->y[i])) continue;
+        hn_buf_appendf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"><title>", second ? "base" : "mark",
+                       across(f, c->x[i]), down(f, c->y[i]), second ? "4" : "2.5");
+        hn_html_append(out, c->name);
+        hn_buf_appendf(out, percent ? ": %.1f %% at %g" : ": %.4g at %g", percent ? 100 * c->y[i] : c->y[i], c->x[i]);
+        hn_buf_append_str(out, "</title></circle>\n");
+    }
+}
+
+void hn_svg_curves(const hn_svg_curve *curves, size_t n, bool percent, const char *x_name, const char *title,
+                   hn_buf *out) {
+    frame f;
+    char text[48];
+    if (!frame_of(curves, n, &f)) return;
+    begin(out, CURVE_LEFT + PLOT + 40, TOP + CURVE_HEIGHT + 30, title);
+    for (int i = 0; i <= 4; i++) {
+        double y = f.y_high - (f.y_high - f.y_low) * i / 4, at = down(&f, y);
+        append_line(out, "grid", CURVE_LEFT, at, CURVE_LEFT + PLOT, at);
+        snprintf(text, sizeof text, percent ? "%.1f %%" : "%.3g", percent ? 100 * y : y);
+        append_text(out, CURVE_LEFT - 6, at + 4, "end", "", text);
+    }
+    snprintf(text, sizeof text, "%g", f.x_low);
+    append_text(out, CURVE_LEFT, TOP + CURVE_HEIGHT + 20, "start", "", text);
+    snprintf(text, sizeof text, "%g %.20s", f.x_high, x_name);
+    append_text(out, CURVE_LEFT + PLOT, TOP + CURVE_HEIGHT + 20, "end", "", text);
+    for (size_t c = 0; c < n; c++) append_curve(out, &f, &curves[c], percent, c > 0);
+    hn_buf_append_str(out, "</svg>\n");
+}

@@ -28,6 +28,16 @@ void hn_svg_confusion(const char *const *labels, size_t n_labels, const hn_confu
 /* Confidence against how often it was right, in `n` bins, with how many cases each holds. */
 void hn_svg_reliability(const hn_calibration_bin *bins, size_t n, double ece, hn_buf *out);
 
+/* Lines of points joined, such as a training's loss by step. x rises; points that are no number are left out. */
+typedef struct hn_svg_curve {
+    const char *name;
+    const double *x, *y; /* (n) */
+    size_t n;
+} hn_svg_curve;
+/* Up to two curves; `percent`: y is a share. Nothing for fewer than two points. */
+void hn_svg_curves(const hn_svg_curve *curves, size_t n, bool percent, const char *x_name, const char *title,
+                   hn_buf *out);
+
 /* Two bars for each name, such as precision and recall: shares; NaN: no bar. */
 typedef struct hn_svg_bar {
     const char *name;

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-bool hn_report_is_tuning(const hn_run *run) { return strcmp(run->kind, "tune") == 0; }
+bool hn_report_is_tuning(const hn_run *run) { return run->kind && strcmp(run->kind, "tune") == 0; }
 
 static double number_of(const json_t *v) { return json_is_number(v) ? json_number_value(v) : (double)NAN; }
 

@@ -19,6 +19,9 @@
 
 /* Installs the handlers and ignores SIGPIPE, so that a closed pipe is a failed write and not a silent death. */
 void hn_interrupt_install(void);
+/* From here on a program that was asked to stop and has not ended so many seconds later ends at once with status 130: for commands that have
+ * nothing to lose, since what they measured is in the store already. 0, as at the start: never. */
+void hn_interrupt_grace(int seconds);
 /* Whether a stop was asked for since the start or the last hn_interrupt_clear. */
 bool hn_interrupted(void);
 /* Forgets it: for a prompt that goes on after one answer was stopped. */

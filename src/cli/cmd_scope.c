@@ -1,4 +1,5 @@
 /* hone scope: what the project is about and what its data can carry. */
+#include "base/interrupt.h"
 #include "cli/commands.h"
 #include "cli/project_cli.h"
 #include "cli/scope_audit.h"
@@ -209,6 +210,7 @@ static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_project p;
     hn_scope_report report;
     hn_audit audit;
+    hn_interrupt_grace(1);
     if (hn_cli_flag(cli, "fix")) HN_TRY(hn_cli_audit_fix(cli, err));
     HN_TRY(hn_cli_project_open(HN_CLI_DATA | HN_CLI_STORE, &p, err));
     hn_model *model = open_vocabulary(p.scope);

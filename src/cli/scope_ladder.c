@@ -162,6 +162,9 @@ static void print_meaning(climb *c, const hn_ladder *l) {
     hn_output_print(c->cli->out,
                     "Not worse: the 95 %% interval of the difference to the best lies above -%.1f points.\n",
                     100 * l->scope->smallest_difference);
+    if (l->n_train < l->n_train_all || l->n_dev < l->n_dev_all)
+        hn_output_print(c->cli->out, "Measured on a sample: %zu of %zu train cases, %zu of %zu dev cases.\n",
+                        l->n_train, l->n_train_all, l->n_dev, l->n_dev_all);
     if (fewest < l->n_dev)
         hn_output_print(c->cli->out,
                         "Prompts answer the first %zu cases of dev's fixed order (--limit); pairs share those.\n",

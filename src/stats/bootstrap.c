@@ -3,6 +3,7 @@
 #include "stats/interval.h"
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "base/rng.h"
 #include "stats/distribution.h"
 #include "stats/groups.h"
@@ -11,6 +12,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ACCELERATION_MAX = 20000 };
 
 typedef struct resampler {
     hn_statistic_fn statistic;
@@ -41,6 +44,7 @@ static hn_status draw_values(resampler *r, uint32_t n_resamples, uint64_t seed, 
     *n_values = 0;
     for (uint32_t i = 0; i < n_resamples; i++) {
         size_t n = 0;
+        if (hn_interrupted()) return hn_interrupt_check(err);
         for (size_t k = 0; k < r->groups.n_groups; k++)
             if (!take_group(r, (size_t)hn_rng_below(&rng, r->groups.n_groups), &n))
                 return hn_fail_memory(err, n * sizeof *r->cases);
@@ -134,7 +138,9 @@ hn_status hn_bootstrap(hn_statistic_fn statistic, void *user, size_t n, const ui
     out->value = statistic(r.cases, n_taken, user);
     HN_GOTO(draw_values(&r, o.n_resamples, o.seed, &n_values, err), done);
     if (isnan(out->value) || n_values * 2 < o.n_resamples) goto done;
-    if (o.method == HN_BOOTSTRAP_BCA) HN_GOTO(find_acceleration(&r, left_out, &acceleration, err), done);
+    /* It shrinks with the root of the number of groups, while its price grows with the square: of many it is left out. */
+    if (o.method == HN_BOOTSTRAP_BCA && r.groups.n_groups <= ACCELERATION_MAX)
+        HN_GOTO(find_acceleration(&r, left_out, &acceleration, err), done);
     qsort(r.values, n_values, sizeof *r.values, by_value);
     find_limits(r.values, n_values, o.alpha, o.method, acceleration, out);
 done:

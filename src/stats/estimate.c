@@ -3,6 +3,8 @@
 #include "stats/estimate.h"
 
 #include "base/alloc.h"
+#include "base/rng.h"
+#include "stats/groups.h"
 #include "stats/metrics.h"
 
 #include <math.h>
@@ -49,6 +51,74 @@ static double macro_f1(const uint32_t *cases, size_t n, void *user) {
     return n_used ? sum / (double)n_used : NAN;
 }
 
+/* ---- many cases: blocks ---- */
+
+enum { BLOCKS = 2000 };
+
+/* What macro F1 needs of each block: three counts per class, as two. */
+typedef struct blocks {
+    uint32_t *counts; /* (BLOCKS, n_classes, 2) right answers; cases plus answers */
+    uint64_t *sums;   /* (n_classes, 2) of those drawn */
+    size_t n_classes;
+    bool all_classes;
+} blocks;
+
+static double blocks_macro_f1(const uint32_t *drawn, size_t n, void *user) {
+    blocks *b = user;
+    size_t width = 2 * b->n_classes, n_used = 0;
+    double sum = 0;
+    memset(b->sums, 0, width * sizeof *b->sums);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t *counts = b->counts + drawn[i] * width;
+        for (size_t k = 0; k < width; k++) b->sums[k] += counts[k];
+    }
+    for (size_t k = 0; k < b->n_classes; k++) {
+        uint64_t hits = b->sums[2 * k], all = b->sums[2 * k + 1];
+        if (all) sum += 2.0 * (double)hits / (double)all;
+        n_used += b->all_classes || all;
+    }
+    return n_used ? sum / (double)n_used : NAN;
+}
+
+static void add_case(blocks *b, uint32_t block, int32_t truth, int32_t predicted) {
+    uint32_t *counts = b->counts + (size_t)block * 2 * b->n_classes;
+    counts[2 * truth + 1]++;
+    if (predicted == HN_NO_LABEL) return;
+    counts[2 * predicted + 1]++;
+    counts[2 * predicted] += truth == predicted;
+}
+
+/* Groups stay whole; which go together is drawn at random, so that an order in the data makes no block unlike another. */
+static hn_status deal(const f1_run *run, const hn_groups *groups, uint64_t seed, blocks *b, hn_error *err) {
+    hn_rng rng;
+    uint32_t *order = hn_alloc(groups->n_groups * sizeof *order);
+    if (!order) return hn_fail_memory(err, groups->n_groups * sizeof *order);
+    hn_rng_seed(&rng, seed, 0xB10C);
+    for (size_t g = 0; g < groups->n_groups; g++) order[g] = (uint32_t)g;
+    hn_rng_shuffle_u32(&rng, order, groups->n_groups);
+    for (size_t g = 0; g < groups->n_groups; g++)
+        for (uint32_t i = groups->start[order[g]]; i < groups->start[order[g] + 1]; i++)
+            add_case(b, (uint32_t)(g % BLOCKS), run->truth[groups->cases[i]], run->predicted[groups->cases[i]]);
+    hn_free(order);
+    return HN_OK;
+}
+
+static hn_status estimate_by_blocks(const f1_run *run, const hn_groups *groups, uint64_t seed, hn_estimate *out,
+                                    hn_error *err) {
+    blocks b = {.n_classes = run->n_classes, .all_classes = run->all_classes};
+    size_t n_counts;
+    if (!hn_mul_size(BLOCKS, 2 * run->n_classes, &n_counts)) return hn_fail_memory(err, SIZE_MAX);
+    b.counts = hn_calloc(n_counts, sizeof *b.counts);
+    b.sums = hn_calloc(2 * run->n_classes, sizeof *b.sums);
+    hn_status st =
+        b.counts && b.sums ? deal(run, groups, seed, &b, err) : hn_fail_memory(err, n_counts * sizeof *b.counts);
+    hn_bootstrap_options o = {.seed = seed};
+    if (st == HN_OK) st = hn_bootstrap(blocks_macro_f1, &b, BLOCKS, NULL, &o, out, err);
+    hn_free(b.counts);
+    hn_free(b.sums);
+    return st;
+}
+
 hn_status hn_estimate_macro_f1(const int32_t *truth, const int32_t *predicted, size_t n, size_t n_classes,
                                bool all_classes, const uint32_t *group, uint64_t seed, hn_estimate *out,
                                hn_error *err) {
@@ -62,6 +132,14 @@ hn_status hn_estimate_macro_f1(const int32_t *truth, const int32_t *predicted, s
                            (int)predicted[i], n_classes);
     }
     f1_run run = {.truth = truth, .predicted = predicted, .n_classes = n_classes, .all_classes = all_classes};
+    if (n > HN_BLOCKS_FROM) {
+        hn_groups groups;
+        HN_TRY(hn_groups_build(group, n, &groups, err));
+        bool many = groups.n_groups > HN_BLOCKS_FROM;
+        hn_status st = many ? estimate_by_blocks(&run, &groups, seed, out, err) : HN_OK;
+        hn_groups_free(&groups);
+        if (many || st != HN_OK) return st;
+    }
     run.counts = hn_calloc(n_classes, sizeof *run.counts);
     if (!run.counts) return hn_fail_memory(err, n_classes * sizeof *run.counts);
     hn_bootstrap_options o = {.seed = seed};

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+enum { CHUNK = 4096 };
+
 struct hn_bow {
     hn_tfidf *features;
     hn_linear *model;
@@ -30,11 +32,15 @@ hn_status hn_bow_train(const hn_str *texts, const int32_t *labels, size_t n, siz
 }
 
 hn_status hn_bow_predict(const hn_bow *bow, const hn_str *texts, size_t n, int32_t *labels, hn_error *err) {
-    hn_sparse rows;
-    HN_TRY(hn_tfidf_transform(bow->features, texts, n, &rows, err));
-    hn_status st = hn_linear_predict(bow->model, &rows, labels, err);
-    hn_sparse_free(&rows);
-    return st;
+    for (size_t from = 0; from < n; from += CHUNK) { /* a million texts' features at once would fill the memory */
+        size_t part = n - from < CHUNK ? n - from : CHUNK;
+        hn_sparse rows;
+        HN_TRY(hn_tfidf_transform(bow->features, texts + from, part, &rows, err));
+        hn_status st = hn_linear_predict(bow->model, &rows, labels + from, err);
+        hn_sparse_free(&rows);
+        HN_TRY(st);
+    }
+    return HN_OK;
 }
 
 size_t hn_bow_bytes(const hn_bow *bow) {

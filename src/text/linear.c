@@ -4,6 +4,7 @@
 #include "text/linear.h"
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -89,7 +90,7 @@ static void solve(solver *s, uint64_t stream) {
     memset(s->weights, 0, (s->rows->n_columns + 1) * sizeof *s->weights);
     memset(s->alpha, 0, n * sizeof *s->alpha);
     for (size_t i = 0; i < n; i++) s->order[i] = (uint32_t)i;
-    for (uint32_t pass = 0; pass < s->options.n_passes; pass++) {
+    for (uint32_t pass = 0; pass < s->options.n_passes && !hn_interrupted(); pass++) {
         n_active = run_pass(s, &rng, n_active, shrink_above, &most, &least);
         if (n_active == 0 || most - least <= s->options.tolerance) {
             if (n_active == n) break;
@@ -180,11 +181,15 @@ hn_status hn_linear_train(const hn_sparse *rows, const int32_t *labels, size_t n
         if (!model->seen[k]) continue;
         for (size_t r = 0; r < rows->n_rows; r++) s.sign[r] = (size_t)labels[r] == k ? 1 : -1;
         solve(&s, k);
+        if ((st = hn_interrupt_check(err)) != HN_OK) break;
         for (size_t f = 0; f <= rows->n_columns; f++) model->weights[f * n_classes + k] = (float)s.weights[f];
     }
     free_solver(&s);
-    *out = model;
-    return HN_OK;
+    if (st == HN_OK)
+        *out = model;
+    else
+        hn_linear_free(model);
+    return st;
 }
 
 static void score_row(const hn_linear *model, const hn_sparse *rows, size_t r, double *scores) {

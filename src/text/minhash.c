@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/utf8.h"
 #include "text/bag.h"
 #include "text/wordlist.h"
@@ -208,7 +209,7 @@ static hn_status go_through(near_search *f, const uint64_t *keys, size_t n, hn_e
 }
 
 static hn_status search_band(near_search *f, uint32_t band, hn_error *err) {
-    size_t n = 0, n_rows = f->s.o.n_rows;
+    size_t n = 0, n_checked = 0, n_rows = f->s.o.n_rows;
     uint64_t row_mask = ((uint64_t)1 << f->row_bits) - 1;
     for (size_t i = 0; i < f->n; i++) {
         if (f->empty[i]) continue;
@@ -218,6 +219,7 @@ static hn_status search_band(near_search *f, uint32_t band, hn_error *err) {
     hn_bag_sort(f->keys, n, f->scratch);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && (f->keys[end] | row_mask) == (f->keys[i] | row_mask);) end++;
+        if (n_checked++ % 64 == 0) HN_TRY(hn_interrupt_check(err));
         if (end - i > 1) HN_TRY(go_through(f, f->keys + i, end - i, err));
     }
     return HN_OK;
@@ -252,6 +254,7 @@ static hn_status run_search(near_search *f, hn_error *err) {
     while ((size_t)1 << f->row_bits < f->n) f->row_bits++;
     for (size_t i = 0; i < f->n; i++) {
         bool empty;
+        if (i % 512 == 0) HN_TRY(hn_interrupt_check(err));
         HN_TRY(take(&f->s, f->texts[i], err));
         sign(&f->s, f->signatures + i * f->n_bins, &empty);
         f->empty[i] = empty;

@@ -3,6 +3,7 @@
 #include "text/tfidf.h"
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "text/ngrams.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ typedef struct entry {
 } entry;
 
 #define NONE UINT32_MAX
+enum { INTERRUPT_EVERY = 512 }; /* texts */
 
 struct hn_tfidf {
     hn_tfidf_options options;
@@ -122,6 +124,7 @@ static hn_status fit(hn_tfidf *t, const hn_str *texts, size_t n, hn_error *err) 
     hn_ngrams grams = {0};
     hn_status st = HN_OK;
     for (size_t i = 0; i < n; i++) {
+        if (i % INTERRUPT_EVERY == 0) HN_GOTO(hn_interrupt_check(err), done);
         HN_GOTO(hn_ngrams_take(&grams, texts[i], &t->options, err), done);
         for (size_t k = 0; k < grams.n; k++) HN_GOTO(count_gram(t, grams.hashes[k], (uint32_t)i + 1, err), done);
     }
@@ -227,6 +230,7 @@ hn_status hn_tfidf_transform(const hn_tfidf *t, const hn_str *texts, size_t n, h
         .n_rows = n, .n_columns = t->n_features, .start = n < SIZE_MAX ? hn_calloc(n + 1, sizeof *rows.start) : NULL};
     if (!rows.start) return hn_fail_memory(err, n * sizeof *rows.start);
     for (size_t i = 0; i < n; i++) {
+        if (i % INTERRUPT_EVERY == INTERRUPT_EVERY - 1) HN_GOTO(hn_interrupt_check(err), done);
         HN_GOTO(add_row(t, &m, texts[i], &rows, &n_values, err), done);
         rows.start[i + 1] = n_values;
     }

@@ -372,6 +372,64 @@ static void macro_f1_has_an_interval(void **state) {
     assert_int_equal(hn_estimate_macro_f1(truth, predicted, N, 3, false, NULL, 7, &e, &err), HN_ERR_INPUT);
 }
 
+typedef struct answered {
+    const int32_t *truth, *predicted;
+} answered;
+
+static double f1_of(const uint32_t *cases, size_t n, void *user) {
+    enum { CLASSES = 6 };
+    const answered *a = user;
+    double hits[CLASSES] = {0}, all[CLASSES] = {0}, sum = 0;
+    int used = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t t = a->truth[cases[i]], p = a->predicted[cases[i]];
+        all[t]++;
+        if (p == HN_NO_LABEL) continue;
+        all[p]++;
+        hits[p] += t == p;
+    }
+    for (int k = 0; k < CLASSES; k++) {
+        if (all[k] > 0) sum += 2 * hits[k] / all[k];
+        used += all[k] > 0;
+    }
+    return sum / used;
+}
+
+/* Many cases are drawn in blocks: the same value, and the interval of drawing them one by one (here without BCa's shift, which is nothing at this size);
+ * related cases stay together. */
+static void macro_f1_of_many_cases(void **state) {
+    (void)state;
+    enum { N = 60000, CLASSES = 6 };
+    static int32_t truth[N], predicted[N];
+    static uint32_t group[N];
+    hn_rng rng;
+    hn_rng_seed(&rng, 5, 0);
+    for (size_t i = 0; i < N; i++) {
+        uint64_t u = i % 2 ? 9 : hn_rng_below(&rng, 10); /* of each pair the second does as the first */
+        truth[i] = i % 2 ? truth[i - 1] : (int32_t)hn_rng_below(&rng, 100) / 20;
+        if (!(i % 2) && hn_rng_below(&rng, 50) == 0) truth[i] = 5;
+        predicted[i] = i % 2    ? predicted[i - 1]
+                       : u < 7  ? truth[i]
+                       : u == 7 ? HN_NO_LABEL
+                                : (int32_t)hn_rng_below(&rng, 5);
+        group[i] = (uint32_t)i / 2;
+    }
+    answered a = {truth, predicted};
+    hn_bootstrap_options o = {.method = HN_BOOTSTRAP_PERCENTILE, .seed = 3, .n_resamples = 1000};
+    for (int grouped = 0; grouped < 2; grouped++) {
+        hn_estimate blocks, plain;
+        hn_error err = {0};
+        const uint32_t *ids = grouped ? group : NULL;
+        hn_test_ok(hn_estimate_macro_f1(truth, predicted, N, CLASSES, false, ids, 7, &blocks, &err), &err);
+        hn_test_ok(hn_bootstrap(f1_of, &a, N, ids, &o, &plain, &err), &err);
+        double width = plain.high - plain.low;
+        assert_true(fabs(blocks.value - plain.value) < 1e-12);
+        assert_true(fabs((blocks.high - blocks.low) / width - 1) < 0.1);
+        assert_true(fabs(blocks.low - plain.low) < 0.1 * width && fabs(blocks.high - plain.high) < 0.1 * width);
+        assert_true(width > (grouped ? 0.008 : 0.005)); /* pairs are half the evidence */
+    }
+}
+
 static void worst_confused_pair_counts_both_ways(void **state) {
     (void)state;
     int32_t truth[] = {0, 0, 1, 1, 2, 2, 2, 0}, predicted[] = {1, 0, 0, 2, 1, 2, HN_NO_LABEL, 2};
@@ -433,6 +491,7 @@ int main(void) {
         cmocka_unit_test(bootstrap_agrees_with_the_mean_interval),
         cmocka_unit_test(clustered_proportion_is_wider),
         cmocka_unit_test(macro_f1_has_an_interval),
+        cmocka_unit_test(macro_f1_of_many_cases),
         cmocka_unit_test(worst_confused_pair_counts_both_ways),
         cmocka_unit_test(newcombe_matches_his_paper),
         cmocka_unit_test(running_out_of_memory_is_a_status),

@@ -2,10 +2,12 @@
 #include "lifecycle/scope/baseline.h"
 
 #include "base/hash.h"
+#include "base/rng.h"
 #include "lifecycle/eval/run_report.h"
 #include "text/bow.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Raised when the way baselines are computed changes, so that kept ones are not mixed with new ones. */
@@ -42,9 +44,13 @@ static hn_status measure(work *w, hn_baseline *out, hn_error *err) {
     return HN_OK;
 }
 
+/* Of all training cases, also where the bag of words learns from a part of them. */
 static size_t commonest(const work *w, size_t *counts) {
     size_t best = 0;
-    for (size_t i = 0; i < w->n_train; i++) counts[w->dataset->cases[w->train[i]].label]++;
+    for (size_t i = 0; i < w->dataset->n_cases; i++) {
+        const hn_case *c = &w->dataset->cases[i];
+        if (c->split == HN_SPLIT_TRAIN && c->label >= 0) counts[c->label]++;
+    }
     for (size_t l = 1; l < w->contract->n_labels; l++)
         if (counts[l] > counts[best]) best = l;
     return best;
@@ -178,6 +184,33 @@ static hn_status measure_all(work *w, hn_store *store, hn_baselines *out, hn_err
     return store && !hn_store_is_read_only(store) ? keep(store, key, out, err) : HN_OK;
 }
 
+static int by_index(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+hn_status hn_baseline_train_cases(const hn_dataset *d, bool choice, uint32_t **cases, size_t *n, size_t *n_all,
+                                  hn_error *err) {
+    uint32_t *all = hn_alloc((d->n_cases ? d->n_cases : 1) * sizeof *all);
+    *cases = NULL;
+    *n = *n_all = 0;
+    if (!all) return hn_fail_memory(err, d->n_cases * sizeof *all);
+    for (size_t i = 0; i < d->n_cases; i++) {
+        const hn_case *c = &d->cases[i];
+        if (c->split == HN_SPLIT_TRAIN && c->target && (!choice || c->label >= 0)) all[(*n_all)++] = (uint32_t)i;
+    }
+    *n = *n_all;
+    if (*n > HN_BASELINE_TRAIN_MAX) {
+        hn_rng rng;
+        hn_rng_seed(&rng, HN_REPORT_SEED, 0x7247);
+        hn_rng_shuffle_u32(&rng, all, *n);
+        *n = HN_BASELINE_TRAIN_MAX;
+        qsort(all, *n, sizeof *all, by_index);
+    }
+    *cases = all;
+    return HN_OK;
+}
+
 hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n,
                                hn_store *store, hn_baselines *out, hn_error *err) {
     *out = (hn_baselines){0};
@@ -185,15 +218,12 @@ hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *con
     out->majority.right = hn_calloc(n, 1);
     out->bag_of_words.right = hn_calloc(n, 1);
     work w = {.dataset = dataset, .contract = contract, .cases = cases, .n = n};
-    w.train = hn_alloc(dataset->n_cases * sizeof *w.train);
+    size_t n_all;
     w.rows = hn_calloc(n, sizeof *w.rows);
     w.answers = hn_calloc(n, sizeof *w.answers);
-    bool room = w.train && w.rows && w.answers && out->majority.right && out->bag_of_words.right;
+    bool room = w.rows && w.answers && out->majority.right && out->bag_of_words.right;
     hn_status st = room ? HN_OK : hn_fail_memory(err, n * sizeof *w.rows);
-    for (size_t i = 0; st == HN_OK && i < dataset->n_cases; i++) {
-        const hn_case *c = &dataset->cases[i];
-        if (c->split == HN_SPLIT_TRAIN && c->label >= 0) w.train[w.n_train++] = (uint32_t)i;
-    }
+    if (st == HN_OK) st = hn_baseline_train_cases(dataset, true, &w.train, &w.n_train, &n_all, err);
     if (st == HN_OK && w.n_train > 0) st = measure_all(&w, store, out, err);
     hn_free(w.train);
     hn_free(w.rows);

@@ -27,6 +27,14 @@ typedef struct hn_baselines {
     hn_baseline majority, bag_of_words;
 } hn_baselines;
 
+/* A bag of words learns from at most so many cases: more would take minutes and bring little. */
+enum { HN_BASELINE_TRAIN_MAX = 20000 };
+
+/* The labelled training cases in the data's order; where there are more than HN_BASELINE_TRAIN_MAX, as many drawn at random, always the same. *n_all:
+ * how many there are. Free with hn_free. */
+hn_status hn_baseline_train_cases(const hn_dataset *dataset, bool choice, uint32_t **cases, size_t *n, size_t *n_all,
+                                  hn_error *err) HN_MUST_CHECK;
+
 /* `cases` (n): indices into the dataset. `store` NULL or read-only: computed each time. */
 hn_status hn_baselines_measure(const hn_dataset *dataset, const hn_contract *contract, const uint32_t *cases, size_t n,
                                hn_store *store, hn_baselines *out, hn_error *err) HN_MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "base/interrupt.h"
 #include "lifecycle/eval/grade.h"
 #include "lifecycle/eval/run_report.h"
+#include "lifecycle/scope/baseline.h"
 #include "lifecycle/scope/ladder_parts.h"
 
 #include <math.h>
@@ -186,14 +187,20 @@ static size_t take_case(hn_ladder_work *w, const hn_case *c, size_t at) {
 /* Train in the data's order, as the baselines have it, so that the same figures come out; dev in its fixed random order. */
 static hn_status take_splits(hn_ladder_work *w, hn_error *err) {
     uint32_t *indices;
-    size_t n, at = 0, limit = w->setup->limit;
+    size_t n, at = 0, limit = w->setup->limit ? w->setup->limit : HN_LADDER_DEV_MAX;
     const hn_dataset *d = w->setup->dataset;
-    for (size_t i = 0; i < d->n_cases; i++)
-        if (d->cases[i].split == HN_SPLIT_TRAIN) at = take_case(w, &d->cases[i], at);
+    bool choice = w->contract->kind == HN_CONTRACT_CHOICE;
+    HN_TRY(hn_baseline_train_cases(d, choice, &indices, &n, &w->out->n_train_all, err));
+    for (size_t i = 0; i < n; i++) at = take_case(w, &d->cases[indices[i]], at);
+    hn_free(indices);
     w->n_train = at;
     HN_TRY(hn_dataset_select(d, HN_SPLIT_DEV, &indices, &n, err));
-    for (size_t i = 0; i < n && (limit == 0 || at - w->n_train < limit); i++)
-        at = take_case(w, &d->cases[indices[i]], at);
+    for (size_t i = 0; i < n; i++) {
+        const hn_case *c = &d->cases[indices[i]];
+        if (!c->target || (choice && c->label < 0)) continue;
+        w->out->n_dev_all++;
+        if (at - w->n_train < limit) at = take_case(w, c, at);
+    }
     w->n_dev = at - w->n_train;
     hn_free(indices);
     return HN_OK;

@@ -25,7 +25,7 @@
 #include "stats/verdict.h"
 #include "store/store.h"
 
-enum { HN_LADDER_PROMPT_CASES = 400, HN_LADDER_EXAMPLES = 6, HN_LADDER_RUNGS_MAX = 32 };
+enum { HN_LADDER_PROMPT_CASES = 400, HN_LADDER_DEV_MAX = 5000, HN_LADDER_EXAMPLES = 6, HN_LADDER_RUNGS_MAX = 32 };
 
 typedef enum hn_rung_kind {
     HN_RUNG_MAJORITY,
@@ -75,7 +75,7 @@ typedef struct hn_ladder_setup {
     hn_store *store;               /* results are kept there; may be NULL */
     hn_provider *const *providers; /* (n_providers) models whose rungs are wanted */
     size_t n_providers;
-    size_t limit; /* dev cases at most for every rung; 0: all, and HN_LADDER_PROMPT_CASES for prompts */
+    size_t limit; /* dev cases at most for every rung; 0: HN_LADDER_DEV_MAX, and HN_LADDER_PROMPT_CASES for prompts */
     bool fresh;   /* measure again what is kept */
     hn_ladder_on_progress *on_progress;
     void *user;
@@ -83,7 +83,8 @@ typedef struct hn_ladder_setup {
 
 typedef struct hn_ladder {
     const hn_scope *scope;
-    size_t n_train, n_dev; /* labelled cases learnt from, and there are to answer */
+    size_t n_train, n_dev;         /* labelled cases learnt from, and there are to answer */
+    size_t n_train_all, n_dev_all; /* labelled cases that there are: more where the rungs are measured on a sample */
     hn_rung rungs[HN_LADDER_RUNGS_MAX];
     size_t n_rungs;
     hn_rung_left_out left_out[HN_LADDER_RUNGS_MAX];

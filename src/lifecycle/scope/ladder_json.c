@@ -115,7 +115,8 @@ hn_status hn_ladder_json(const hn_ladder *l, json_t **value, hn_error *err) {
     for (size_t i = 0; fine && i < l->n_rungs; i++) fine = json_array_append_new(rungs, rung_json(l, i)) == 0;
     for (size_t i = 0; fine && i < l->n_curves; i++)
         fine = json_array_append_new(curves, curve_json(&l->curves[i])) == 0;
-    *value = fine ? json_pack("{s:I, s:I, s:O, s:o, s:O, s:o, s:o}", "train", (json_int_t)l->n_train, "dev",
+    *value = fine ? json_pack("{s:I, s:I, s:I, s:I, s:O, s:o, s:O, s:o, s:o}", "train", (json_int_t)l->n_train,
+                              "train_all", (json_int_t)l->n_train_all, "dev_all", (json_int_t)l->n_dev_all, "dev",
                               (json_int_t)l->n_dev, "rungs", rungs, "left_out", left_out_json(l), "learning_curves",
                               curves, "narrower_start", narrow_json(l), "recommendation", advice_json(&l->advice))
                   : NULL;

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/export_model.h"
 #include "cli/inference.h"
+#include "cli/quantize_run.h"
 #include "model/quantize.h"
 #include "model/quantize_file.h"
 
@@ -249,6 +250,10 @@ static hn_status convert(quantize *q, hn_error *err) {
 
 static hn_status run(hn_cli *cli, hn_error *err) {
     quantize q = {.cli = cli};
+    if (hn_cli_given(cli, "formats")) {
+        if (hn_cli_given(cli, "format")) return hn_cli_usage(cli, err, "--format writes one, --formats tries several");
+        return hn_cli_quantize_run(cli, err);
+    }
     HN_TRY(choose_format(&q, err));
     HN_TRY(choose_files(&q, err));
     hn_status st = convert(&q, err);
@@ -267,6 +272,23 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "FORMAT",
      .help = "q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0, or bf16, f16, f32"},
+    {.name = "formats",
+     .kind = HN_OPTION_STRING,
+     .value = "F,F,..",
+     .help = "try these formats on the task of a run: measure each on the run's cases with its prompt, and name the "
+             "smallest that is not worse"},
+    {.name = "margin",
+     .kind = HN_OPTION_REAL,
+     .value = "E",
+     .low = 1e-9,
+     .high = 1,
+     .help =
+         "with --formats: how much worse would matter, 0.02 is two points (default: the scope's smallest_difference)"},
+    {.name = "model",
+     .letter = 'm',
+     .kind = HN_OPTION_STRING,
+     .value = "MODEL",
+     .help = "with --formats: the run's model, where it is not found by its name"},
     {.name = "force", .kind = HN_OPTION_FLAG, .help = "replace FILE where it is there already"},
     {.name = "threads",
      .letter = 't',
@@ -279,8 +301,8 @@ static const hn_option options[] = {
 
 const hn_command hn_cmd_quantize = {
     .name = "quantize",
-    .summary = "write a model's file in a smaller number format",
-    .usage = "MODEL -o FILE --format FORMAT [--force]",
+    .summary = "write a model's file in a smaller number format, or find the smallest that is not worse on a task",
+    .usage = "MODEL -o FILE --format FORMAT [--force] | RUN --formats F,F,.. [--margin E] [-o FILE]",
     .description =
         "MODEL is a catalogue name, a GGUF file (the first of several is fine), a Hugging Face folder, MODEL+ADAPTER "
         "or\n"
@@ -288,11 +310,15 @@ const hn_command hn_cmd_quantize = {
         "and biases stay as they are. Where a matrix's rows are no whole blocks of the format, it\n"
         "takes the next one that fits (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0) and is named. The bytes are those of\n"
         "llama.cpp's `llama-quantize --pure`, and the file runs there as well.\n"
-        "The file appears under its name when it is whole: a full disk or Ctrl-C leaves nothing there.",
+        "The file appears under its name when it is whole: a full disk or Ctrl-C leaves nothing there.\n"
+        "With --formats a run's model is written in each (under .hone/quantized) and measured on the run's cases: "
+        "every\n"
+        "measurement is a run. -o FILE gets the smallest that is shown to be not worse; exit status 1: none is.",
     .options = options,
     .min_args = 1,
     .max_args = 1,
     .examples = "  hone quantize model-bf16.gguf -o model-q8_0.gguf --format q8_0\n"
-                "  hone quantize smollm2 -o smollm2-q4_0.gguf --format q4_0 --json",
+                "  hone quantize smollm2 -o smollm2-q4_0.gguf --format q4_0 --json\n"
+                "  hone quantize r9 --formats q8_0,q6_k,q5_k,q4_k",
     .run = run,
 };

@@ -116,9 +116,17 @@ static hn_status compare(hn_replay *r, hn_error *err) {
 
 /* ---- running ---- */
 
+/* How the run's cases are answered again. */
+typedef struct answering {
+    const char *kind, *role;
+    bool no_cache;
+    hn_eval_on_progress *on_progress;
+    void *user;
+    hn_eval_result *result;
+} answering;
+
 static hn_status evaluate(const hn_replay_setup *s, const hn_kept_project *kept, const json_t *parameters,
-                          const hn_dataset *data, hn_prompt *prompt, hn_eval_on_progress *on_progress, void *user,
-                          hn_replay *out, hn_error *err) {
+                          const hn_dataset *data, hn_prompt *prompt, const answering *how, hn_error *err) {
     const hn_run_spec *spec = &s->run->spec;
     hn_split split;
     size_t n = (size_t)spec->n_cases;
@@ -131,19 +139,19 @@ static hn_status evaluate(const hn_replay_setup *s, const hn_kept_project *kept,
                            .store = s->store,
                            .provider = s->provider,
                            .split = split,
-                           .kind = "replay",
+                           .kind = how->kind,
                            .limit = s->limit && s->limit < n ? s->limit : n,
-                           .no_cache = true,
+                           .no_cache = how->no_cache,
                            .set = set,
                            .repeat = (int)json_integer_value(json_object_get(parameters, "repeat"))};
-    hn_status st = hn_eval_run(&setup, prompt, on_progress, user, &out->after, err);
+    hn_status st = hn_eval_run(&setup, prompt, how->on_progress, how->user, how->result, err);
     json_decref(set);
-    if (st == HN_OK) st = hn_run_link_add(s->store, out->after.run->id, s->run->id, "replay", err);
+    if (st == HN_OK) st = hn_run_link_add(s->store, how->result->run->id, s->run->id, how->role, err);
     return st;
 }
 
 static hn_status replay_kept(const hn_replay_setup *s, const hn_kept_project *kept, const json_t *parameters,
-                             hn_eval_on_progress *on_progress, void *user, hn_replay *out, hn_error *err) {
+                             const answering *how, hn_error *err) {
     const hn_dataset *data;
     hn_prompt *prompt;
     if (!*kept->prompt_path)
@@ -154,23 +162,43 @@ static hn_status replay_kept(const hn_replay_setup *s, const hn_kept_project *ke
                        "the data kept with r%lld reads as %.12s now, the run has %.12s", (long long)s->run->id,
                        data->hash, s->run->spec.dataset_hash ? s->run->spec.dataset_hash : "none");
     HN_TRY(hn_prompt_load(kept->prompt_path, hn_project_scope(kept->project), data, &prompt, err));
-    hn_status st = evaluate(s, kept, parameters, data, prompt, on_progress, user, out, err);
+    hn_status st = evaluate(s, kept, parameters, data, prompt, how, err);
     hn_prompt_free(prompt);
+    return st;
+}
+
+static hn_status answer_again(const hn_replay_setup *s, const answering *how, hn_error *err) {
+    hn_kept_project kept = {0};
+    json_t *parameters = NULL;
+    const char *text = s->run->spec.parameters_json;
+    hn_status st = text && *text ? hn_json_parse(text, strlen(text), "parameters", 0, &parameters, err) : HN_OK;
+    if (st == HN_OK) st = hn_kept_open(s->store, s->run, &kept, err);
+    if (st == HN_OK) st = replay_kept(s, &kept, parameters, how, err);
+    hn_kept_close(&kept);
+    json_decref(parameters);
+    return st;
+}
+
+hn_status hn_rerun(const hn_replay_setup *s, const char *role, hn_eval_on_progress *on_progress, void *user,
+                   hn_eval_result *result, hn_error *err) {
+    answering how = {.role = role, .on_progress = on_progress, .user = user, .result = result};
+    *result = (hn_eval_result){0};
+    hn_status st = answer_again(s, &how, err);
+    if (st != HN_OK) hn_eval_result_free(result);
     return st;
 }
 
 hn_status hn_replay_run(const hn_replay_setup *s, hn_eval_on_progress *on_progress, void *user, hn_replay *out,
                         hn_error *err) {
-    hn_kept_project kept = {0};
-    json_t *parameters = NULL;
-    const char *text = s->run->spec.parameters_json;
+    answering how = {.kind = "replay",
+                     .role = "replay",
+                     .no_cache = true,
+                     .on_progress = on_progress,
+                     .user = user,
+                     .result = &out->after};
     *out = (hn_replay){0};
     hn_status st = check_run(s, out, err);
-    if (st == HN_OK && text && *text) st = hn_json_parse(text, strlen(text), "parameters", 0, &parameters, err);
-    if (st == HN_OK) st = hn_kept_open(s->store, s->run, &kept, err);
-    if (st == HN_OK) st = replay_kept(s, &kept, parameters, on_progress, user, out, err);
-    hn_kept_close(&kept);
-    json_decref(parameters);
+    if (st == HN_OK) st = answer_again(s, &how, err);
     if (st == HN_OK) st = hn_prediction_load(s->store, s->run->id, &out->before, err);
     if (st == HN_OK) st = compare(out, err);
     if (st != HN_OK) hn_replay_free(out);

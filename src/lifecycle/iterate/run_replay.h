@@ -44,6 +44,10 @@ typedef struct hn_replay {
  * hn_eval_run otherwise. */
 hn_status hn_replay_run(const hn_replay_setup *setup, hn_eval_on_progress *on_progress, void *user, hn_replay *out,
                         hn_error *err) HN_MUST_CHECK;
+/* The run's prompt, settings and cases, as they are kept with it, answered by another model: an ordinary evaluation (what was computed before comes from
+ * the cache), linked to the run as `role`. Free the result with hn_eval_result_free. */
+hn_status hn_rerun(const hn_replay_setup *setup, const char *role, hn_eval_on_progress *on_progress, void *user,
+                   hn_eval_result *result, hn_error *err) HN_MUST_CHECK;
 void hn_replay_free(hn_replay *replay);
 /* {"run","replay","same_bits","numeric_path":{...},"n","n_same","n_agree","largest","changes":[...]} */
 hn_status hn_replay_json(const hn_replay *r, const hn_run *run, json_t **value, hn_error *err) HN_MUST_CHECK;

@@ -248,9 +248,18 @@ static hn_status convert(quantize *q, hn_error *err) {
     return st;
 }
 
+/* "r9" without a format: which one would do is the question. */
+static bool asks_for_trial(hn_cli *cli) {
+    const char *name = cli->positional[0];
+    if (hn_cli_given(cli, "formats")) return true;
+    if (hn_cli_given(cli, "format") || *name++ != 'r' || !*name) return false;
+    while (isdigit((unsigned char)*name)) name++;
+    return *name == 0 && !hn_file_exists(cli->positional[0]);
+}
+
 static hn_status run(hn_cli *cli, hn_error *err) {
     quantize q = {.cli = cli};
-    if (hn_cli_given(cli, "formats")) {
+    if (asks_for_trial(cli)) {
         if (hn_cli_given(cli, "format")) return hn_cli_usage(cli, err, "--format writes one, --formats tries several");
         return hn_cli_quantize_run(cli, err);
     }
@@ -276,7 +285,7 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "F,F,..",
      .help = "try these formats on the task of a run: measure each on the run's cases with its prompt, and name the "
-             "smallest that is not worse"},
+             "smallest that is not worse (default for a run: q8_0,q6_k,q5_k,q4_k,q4_0)"},
     {.name = "margin",
      .kind = HN_OPTION_REAL,
      .value = "E",
@@ -302,7 +311,7 @@ static const hn_option options[] = {
 const hn_command hn_cmd_quantize = {
     .name = "quantize",
     .summary = "write a model's file in a smaller number format, or find the smallest that is not worse on a task",
-    .usage = "MODEL -o FILE --format FORMAT [--force] | RUN --formats F,F,.. [--margin E] [-o FILE]",
+    .usage = "MODEL -o FILE --format FORMAT [--force] | RUN [--formats F,F,..] [--margin E] [-o FILE]",
     .description =
         "MODEL is a catalogue name, a GGUF file (the first of several is fine), a Hugging Face folder, MODEL+ADAPTER "
         "or\n"

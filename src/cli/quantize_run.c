@@ -55,7 +55,8 @@ static hn_status add_format(trial_run *t, hn_str name, hn_error *err) {
 }
 
 static hn_status read_formats(trial_run *t, hn_error *err) {
-    for (const char *at = hn_cli_string(t->cli, "formats");;) {
+    const char *given = hn_cli_string(t->cli, "formats");
+    for (const char *at = given ? given : "q8_0,q6_k,q5_k,q4_k,q4_0";;) {
         size_t n = strcspn(at, ",");
         HN_TRY(add_format(t, hn_str_trim((hn_str){at, n}), err));
         if (!at[n]) return HN_OK;

@@ -68,6 +68,10 @@ FIRST=$tmp/first.json expect_json "r == json.load(open(os.environ['FIRST']))"
 [ "$(date -r "$q8" +%Y)" = 2001 ] || fail "the file was written again"
 expect_status 0 compare r2 "$id"
 
+# without formats: the usual ones
+expect_status 0 quantize r2 --margin 0.3 --json
+expect_json "[x['format'] for x in r['formats']] == ['Q8_0', 'Q6_K', 'Q5_K', 'Q4_K', 'Q4_0'] and r['formats'][1]['fallbacks'] == 15"
+
 # a model that is quantised already is said to be; the test split is not for choosing
 expect_status 0 eval a -m "$q8" --json
 ID=$id expect_json "r['runs'][0]['run'] == os.environ['ID']"

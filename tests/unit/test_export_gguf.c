@@ -201,12 +201,13 @@ static void rotary_scalings_come_over(void **state) {
     (void)state;
     static const char *const scalings[] = {
         "{\"rope_type\": \"linear\", \"factor\": 4.0, \"rope_theta\": 10000.0}",
-        "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 32, \"rope_theta\": 5000.0}",
-        "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 32, \"attention_factor\": "
-        "1.5,"
-        " \"beta_fast\": 16, \"beta_slow\": 2}",
-        "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
-        "\"original_max_position_embeddings\": 64, \"rope_theta\": 500000.0}"};
+        ("{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 32, \"rope_theta\": "
+         "5000.0}"),
+        ("{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 32, \"attention_factor\": "
+         "1.5,"
+         " \"beta_fast\": 16, \"beta_slow\": 2}"),
+        ("{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+         "\"original_max_position_embeddings\": 64, \"rope_theta\": 500000.0}")};
     hn_error err;
     if (!here) skip();
     for (size_t i = 0; i < sizeof scalings / sizeof *scalings; i++) {

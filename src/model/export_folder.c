@@ -255,8 +255,10 @@ static hn_status check_written(const exporter *e, hn_export_result *r) {
                                   "the exported model has other sizes or rotary frequencies than its source");
     if (st == HN_OK && (!template != !other || (template && strcmp(template, other) != 0)))
         st = hn_fail(e->err, HN_ERR_INTERNAL, e->folder, NULL, "the exported chat template is not the model's");
-    if (st == HN_OK && t) st = hn_export_same_ids(t, hn_model_tokenizer(m), hn_export_sample_text, "tokenizer.json", e->err);
-    if (st == HN_OK && t && template) st = hn_export_same_ids(t, hn_model_tokenizer(m), template, "tokenizer.json", e->err);
+    if (st == HN_OK && t)
+        st = hn_export_same_ids(t, hn_model_tokenizer(m), hn_export_sample_text, "tokenizer.json", e->err);
+    if (st == HN_OK && t && template)
+        st = hn_export_same_ids(t, hn_model_tokenizer(m), template, "tokenizer.json", e->err);
     hn_model_close(m);
     return st;
 }

@@ -13,7 +13,10 @@
  * position, with a partner past it masked away. Groups and tiles only decide which chains run side by side. What lies in
  * slots past the row's position never reaches a sum.
  *
- * Tree rows: blocks wholly below `first` are shared by the group; the rest is gathered row by row into a block. */
+ * Tree rows: positions below `first` are shared by the group; its path is gathered row by row.
+ *
+ * Woven spans stay until the call ends, known by their blocks: runs go head by head, so that runs which begin with the
+ * same blocks of the cache (cases with a common prompt) and the groups of one run find them. */
 #include "kernel/avx512/avx512.h"
 
 #include <float.h>
@@ -32,10 +35,18 @@ enum {
     LANES = 16,
     RAW_QUERIES = 4,       /* so few queries take the cache's numbers as they are */
     FETCH_BLOCKS = 2,      /* of keys asked for ahead of their use */
+    WOVEN_SPANS = 4,       /* that stay: the first three, and the last met of the others */
+    WOVEN_BLOCKS = WOVEN_SPANS * SPAN / BLOCK,
     GROUPS_PER_THREAD = 8, /* smaller groups where there would be fewer, so that threads share evenly */
 };
 
 typedef uint16_t bf16;
+
+/* Which head's blocks a thread has woven, by their addresses. */
+typedef struct woven {
+    int kv_head;
+    const void *keys[WOVEN_BLOCKS], *values[WOVEN_BLOCKS];
+} woven;
 
 /* One thread's memory and its group. HS2: dimensions rounded up to pairs; HSp: up to whole vectors. */
 typedef struct group {
@@ -44,11 +55,14 @@ typedef struct group {
     int row, n_rows, kv_head, head, n_heads; /* rows of the run; the first query head and how many */
     int HS, HS2, HSp;
     bool raw;             /* nothing is woven beforehand */
+    bool has_company;     /* a neighbouring run begins with the same block */
+    woven *woven;
     bf16 *q;              /* (GROUP, HS2) scaled */
     float *sums, *totals; /* (GROUP, HSp) weighted values; (GROUP, LANES) sums of weights */
     float *largest;       /* (GROUP) */
-    bf16 *keys, *values;  /* (SPAN/32, HS2/2, 32, 2); (SPAN/2, HSp, 2) */
+    bf16 *keys, *values;  /* (WOVEN_SPANS, SPAN/32, HS2/2, 32, 2); (WOVEN_SPANS, SPAN/2, HSp, 2) */
     bf16 *own;            /* one gathered block of keys or values */
+    float *own_scores;    /* (TILE, SPAN) of which the first block is used */
     float *scores;        /* (TILE, SPAN) */
     bf16 *weights;        /* (TILE, SPAN) */
 } group;
@@ -75,9 +89,11 @@ static char *lay_out(group *g, const hn_attention_shape *shape, char *memory) {
     g->sums = take(&memory, GROUP * HSp * sizeof(float));
     g->totals = take(&memory, GROUP * LANES * sizeof(float));
     g->largest = take(&memory, GROUP * sizeof(float));
-    g->keys = take(&memory, SPAN * HS2 * sizeof(bf16));
-    g->values = take(&memory, SPAN * HSp * sizeof(bf16));
+    g->keys = take(&memory, WOVEN_SPANS * SPAN * HS2 * sizeof(bf16));
+    g->values = take(&memory, WOVEN_SPANS * SPAN * HSp * sizeof(bf16));
+    g->woven = take(&memory, sizeof *g->woven);
     g->own = take(&memory, BLOCK * HSp * sizeof(bf16));
+    g->own_scores = take(&memory, TILE * SPAN * sizeof(float));
     g->scores = take(&memory, TILE * SPAN * sizeof(float));
     g->weights = take(&memory, TILE * SPAN * sizeof(bf16));
     return memory;
@@ -94,8 +110,8 @@ static int n_seen(const hn_attention_run *run, int row) {
     return run->slots ? run->first + run->slot_start[row + 1] - run->slot_start[row] : run->first + row + 1;
 }
 
-/* Positions from which on tree rows have their own blocks; past everything for plain runs. */
-static int shared_end(const hn_attention_run *run) { return run->slots ? run->first / BLOCK * BLOCK : INT32_MAX; }
+/* Positions from which on tree rows have their own; past everything for plain runs. */
+static int shared_end(const hn_attention_run *run) { return run->slots ? run->first : INT32_MAX; }
 
 /* ---- from f16 to pairs of bf16 ---- */
 
@@ -160,19 +176,18 @@ static size_t tail_at(const group *g, int row, int d) {
     return (slot * (size_t)g->shape->n_kv_heads + (size_t)g->kv_head) * (size_t)g->HS;
 }
 
-/* Keys of block b as tree row `row` sees them; those past its position hold anything. */
-static const bf16 *own_keys(const group *g, int b, int row) {
+/* Keys of up to BLOCK positions of tree row `row`'s path from `position` on; those past `end` hold anything. */
+static const bf16 *own_keys(const group *g, int position, int end, int row) {
     const hn_attention_run *run = g->run;
-    int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(run, row));
-    if (start < run->first) weave_keys(g, g->own, run->k_blocks[b]);
-    for (int position = at_least(start, run->first); position < end; position++) {
+    end = at_most(end, position + BLOCK);
+    for (int lane = 0; position < end; position++, lane++) {
         const uint16_t *from = (const uint16_t *)run->tail_k + tail_at(g, row, position - run->first);
         for (int i = 0; i < g->HS; i += 32) {
             _Alignas(64) bf16 some[32];
             int n = at_most(32, g->HS - i);
             _mm512_store_si512(some, round_f16(from + i, n));
             for (int p = 0; p < n; p += 2)
-                memcpy(g->own + (i + p) * BLOCK + 2 * (position - start), some + p, 2 * sizeof(bf16));
+                memcpy(g->own + (i + p) * BLOCK + 2 * lane, some + p, 2 * sizeof(bf16));
         }
     }
     return g->own;
@@ -184,15 +199,32 @@ static const uint16_t *own_value(const group *g, int position, int row) {
     return head_block(g, run->v_blocks[position / BLOCK]) + position % BLOCK * g->HS;
 }
 
-/* Values of block b as tree row `row` sees them; an unseen partner is a copy of the last seen. */
-static const bf16 *own_values(const group *g, int b, int row) {
-    int start = b * BLOCK, end = at_most(start + BLOCK, n_seen(g->run, row));
+/* Values of up to BLOCK positions from `start`, an even one, as tree row `row` sees them; an unseen partner is a copy
+ * of the last seen. */
+static const bf16 *own_values(const group *g, int start, int end, int row) {
+    end = at_most(end, start + BLOCK);
     for (int position = start; position < end; position += 2) {
         const uint16_t *first = own_value(g, position, row);
         weave(g->own + (position - start) * g->HSp, first, position + 1 < end ? own_value(g, position + 1, row) : first,
               g->HS, g->HSp);
     }
     return g->own;
+}
+
+/* Where the span that begins at position `span` is woven. */
+static int woven_at(int span) { return at_most(span / SPAN, WOVEN_SPANS - 1) * SPAN; }
+
+/* Weaves the blocks of positions span .. end-1 that are not there from before. */
+static void weave_span(const group *g, int span, int end) {
+    woven *there = g->woven;
+    if (there->kv_head != g->kv_head) *there = (woven){.kv_head = g->kv_head};
+    for (int p = span, at = woven_at(span); p < end; p += BLOCK, at += BLOCK) {
+        const void *keys = g->run->k_blocks[p / BLOCK], *values = g->run->v_blocks[p / BLOCK];
+        if (there->keys[at / BLOCK] != keys) weave_keys(g, g->keys + at * g->HS2, keys);
+        if (there->values[at / BLOCK] != values) weave_values(g, g->values + at * g->HSp, values);
+        there->keys[at / BLOCK] = keys;
+        there->values[at / BLOCK] = values;
+    }
 }
 
 /* ---- scores ---- */
@@ -403,51 +435,68 @@ static void fetch_block(const group *g, const void *const *blocks, int position)
 /* A row alone (decoding) reads each block once, here and there in memory: the hardware does not foresee it. */
 static bool is_alone(const group *g) { return g->n_rows == 1 && !g->run->slots; }
 
+/* Scores of row `row`'s path, whose queries begin at `query` of the tile. */
+static void path_scores(const group *g, const tile *t, int row, int query) {
+    int end = at_most(t->end, n_seen(g->run, row));
+    for (int p = at_least(t->span, g->run->first); p < end; p += BLOCK) {
+        score_block(g->own_scores, g->q + (t->first + query) * g->HS2, g->HS2, own_keys(g, p, end, row), false,
+                    g->n_heads);
+        for (int h = 0; h < g->n_heads; h++)
+            memcpy(g->scores + (query + h) * SPAN + p - t->span, g->own_scores + h * SPAN,
+                   (size_t)at_most(end - p, BLOCK) * sizeof(float));
+    }
+}
+
 static void tile_scores(const group *g, const tile *t) {
     const bf16 *q = g->q + t->first * g->HS2;
+    const bf16 *woven_keys = g->keys + woven_at(t->span) * g->HS2;
     for (int p = t->span; p < t->shared; p += BLOCK) {
         if (is_alone(g)) {
             fetch_block(g, g->run->k_blocks, p + FETCH_BLOCKS * BLOCK);
             fetch_block(g, g->run->v_blocks, p);
         }
-        const uint16_t *keys = g->raw ? head_block(g, g->run->k_blocks[p / BLOCK]) : g->keys + (p - t->span) * g->HS2;
+        const uint16_t *keys =
+            g->raw ? head_block(g, g->run->k_blocks[p / BLOCK]) : woven_keys + (p - t->span) * g->HS2;
         score_block(g->scores + p - t->span, q, g->HS2, keys, g->raw, t->n_rows * g->n_heads);
     }
-    for (int i = 0; g->run->slots && i < t->n_rows; i++) {
-        int end = at_most(t->end, n_seen(g->run, t->row + i)), query = i * g->n_heads;
-        for (int p = at_least(t->span, shared_end(g->run)); p < end; p += BLOCK)
-            score_block(g->scores + query * SPAN + p - t->span, q + query * g->HS2, g->HS2,
-                        own_keys(g, p / BLOCK, t->row + i), false, g->n_heads);
-    }
+    for (int i = 0; g->run->slots && i < t->n_rows; i++) path_scores(g, t, t->row + i, i * g->n_heads);
 }
 
-/* Block by block, straight from the cache: a tile of one row. */
-static void tile_values_raw(const group *g, const tile *t) {
-    for (int p = t->span; p < t->shared; p += BLOCK)
+/* Block by block, straight from the cache: a tile of one row, up to `end`. */
+static void tile_values_raw(const group *g, const tile *t, int end) {
+    for (int p = t->span; p < end; p += BLOCK)
         add_values(g->sums, g->HSp, g->weights + p - t->span, head_block(g, g->run->v_blocks[p / BLOCK]), true,
-                   at_most(t->shared - p, BLOCK), g->n_heads);
+                   at_most(end - p, BLOCK), g->n_heads);
+}
+
+/* Values of row `row`'s path, and before it the position whose partner is the path's first. */
+static void path_values(const group *g, const tile *t, int row, int from, float *to, const bf16 *weights) {
+    int end = at_most(t->end, n_seen(g->run, row));
+    for (int p = from; p < end; p += BLOCK)
+        add_values(to, g->HSp, weights + p - t->span, own_values(g, p, end, row), false, at_most(end - p, BLOCK),
+                   g->n_heads);
 }
 
 /* What all rows see together, then the rest of each; pairs must stay whole in the first part. */
 static void tile_values(const group *g, const tile *t) {
     int all = t->shared - t->span;
     for (int i = 0; i < t->n_rows; i++) all = at_most(all, n_seen(g->run, t->row + i) - t->span);
-    all = at_least(all, 0) / 2 * 2;
+    bool whole = g->raw && !g->run->slots; /* one plain row: nothing is left */
+    if (!whole) all = at_least(all, 0) / 2 * 2;
     float *sums = g->sums + t->first * g->HSp;
-    if (g->raw) {
-        tile_values_raw(g, t);
-        all = at_least(t->shared - t->span, 0);
-    } else
-        add_values(sums, g->HSp, g->weights, g->values, false, all, t->n_rows * g->n_heads);
-    for (int i = 0; i < t->n_rows; i++) {
+    const bf16 *values = g->values + woven_at(t->span) * g->HSp;
+    if (g->raw)
+        tile_values_raw(g, t, t->span + all);
+    else
+        add_values(sums, g->HSp, g->weights, values, false, all, t->n_rows * g->n_heads);
+    for (int i = 0; i < t->n_rows && !whole; i++) {
         int end = at_most(t->end, n_seen(g->run, t->row + i)), query = i * g->n_heads;
         const bf16 *weights = g->weights + query * SPAN;
         float *to = sums + query * g->HSp;
-        add_values(to, g->HSp, weights + all, g->values + all * g->HSp, false, at_most(end, t->shared) - t->span - all,
-                   g->n_heads);
-        for (int p = at_least(t->span, shared_end(g->run)); p < end; p += BLOCK)
-            add_values(to, g->HSp, weights + p - t->span, own_values(g, p / BLOCK, t->row + i), false,
-                       at_most(end - p, BLOCK), g->n_heads);
+        if (g->run->slots)
+            path_values(g, t, t->row + i, t->span + all, to, weights);
+        else
+            add_values(to, g->HSp, weights + all, values + all * g->HSp, false, end - t->span - all, g->n_heads);
     }
 }
 
@@ -486,14 +535,11 @@ static void store_outputs(const group *g) {
 static void attend_group(group *g, int tile_rows) {
     int end = 0;
     load_queries(g);
-    g->raw = g->n_rows == 1 && g->n_heads <= RAW_QUERIES && g->HS % (16 * VALUE_VECTORS) == 0;
+    g->raw = g->n_rows == 1 && g->n_heads <= RAW_QUERIES && g->HS % (16 * VALUE_VECTORS) == 0 && !g->has_company;
     for (int i = 0; i < g->n_rows; i++) end = at_least(end, n_seen(g->run, g->row + i));
     for (int span = 0; span < end; span += SPAN) {
         int span_end = at_most(end, span + SPAN), shared = at_most(span_end, shared_end(g->run));
-        for (int p = span; p < shared && !g->raw; p += BLOCK) {
-            weave_keys(g, g->keys + (p - span) * g->HS2, g->run->k_blocks[p / BLOCK]);
-            weave_values(g, g->values + (p - span) * g->HSp, g->run->v_blocks[p / BLOCK]);
-        }
+        if (!g->raw) weave_span(g, span, shared);
         for (int row = 0; row < g->n_rows; row += tile_rows) {
             tile t = {.row = g->row + row,
                       .n_rows = at_most(tile_rows, g->n_rows - row),
@@ -522,36 +568,70 @@ static int group_rows(const hn_attention_run *runs, int n_runs, int n_kv_heads, 
     return tile_rows * (each < 1 ? 1 : each > GROUP_TILES ? GROUP_TILES : (int)each);
 }
 
-/* Groups are dealt out to and fro, 0 1 1 0 0 1 ..., so that both the early, short rows and the late, long ones are
- * shared evenly. */
+/* Whether runs r-1 or r+1 begin with the block that run r begins with: then it is worth weaving for one row also. */
+static bool has_company(const hn_attention_run *runs, int n_runs, int r) {
+    if (!runs[r].slots || runs[r].first == 0) return false;
+    return (r > 0 && runs[r - 1].first > 0 && runs[r - 1].k_blocks[0] == runs[r].k_blocks[0]) ||
+           (r + 1 < n_runs && runs[r + 1].first > 0 && runs[r + 1].k_blocks[0] == runs[r].k_blocks[0]);
+}
+
+/* A thread's way through all groups. */
+typedef struct walk {
+    group next, waiting; /* a group is computed when the next one's first keys are on their way */
+    bool has_waiting;
+    int tile_rows, turn, thread, n_threads;
+} walk;
+
+/* The next group, if it is this thread's. They are dealt out to and fro, 0 1 1 0 0 1 ..., so that both the early, short
+ * rows and the late, long ones are shared evenly. */
+static void meet_group(walk *w) {
+    const group *g = &w->next;
+    int place = w->turn++ % (2 * w->n_threads);
+    if ((place < w->n_threads ? place : 2 * w->n_threads - 1 - place) != w->thread) return;
+    for (int b = 0; b < FETCH_BLOCKS && is_alone(g); b++) fetch_block(g, g->run->k_blocks, b * BLOCK);
+    if (w->has_waiting) attend_group(&w->waiting, w->tile_rows);
+    w->waiting = *g;
+    w->has_waiting = true;
+}
+
+/* All groups of the runs for kv heads from .. to-1. */
+static void walk_runs(walk *w, const hn_attention_run *runs, int n_runs, int rows, int from, int to) {
+    const hn_attention_shape *shape = w->next.shape;
+    int share = shape->n_heads / shape->n_kv_heads, heads = at_most(share, TILE);
+    group *g = &w->next;
+    for (int r = 0; r < n_runs; r++) {
+        g->run = &runs[r];
+        g->has_company = has_company(runs, n_runs, r);
+        for (g->row = 0; g->row < runs[r].n_rows; g->row += rows) {
+            g->n_rows = at_most(rows, runs[r].n_rows - g->row);
+            for (g->kv_head = from; g->kv_head < to; g->kv_head++) {
+                for (int h = 0; h < share; h += heads) {
+                    g->head = g->kv_head * share + h;
+                    g->n_heads = at_most(heads, share - h);
+                    meet_group(w);
+                }
+            }
+        }
+    }
+}
+
+/* Head by head where something may be woven; single rows (decoding) read each block's heads in the order of memory. */
 void hn_avx512_attention_bf16(const hn_attention_run *runs, int n_runs, const hn_attention_shape *shape, void *scratch,
                               int thread, int n_threads) {
     if (shape->kv_type != HN_KV_F16 || shape->f32_products) {
         hn_avx512_attention(runs, n_runs, shape, scratch, thread, n_threads);
         return;
     }
-    int share = shape->n_heads / shape->n_kv_heads, heads = at_most(share, TILE), tile_rows = TILE / heads;
-    int rows = group_rows(runs, n_runs, shape->n_kv_heads, tile_rows, n_threads), turn = 0;
-    group g, waiting;
-    bool has_waiting = false; /* a group is computed when the next one's first keys are on their way */
-    lay_out(&g, shape, scratch);
-    for (int r = 0; r < n_runs; r++) {
-        g.run = &runs[r];
-        for (g.row = 0; g.row < runs[r].n_rows; g.row += rows) {
-            g.n_rows = at_most(rows, runs[r].n_rows - g.row);
-            for (g.kv_head = 0; g.kv_head < shape->n_kv_heads; g.kv_head++) {
-                for (int h = 0; h < share; h += heads) {
-                    g.head = g.kv_head * share + h;
-                    g.n_heads = at_most(heads, share - h);
-                    int place = turn++ % (2 * n_threads);
-                    if ((place < n_threads ? place : 2 * n_threads - 1 - place) != thread) continue;
-                    for (int b = 0; b < FETCH_BLOCKS && is_alone(&g); b++) fetch_block(&g, g.run->k_blocks, b * BLOCK);
-                    if (has_waiting) attend_group(&waiting, tile_rows);
-                    waiting = g;
-                    has_waiting = true;
-                }
-            }
-        }
-    }
-    if (has_waiting) attend_group(&waiting, tile_rows);
+    int share = shape->n_heads / shape->n_kv_heads, heads = at_most(share, TILE);
+    walk w = {.tile_rows = TILE / heads, .thread = thread, .n_threads = n_threads};
+    int rows = group_rows(runs, n_runs, shape->n_kv_heads, w.tile_rows, n_threads);
+    bool weaves = false;
+    lay_out(&w.next, shape, scratch);
+    *w.next.woven = (woven){.kv_head = -1}; /* what the blocks hold may have changed since the last call */
+    for (int r = 0; r < n_runs; r++) weaves = weaves || runs[r].n_rows > 1 || runs[r].slots;
+    if (weaves)
+        for (int kv = 0; kv < shape->n_kv_heads; kv++) walk_runs(&w, runs, n_runs, rows, kv, kv + 1);
+    else
+        walk_runs(&w, runs, n_runs, rows, 0, shape->n_kv_heads);
+    if (w.has_waiting) attend_group(&w.waiting, w.tile_rows);
 }

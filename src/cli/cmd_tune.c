@@ -32,15 +32,39 @@ static hn_status name_source(hn_cli_tuning *t, hn_error *err) {
     return HN_OK;
 }
 
+static bool is_scratch(const hn_cli_tuning *t) {
+    return t->setup.options.method && strcmp(t->setup.options.method, "scratch") == 0;
+}
+
+/* From scratch: a new model is made and takes the base's place. */
+static hn_status make_base(hn_cli_tuning *t, hn_error *err) {
+    hn_cli_scratch *s = &t->scratch;
+    if (hn_cli_given(t->cli, "base") || hn_cli_given(t->cli, "model"))
+        return hn_cli_usage(t->cli, err,
+                            "--method scratch starts from a new model: leave --base out, or take --method full");
+    s->tokenizer = hn_cli_tune_text(&t->settings, "tokenizer", NULL, "default");
+    s->shape = hn_cli_tune_text(&t->settings, "shape", NULL, "the data");
+    s->n_vocab = hn_cli_tune_int(&t->settings, "vocab", 0, "the data");
+    s->seed = t->setup.options.seed;
+    t->setup.store_dir = t->store_dir;
+    HN_TRY(t->data ? hn_cli_scratch_data(&t->setup, s, err) : hn_cli_scratch_cases(&t->p, t->prompt, s, err));
+    hn_cli_scratch_print(t->cli, s);
+    return HN_OK;
+}
+
 static hn_status open_base(hn_cli_tuning *t, hn_error *err) {
     hn_cli *cli = t->cli;
+    if (is_scratch(t)) HN_TRY(make_base(t, err));
     const char *own = hn_cli_string(cli, "model"), *project = t->p.scope ? t->p.scope->model : NULL;
     const char *otherwise = own ? own : project ? project : "smollm2";
     hn_local_options o = hn_cli_local_options(cli);
-    t->base_name = hn_cli_tune_text(&t->settings, "base", otherwise,
-                                    own       ? "command line"
-                                    : project ? "hone.yaml"
-                                              : "default");
+    if (is_scratch(t))
+        t->base_name = t->scratch.base.folder;
+    else
+        t->base_name = hn_cli_tune_text(&t->settings, "base", otherwise,
+                                        own       ? "command line"
+                                        : project ? "hone.yaml"
+                                                  : "default");
     if (t->p.project)
         HN_TRY(hn_cli_project_model(&t->p, t->base_name, &o, &t->base, err));
     else
@@ -92,7 +116,9 @@ static hn_status open_data(hn_cli_tuning *t, hn_error *err) {
     hn_cli *cli = t->cli;
     if (hn_cli_given(cli, "prompt"))
         return hn_cli_usage(cli, err, "--data has its conversations: --prompt is for the project's cases");
-    HN_TRY(hn_train_data_read(hn_cli_string(cli, "data"), &t->data, err));
+    size_t n_fields;
+    const char *const *fields = hn_cli_list(cli, "field", &n_fields);
+    HN_TRY(hn_cli_train_data(hn_cli_string(cli, "data"), fields, n_fields, &t->data, err));
     HN_TRY(hn_cli_tune_store(hn_cli_string(cli, "store"), t->store_dir, err));
     HN_TRY(hn_store_open(t->store_dir, &t->store, err));
     t->setup.held_out = hn_cli_tune_real(&t->settings, "held_out", 0.1, "default");
@@ -164,7 +190,7 @@ static const hn_option options[] = {
     {.name = "data",
      .kind = HN_OPTION_STRING,
      .value = "FILE",
-     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca"},
+     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca, plain text"},
     {.name = "store",
      .kind = HN_OPTION_STRING,
      .value = "FOLDER",
@@ -182,6 +208,7 @@ static const hn_option options[] = {
      .kind = HN_OPTION_LIST,
      .value = "SETTING=A,B,...",
      .help = "try settings side by side, the better half going on with twice the steps; may be repeated"},
+    HN_TUNE_SCRATCH_OPTIONS,
     {.name = "fresh", .kind = HN_OPTION_FLAG, .help = "train again, as a new run, where the same training is done"},
     {.name = "allow-leakage",
      .kind = HN_OPTION_FLAG,
@@ -206,7 +233,7 @@ const hn_command hn_cmd_tune = {
     .examples = "  hone tune --prompt v1\n  hone tune --prompt v1 --rank 8 --epochs 5\n"
                 "  hone tune --prompt v1 --method full\n  hone tune --prompt v1 --curve 50,100,200,all\n"
                 "  hone tune --prompt v1 --sweep learning_rate=1e-4,3e-4,1e-3 --sweep rank=8,16\n  hone tune --data "
-                "chat.jsonl --base smollm2\n"
+                "chat.jsonl --base smollm2\n  hone tune --method scratch --data corpus.txt\n"
                 "  hone eval v1 -m tune:r12",
     .run = run,
 };

@@ -114,7 +114,7 @@ hn_tune_options hn_cli_tune_options(hn_cli_tune_settings *s, size_t n_train) {
     const char *method = hn_cli_tune_text(s, "method", "lora", "default");
     size_t limit = (size_t)hn_cli_tune_int(s, "limit", 0, "default");
     hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train, method);
-    if (strcmp(method, "full") != 0) read_adapter(s, &o);
+    if (strcmp(method, "full") != 0 && strcmp(method, "scratch") != 0) read_adapter(s, &o);
     o.learning_rate = hn_cli_tune_real(s, "learning_rate", o.learning_rate, "default");
     o.schedule = schedule_named(hn_cli_tune_text(s, "schedule", "cosine", "default"));
     o.warmup = hn_cli_tune_real(s, "warmup", o.warmup, "default");

@@ -63,6 +63,11 @@ static char *loss_text(const hn_estimate *e, char out[64]) {
     return out;
 }
 
+static bool is_text(const hn_tune_epoch *e) { return isfinite(e->bits_per_byte.value); }
+
+/* What an epoch is judged by, where it is no accuracy. */
+static const hn_estimate *held_out(const hn_tune_epoch *e) { return is_text(e) ? &e->bits_per_byte : &e->loss; }
+
 static void print_sample(hn_cli_tuning *t, const hn_tune_sample *sample) {
     hn_buf said, wanted;
     if (!*sample->name) return;
@@ -86,15 +91,15 @@ static void on_epoch(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_
     bool by_loss = e->n_correct < 0;
     hn_cli_tune_progress_end(t);
     t->dev_is_loss = by_loss;
-    t->dev = by_loss ? e->loss.value : (double)e->n_correct / (double)n_dev;
+    t->dev = by_loss ? held_out(e)->value : (double)e->n_correct / (double)n_dev;
     if (t->quiet) return;
     if (e->epoch) snprintf(loss, sizeof loss, "loss %.3f nats a token", e->train_loss);
     if (by_loss)
-        loss_text(&e->loss, text);
+        loss_text(held_out(e), text);
     else
         hn_cli_percent(accuracy_of(e->n_correct, n_dev), text);
-    hn_output_print(t->cli->out, "epoch %-2d %s  %s %s  after %s", e->epoch, loss, by_loss ? "held out" : "dev", text,
-                    hn_format_duration(e->seconds, took));
+    hn_output_print(t->cli->out, "epoch %-2d %s  %s %s%s  after %s", e->epoch, loss, by_loss ? "held out" : "dev", text,
+                    is_text(e) ? " bits a byte" : "", hn_format_duration(e->seconds, took));
     print_sample(t, sample);
     hn_output_print(t->cli->out, "\n");
 }
@@ -108,7 +113,10 @@ static hn_status print_epochs(hn_cli_tuning *t, const hn_tune_result *r, hn_erro
     hn_table *table = hn_table_create(t->cli->out);
     hn_table_column(table, "epoch", HN_ALIGN_RIGHT);
     hn_table_column(table, "train loss", HN_ALIGN_RIGHT);
-    hn_table_column(table, by_loss ? "held-out loss" : "dev accuracy", HN_ALIGN_RIGHT);
+    const char *judged = is_text(&r->epochs[r->best]) ? "held-out bits a byte"
+                         : by_loss                    ? "held-out loss"
+                                                      : "dev accuracy";
+    hn_table_column(table, judged, HN_ALIGN_RIGHT);
     hn_table_column(table, " ", HN_ALIGN_LEFT);
     for (size_t k = 0; k < r->n_epochs; k++) {
         const hn_tune_epoch *e = &r->epochs[k];
@@ -120,7 +128,8 @@ static hn_status print_epochs(hn_cli_tuning *t, const hn_tune_result *r, hn_erro
         else
             hn_table_cell(table, "-");
         hn_table_cell(table, "%s",
-                      by_loss ? loss_text(&e->loss, text) : hn_cli_percent(accuracy_of(e->n_correct, r->n_dev), text));
+                      by_loss ? loss_text(held_out(e), text)
+                              : hn_cli_percent(accuracy_of(e->n_correct, r->n_dev), text));
         hn_table_cell(table, "%s", k == r->best ? "kept" : "");
         if (k == r->best) hn_table_row_style(table, HN_STYLE_GOOD);
     }
@@ -151,6 +160,8 @@ char *hn_cli_tune_score_text(const hn_tune_result *r, char out[128]) {
     char text[64];
     if (isfinite(r->accuracy.value))
         snprintf(out, 128, "dev accuracy %s", hn_cli_percent(r->accuracy, text));
+    else if (isfinite(r->bits_per_byte.value))
+        snprintf(out, 128, "held-out %s bits a byte", loss_text(&r->bits_per_byte, text));
     else
         snprintf(out, 128, "held-out loss %s nats a token, perplexity %.3g", loss_text(&r->loss, text),
                  exp(r->loss.value));
@@ -213,8 +224,8 @@ json_t *hn_cli_tune_json(const hn_cli_tuning *t, const hn_tune_result *r) {
     const char *prompt = r->run->spec.prompt_name;
     double perplexity = exp(r->loss.value);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:f, s:o}", "run",
-        run, "model", model, "base", r->run->spec.model_name, "prompt", prompt ? prompt : "", "method",
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:f, s:o, s:o}",
+        "run", run, "model", model, "base", r->run->spec.model_name, "prompt", prompt ? prompt : "", "method",
         t->setup.options.method ? t->setup.options.method : "lora", "adapter",
         r->is_whole ? json_null() : json_string(r->folder), "folder", json_string(r->folder), "train_cases",
         (json_int_t)r->n_train, "dev_cases", (json_int_t)r->n_dev, "train_tokens", (json_int_t)r->n_tokens,
@@ -222,5 +233,6 @@ json_t *hn_cli_tune_json(const hn_cli_tuning *t, const hn_tune_result *r) {
         "held_out_loss", hn_cli_tune_estimate_json(&r->loss), "perplexity",
         isfinite(perplexity) ? json_real(perplexity) : json_null(), "best_epoch", r->epochs[r->best].epoch, "epochs",
         hn_tune_epochs_json(r->epochs, r->n_epochs, r->best), "curve", curve_json(r), "stopped_early", r->stopped_early,
-        "seconds", r->seconds, "settings", hn_cli_tune_settings_json(&t->settings));
+        "seconds", r->seconds, "bits_per_byte", hn_cli_tune_estimate_json(&r->bits_per_byte), "settings",
+        hn_cli_tune_settings_json(&t->settings));
 }

@@ -10,6 +10,7 @@
 #define HN_CLI_TUNE_SHOW_H
 
 #include "cli/project_cli.h"
+#include "cli/tune_scratch.h"
 #include "cli/tune_settings.h"
 
 typedef struct hn_cli_tuning {
@@ -29,6 +30,7 @@ typedef struct hn_cli_tuning {
     const char *title; /* what the progress line begins with; NULL: "training" */
     double dev;        /* the newest score, to be shown beside the loss; NaN: none yet */
     bool dev_is_loss;
+    hn_cli_scratch scratch; /* --method scratch: the new model */
 } hn_cli_tuning;
 
 hn_tune_hooks hn_cli_tune_hooks(hn_cli_tuning *t);

@@ -197,7 +197,7 @@ static hn_status finish(hn_text_corpus *c, const char *name, hn_error *err) {
     return HN_OK;
 }
 
-static hn_text_corpus *create(void) {
+hn_text_corpus *hn_text_corpus_create(void) {
     hn_text_corpus *c = hn_calloc(1, sizeof *c);
     if (!c) return NULL;
     c->arena = hn_arena_create(1 << 20);
@@ -206,10 +206,18 @@ static hn_text_corpus *create(void) {
     return NULL;
 }
 
+hn_status hn_text_corpus_add(hn_text_corpus *c, const char *text, size_t n, hn_error *err) {
+    char *copy = hn_arena_strndup(c->arena, text, n);
+    return copy ? add_document(c, (hn_str){copy, n}, 0, err) : hn_fail_memory(err, n);
+}
+
 hn_status hn_text_corpus_read(const char *const *paths, size_t n_paths, const char *const *fields, size_t n_fields,
                               hn_text_corpus **corpus, hn_error *err) {
     static const char *const usual[] = {"text"};
-    reading r = {.c = create(), .fields = n_fields ? fields : usual, .n_fields = n_fields ? n_fields : 1, .err = err};
+    reading r = {.c = hn_text_corpus_create(),
+                 .fields = n_fields ? fields : usual,
+                 .n_fields = n_fields ? n_fields : 1,
+                 .err = err};
     *corpus = NULL;
     if (!r.c) return hn_fail_memory(err, sizeof *r.c);
     hn_buf_init(&r.text, 0);
@@ -225,7 +233,7 @@ hn_status hn_text_corpus_read(const char *const *paths, size_t n_paths, const ch
 }
 
 hn_status hn_text_corpus_of_cases(const hn_dataset *d, hn_split split, hn_text_corpus **corpus, hn_error *err) {
-    reading r = {.c = create(), .err = err};
+    reading r = {.c = hn_text_corpus_create(), .err = err};
     *corpus = NULL;
     if (!r.c) return hn_fail_memory(err, sizeof *r.c);
     hn_buf_init(&r.text, 0);

@@ -44,6 +44,9 @@ hn_status hn_text_corpus_read(const char *const *paths, size_t n_paths, const ch
 /* The inputs of a split's cases, as hn_case_text joins them. */
 hn_status hn_text_corpus_of_cases(const hn_dataset *dataset, hn_split split, hn_text_corpus **corpus,
                                   hn_error *err) HN_MUST_CHECK;
+/* An empty corpus, and one more text in it (copied; white space alone is left out). NULL, HN_ERR_MEMORY. */
+hn_text_corpus *hn_text_corpus_create(void);
+hn_status hn_text_corpus_add(hn_text_corpus *corpus, const char *text, size_t n, hn_error *err) HN_MUST_CHECK;
 /* Holds out about `share` (0 .. 0.5) of the documents; where it is above 0, at least one text, and never all. HN_ERR_INPUT: all documents are one text. */
 hn_status hn_text_corpus_hold_out(hn_text_corpus *corpus, double share, uint64_t seed, hn_error *err) HN_MUST_CHECK;
 /* The documents as rows of training data (copied), called `name`. HN_ERR_MEMORY. */

@@ -94,6 +94,7 @@ size_t hn_cli_tune_size(hn_cli_tune_settings *s, const char *name) {
 static unsigned targets_named(const char *name) {
     if (strcmp(name, "attention") == 0) return HN_LORA_Q | HN_LORA_K | HN_LORA_V | HN_LORA_O;
     if (strcmp(name, "qv") == 0) return HN_LORA_Q | HN_LORA_V;
+    if (strcmp(name, "qk") == 0) return HN_LORA_Q | HN_LORA_K;
     return HN_LORA_ALL;
 }
 

@@ -60,7 +60,7 @@ json_t *hn_cli_tune_settings_json(const hn_cli_tune_settings *s);
         {.name = "rank-stabilised", .kind = HN_OPTION_FLAG, .help = "alpha over the root of the rank instead"},        \
         {.name = "targets",                                                                                            \
          .kind = HN_OPTION_CHOICE,                                                                                     \
-         .value = "all|attention|qv",                                                                                  \
+         .value = "all|attention|qv|qk",                                                                               \
          .help = "which linear layers get an adapter (default: all)"},                                                 \
         {.name = "learning-rate",                                                                                      \
          .kind = HN_OPTION_REAL,                                                                                       \

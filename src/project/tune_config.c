@@ -24,7 +24,7 @@ static const key keys[] = {
     {.name = "rank", .kind = HN_TUNE_SETTING_INT, .low = 1, .high = 1024},
     {.name = "alpha", .kind = HN_TUNE_SETTING_REAL, .low = 1e-6, .high = 1e6},
     {.name = "rank_stabilised", .kind = HN_TUNE_SETTING_FLAG},
-    {.name = "targets", .kind = HN_TUNE_SETTING_CHOICE, .choices = {"all", "attention", "qv"}},
+    {.name = "targets", .kind = HN_TUNE_SETTING_CHOICE, .choices = {"all", "attention", "qv", "qk"}},
     {.name = "learning_rate", .kind = HN_TUNE_SETTING_REAL, .low = 1e-9, .high = 1},
     {.name = "schedule", .kind = HN_TUNE_SETTING_CHOICE, .choices = {"cosine", "linear", "constant"}},
     {.name = "warmup", .kind = HN_TUNE_SETTING_REAL, .low = 0, .high = 1},

@@ -61,20 +61,28 @@ done
 # The held-out loss is the label likelihood that `hone score` gives: equal rows stay on one side, so it is that of one of the two.
 tune --data two.jsonl --held-out 0.5 --steps 1
 cp "$out" "$tmp/two.json"
-python3 - "$tmp/two.json" "$HONE" "$MODEL" <<'PY' || fail "the held-out loss is not the likelihood of the answer"
+likelihood() { # JSON MODEL EPOCH: that epoch's held-out loss is the likelihood by that model of one of the two answers
+    python3 - "$HONE" "$@" <<'PY' || fail "the held-out loss is not the likelihood of the answer, by $2"
 import json, subprocess, sys
-r = json.load(open(sys.argv[1]))
+hone, file, model, epoch = sys.argv[1:]
+r = json.load(open(file))
 assert r["dev_cases"] == 5 and r["train_cases"] == 5
 found = []
 for line in open("two.jsonl").readlines()[:2]:
     question, answer = (m["content"] for m in json.loads(line)["messages"])
-    s = json.loads(subprocess.run([sys.argv[2], "score", "-m", sys.argv[3], "--user", question, "--label", answer, "--json"],
+    s = json.loads(subprocess.run([hone, "score", "-m", model, "--user", question, "--label", answer, "--json"],
                                   check=True, capture_output=True).stdout)
     one = s["labels"][0]
     found.append(-one["logprob"] / len(one["ids"]))
-mine = r["epochs"][0]["held_out_loss"]["value"]
+mine = r["epochs"][int(epoch)]["held_out_loss"]["value"]
 assert min(abs(x - mine) for x in found) < 0.02 * mine, (found, mine)
 PY
+}
+likelihood "$tmp/two.json" "$MODEL" 0
+# What is served is what was trained, also where a GGUF file keeps the rows of q and k in another order than an adapter's file does: only these learn.
+expect_status 0 tune --base "$MODEL" --data two.jsonl --held-out 0.5 --epochs 8 --targets qk --learning-rate 2e-2 --json
+cp "$out" "$tmp/qk.json"
+likelihood "$tmp/qk.json" tune:r3 "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["best_epoch"])' "$tmp/qk.json")"
 
 # settings: flags over hone.yaml over what is chosen
 make_project "$tmp/p"
@@ -123,3 +131,32 @@ expect_status 2 tune --data chat.jsonl --prompt a --base "$MODEL"
 expect_error "is for the project's cases"
 expect_status 2 tune --data chat.jsonl --class-weights balanced --base "$MODEL"
 expect_error "--data has none"
+
+# A chat template that writes no end of an answer, and one that writes earlier answers in another way later on: the model would be served otherwise than
+# it was trained.
+mkdir endless turning
+for dir in endless turning; do
+    cp "$(dirname "$MODEL")/config.json" "$(dirname "$MODEL")/model.safetensors" "$(dirname "$MODEL")/../tokenizer.json" $dir
+done
+printf '{"chat_template": "{%% for m in messages %%}{{ m.role }}:\\n{{ m.content }}\\n{%% endfor %%}{%% if add_generation_prompt %%}assistant:\\n{%% endif %%}"}' >endless/tokenizer_config.json
+printf '{"chat_template": "{%% for m in messages %%}{{ m.role }}:\\n{{ m.content if loop.last else m.content | upper }}</s>{%% endfor %%}{%% if add_generation_prompt %%}assistant:\\n{%% endif %%}"}' >turning/tokenizer_config.json
+python3 - <<'PY'
+import json
+turn = lambda i: [{"role": "user", "content": f"ask {i}"}, {"role": "assistant", "content": f"say {i}"}]
+open("turns.jsonl", "w").write("".join(json.dumps({"messages": turn(i) + turn(i + 100)}) + "\n" for i in range(20)))
+PY
+expect_status 2 tune --data chat.jsonl --base endless
+expect_error "the end of a turn is never trained"
+run tune --data turns.jsonl --base turning
+[ "$status" = 2 ] || fail "status $status: $(cat "$errors")"
+expect_error "turns.jsonl:"
+
+# A loss that runs away: the run failed, and the best before it is there to be used.
+cd "$tmp/p" || exit 1
+sed -i '/^tune:/d' hone.yaml
+run tune --prompt a --base "$MODEL" --learning-rate 1 --alpha 1e6 --warmup 1 --epochs 20 --clip 0
+[ "$status" = 2 ] || fail "it did not run away: status $status, $(tail -3 "$out")"
+expect_error "the loss ran away"
+expect_error "the best before is kept: "
+kept=$(sed -n 's/.*the best before is kept: \(.*\) (epoch.*/\1/p' "$errors")
+expect_status 0 eval a -m "$MODEL+$kept" --limit 5

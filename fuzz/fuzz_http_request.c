@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hn_http_head head;
     hn_error err = {0};
     size_t n = hn_http_head_end(bytes, size);
-    if (n == HN_HTTP_BROKEN || n == 0) {
+    if (n == HN_HTTP_HEAD_BROKEN || n == 0) {
         check_chunks(bytes, size);
         return 0;
     }

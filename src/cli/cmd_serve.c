@@ -3,6 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/inference.h"
+#include "cli/project_cli.h"
+#include "model/catalogue.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +32,7 @@ static hn_status check_network(const hn_cli *cli, const hn_server *server, hn_er
                    hn_cli_string(cli, "host"));
 }
 
-static hn_status serve(hn_cli *cli, hn_provider *provider, hn_error *err) {
+static hn_status serve(hn_cli *cli, hn_provider *provider, hn_frozen_app *app, const char *name, hn_error *err) {
     hn_server *server;
     hn_server_options options = {.host = hn_cli_string(cli, "host"),
                                  .port = (int)hn_cli_int(cli, "port"),
@@ -43,77 +45,130 @@ static hn_status serve(hn_cli *cli, hn_provider *provider, hn_error *err) {
     HN_TRY(hn_server_open(&options, &server, err));
     hn_status st = check_network(cli, server, err);
     if (st == HN_OK) st = hn_server_add_model(server, hn_cli_string(cli, "model"), provider, err);
+    if (st == HN_OK && app) st = hn_server_add_app(server, name, app, err);
     if (st == HN_OK) st = announce(cli, server, options.host, err);
     if (st == HN_OK) st = hn_server_run(server, err);
     hn_server_close(server);
     return st;
 }
 
-static hn_status run(hn_cli *cli, hn_error *err) {
+/* The KV type is part of the numeric path; where --kv does not say otherwise it is the run's. */
+static hn_status open_run_model(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_provider **provider,
+                                hn_error *err) {
+    hn_local_options o = hn_cli_local_options(cli);
+    const char *name = hn_cli_string(cli, "model"), *path = run->spec.numeric_path ? run->spec.numeric_path : "";
+    char file[HN_PATH_MAX];
+    hn_error unknown;
+    if (!hn_cli_given(cli, "kv") && strstr(path, "kv-q8_0")) o.kv_type = HN_KV_Q8_0;
+    if (!name && run->spec.model_name && hn_model_resolve(run->spec.model_name, file, &unknown) == HN_OK)
+        name = run->spec.model_name; /* else the project's, whose hash is checked */
+    return hn_cli_project_model(p, name, &o, provider, err);
+}
+
+static hn_status serve_run(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_error *err) {
     hn_provider *provider;
-    HN_TRY(hn_cli_open_model(cli, &provider, err));
-    hn_status st = serve(cli, provider, err);
-    hn_cli_note_prefix_cache(cli, provider);
+    hn_frozen_app *app = NULL;
+    char name[32];
+    snprintf(name, sizeof name, "r%lld", (long long)run->id);
+    HN_TRY(open_run_model(cli, p, run, &provider, err));
+    hn_frozen_setup setup = {
+        .store = p->store, .run = run, .provider = provider, .other_path = hn_cli_flag(cli, "other-path")};
+    hn_status st = hn_frozen_open(&setup, &app, err);
+    if (st == HN_OK) st = hn_frozen_warm(app, err);
+    if (st == HN_OK) st = serve(cli, provider, app, hn_cli_given(cli, "name") ? hn_cli_string(cli, "name") : name, err);
+    hn_frozen_close(app);
     hn_provider_close(provider);
     return st;
 }
 
-static const hn_option options[] = {HN_MODEL_OPTIONS,
-                                    {.name = "host",
-                                     .kind = HN_OPTION_STRING,
-                                     .value = "ADDRESS",
-                                     .otherwise = "127.0.0.1",
-                                     .help = "where to listen; other addresses than this machine's own are refused"},
-                                    {.name = "port",
-                                     .kind = HN_OPTION_INT,
-                                     .value = "N",
-                                     .otherwise = "8080",
-                                     .low = 0,
-                                     .high = 65535,
-                                     .help = "0 takes a free one"},
-                                    {.name = "max-body",
-                                     .kind = HN_OPTION_SIZE,
-                                     .value = "BYTES",
-                                     .otherwise = "16M",
-                                     .help = "largest body of a request"},
-                                    {.name = "max-connections",
-                                     .kind = HN_OPTION_INT,
-                                     .value = "N",
-                                     .otherwise = "4096",
-                                     .low = 1,
-                                     .high = 1e6,
-                                     .help = "open connections; further ones wait"},
-                                    {.name = "max-queue",
-                                     .kind = HN_OPTION_INT,
-                                     .value = "N",
-                                     .otherwise = "256",
-                                     .low = 1,
-                                     .high = 1e6,
-                                     .help = "requests waiting and under way; further ones get 503 with Retry-After"},
-                                    {.name = "timeout",
-                                     .kind = HN_OPTION_REAL,
-                                     .value = "SECONDS",
-                                     .otherwise = "600",
-                                     .low = 0.001,
-                                     .high = 1e6,
-                                     .help = "a request's time until its answer is whole"},
-                                    {.name = "drain",
-                                     .kind = HN_OPTION_REAL,
-                                     .value = "SECONDS",
-                                     .otherwise = "30",
-                                     .low = 0.001,
-                                     .high = 1e6,
-                                     .help = "after SIGTERM: time to answer what was accepted"},
-                                    {0}};
+static hn_status run(hn_cli *cli, hn_error *err) {
+    hn_provider *provider;
+    hn_status st;
+    if (cli->n_positional == 0) {
+        HN_TRY(hn_cli_open_model(cli, &provider, err));
+        st = serve(cli, provider, NULL, NULL, err);
+        hn_cli_note_prefix_cache(cli, provider);
+        hn_provider_close(provider);
+        return st;
+    }
+    hn_cli_project p;
+    hn_run *found;
+    HN_TRY(hn_cli_project_open(HN_CLI_STORE, &p, err));
+    st = hn_run_find(p.store, cli->positional[0], &found, err);
+    if (st == HN_OK) {
+        st = serve_run(cli, &p, found, err);
+        hn_run_free(found);
+    }
+    hn_cli_project_close(&p);
+    return st;
+}
+
+static const hn_option options[] = {
+    HN_MODEL_OPTIONS,
+    {.name = "name",
+     .kind = HN_OPTION_STRING,
+     .value = "NAME",
+     .help = "with RUN: its app is /v1/apps/NAME (default: the run's, such as r7)"},
+    {.name = "other-path",
+     .kind = HN_OPTION_FLAG,
+     .help = "with RUN: also where the numeric path is another than it was measured on"},
+    {.name = "host",
+     .kind = HN_OPTION_STRING,
+     .value = "ADDRESS",
+     .otherwise = "127.0.0.1",
+     .help = "where to listen; other addresses than this machine's own are refused"},
+    {.name = "port",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "8080",
+     .low = 0,
+     .high = 65535,
+     .help = "0 takes a free one"},
+    {.name = "max-body",
+     .kind = HN_OPTION_SIZE,
+     .value = "BYTES",
+     .otherwise = "16M",
+     .help = "largest body of a request"},
+    {.name = "max-connections",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "4096",
+     .low = 1,
+     .high = 1e6,
+     .help = "open connections; further ones wait"},
+    {.name = "max-queue",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "256",
+     .low = 1,
+     .high = 1e6,
+     .help = "requests waiting and under way; further ones get 503 with Retry-After"},
+    {.name = "timeout",
+     .kind = HN_OPTION_REAL,
+     .value = "SECONDS",
+     .otherwise = "600",
+     .low = 0.001,
+     .high = 1e6,
+     .help = "a request's time until its answer is whole"},
+    {.name = "drain",
+     .kind = HN_OPTION_REAL,
+     .value = "SECONDS",
+     .otherwise = "30",
+     .low = 0.001,
+     .high = 1e6,
+     .help = "after SIGTERM: time to answer what was accepted"},
+    {0}};
 
 const hn_command hn_cmd_serve = {
     .name = "serve",
     .summary = "answer over HTTP, with the OpenAI API's endpoints",
-    .usage = "[-m MODEL] [--port N] [OPTIONS]",
+    .usage = "[RUN] [-m MODEL] [--port N] [OPTIONS]",
     .description =
         "Prints where it listens, then serves until Ctrl-C or SIGTERM; what was accepted by then is answered.\n"
+        "With RUN its app answers, too, as it was measured: prompt, examples, calibration and data are those kept with "
+        "the run.\n"
         "docs/serving.md has the endpoints.",
     .options = options,
-    .max_args = 0,
-    .examples = "  hone serve -m smollm2\n  hone serve --port 0 --json",
+    .max_args = 1,
+    .examples = "  hone serve -m smollm2\n  hone serve r7 --name router\n  hone serve --port 0 --json",
     .run = run};

@@ -109,13 +109,27 @@ static hn_status take_cell(const build *b, const hn_data_table *t, const hn_data
     return *text ? HN_OK : hn_fail_memory(b->err, strlen(cell));
 }
 
-static hn_status hash_inputs(build *b, hn_case *c, char hex[HN_SHA256_HEX]) {
-    hn_buf_clear(&b->text);
-    hn_json_write(c->inputs, &(hn_json_style){.sort_keys = true}, &b->text);
-    HN_TRY(hn_buf_check(&b->text, c->file, b->err));
-    if (hn_sha256_bytes(b->text.data, b->text.len, hex) != HN_OK) return hn_fail_memory(b->err, 64);
-    c->input_hash = hn_hash64(hex, HN_SHA256_HEX - 1, 0);
+static hn_status hash_text(const json_t *inputs, hn_buf *text, const char *where, char hex[HN_SHA256_HEX],
+                           uint64_t *hash, hn_error *err) {
+    hn_buf_clear(text);
+    hn_json_write(inputs, &(hn_json_style){.sort_keys = true}, text);
+    HN_TRY(hn_buf_check(text, where, err));
+    if (hn_sha256_bytes(text->data, text->len, hex) != HN_OK) return hn_fail_memory(err, 64);
+    *hash = hn_hash64(hex, HN_SHA256_HEX - 1, 0);
     return HN_OK;
+}
+
+static hn_status hash_inputs(build *b, hn_case *c, char hex[HN_SHA256_HEX]) {
+    return hash_text(c->inputs, &b->text, c->file, hex, &c->input_hash, b->err);
+}
+
+hn_status hn_case_hash_inputs(hn_case *c, hn_error *err) {
+    char hex[HN_SHA256_HEX];
+    hn_buf text;
+    hn_buf_init(&text, 0);
+    hn_status st = hash_text(c->inputs, &text, "inputs", hex, &c->input_hash, err);
+    hn_buf_free(&text);
+    return st;
 }
 
 static hn_status hash_cells(const build *b, const hn_data_table *t, const hn_data_table_row *row,

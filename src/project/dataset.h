@@ -77,6 +77,8 @@ const char *hn_split_name(hn_split split); /* "train", "dev", "test" */
 bool hn_split_parse(const char *name, hn_split *split);
 /* Text of all inputs of a case joined by newlines, for bag of words and nearest examples; appended to `out`. */
 hn_status hn_case_text(const hn_case *c, hn_buf *out, hn_error *err) HN_MUST_CHECK;
+/* Sets the input_hash of a case that came from elsewhere. */
+hn_status hn_case_hash_inputs(hn_case *c, hn_error *err) HN_MUST_CHECK;
 /* HN_ERR_INPUT at the file and line that the case came from. */
 hn_status hn_case_fail(const hn_case *c, const char *hint, const char *message, hn_error *err) HN_MUST_CHECK;
 

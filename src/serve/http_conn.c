@@ -200,7 +200,7 @@ static bool read_head(hn_conn *c) {
     if (n > HN_HTTP_HEAD_MAX) n = HN_HTTP_HEAD_MAX;
     const char *bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)n);
     size_t end = bytes ? hn_http_head_end(bytes, n) : 0;
-    if (end == HN_HTTP_BROKEN) {
+    if (end == HN_HTTP_HEAD_BROKEN) {
         refuse(c, 400, "this is not an HTTP/1.1 request");
         return false;
     }

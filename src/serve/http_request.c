@@ -19,11 +19,11 @@ static int refuse(hn_error *err, int status, const char *message) {
 static bool is_token_char(unsigned char c) { return isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c)); }
 
 size_t hn_http_head_end(const char *bytes, size_t n) {
-    if (n && !isalpha((unsigned char)bytes[0])) return HN_HTTP_BROKEN;
+    if (n && !isalpha((unsigned char)bytes[0])) return HN_HTTP_HEAD_BROKEN;
     for (size_t i = 0; i < n; i++) {
-        if (bytes[i] == 0) return HN_HTTP_BROKEN;
+        if (bytes[i] == 0) return HN_HTTP_HEAD_BROKEN;
         if (bytes[i] != '\n') continue;
-        if (i == 0 || bytes[i - 1] != '\r') return HN_HTTP_BROKEN;
+        if (i == 0 || bytes[i - 1] != '\r') return HN_HTTP_HEAD_BROKEN;
         if (i >= 3 && bytes[i - 2] == '\n') return i + 1;
     }
     return 0;

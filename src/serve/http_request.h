@@ -1,7 +1,7 @@
 /* The head of an HTTP/1.1 request and its chunked body, read strictly: what one reader could take for another request than the next one does is
  * refused, never guessed (RFC 9112, with less patience).
  *
- *     size_t n = hn_http_head_end(bytes, n_bytes);                       // 0: more is needed; HN_HTTP_BROKEN: it will never be one
+ *     size_t n = hn_http_head_end(bytes, n_bytes);                       // 0: more is needed; HN_HTTP_HEAD_BROKEN: it will never be one
  *     hn_http_head head;
  *     int status = hn_http_head_parse(bytes, n, &head, &err);            // 0, or the HTTP status to refuse with
  *     const char *type = hn_http_field_get(&head, "content-type");
@@ -18,7 +18,7 @@
 #include <stdbool.h>
 
 enum { HN_HTTP_FIELDS_MAX = 64, HN_HTTP_TARGET_MAX = 4096, HN_HTTP_HEAD_MAX = 16 * 1024 };
-#define HN_HTTP_BROKEN SIZE_MAX
+#define HN_HTTP_HEAD_BROKEN SIZE_MAX
 
 typedef struct hn_http_field {
     const char *name;  /* lower case */
@@ -38,7 +38,7 @@ typedef struct hn_http_head {
 } hn_http_head;
 
 /* Bytes up to and including the empty line, at most `n`. A line feed without its carriage return, a NUL, or a first byte that begins no method is
- * HN_HTTP_BROKEN at once: nobody waits for the rest. */
+ * HN_HTTP_HEAD_BROKEN at once: nobody waits for the rest. */
 size_t hn_http_head_end(const char *bytes, size_t n);
 /* `n` as hn_http_head_end said. On refusal `err` says why in words that a client may see, and there is nothing to free. */
 int hn_http_head_parse(const char *bytes, size_t n, hn_http_head *head, hn_error *err);

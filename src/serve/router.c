@@ -23,6 +23,7 @@ static const route routes[] = {
     {"POST", "/tokenize", hn_api_tokenize},
     {"POST", "/detokenize", hn_api_detokenize},
     {"POST", "/apply-template", hn_api_apply_template},
+    {"POST", "/v1/apps/", hn_api_app},
 };
 
 static bool fits(const route *r, const char *path, const char **rest) {

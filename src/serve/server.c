@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { REMOTE_STEP_MS = 10 };
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 /* ---- the engine thread ---- */
 
@@ -27,6 +28,18 @@ static void step(void *user) {
         if (st == HN_OK) continue;
         hn_log(HN_LOG_ERROR, "serve", "a step of %s failed: %s", m->id, err.message);
         hn_clock_sleep_ms(10);
+    }
+    for (size_t i = 0; i < s->n_apps; i++) {
+        hn_served_app *a = &s->apps[i];
+        if (a->pending == 0) continue;
+        worked = true;
+        hn_status st =
+            hn_app_step(a->frozen->app, a->model->info.generates_only ? REMOTE_STEP_MS : 0, &a->pending, &err);
+        if (st == HN_OK) continue;
+        a->failed = st; /* its calls find it and end; those to come meet it again */
+        a->failure = err;
+        a->failure.code = st;
+        a->pending = 0;
     }
     if (!worked) hn_clock_sleep_ms(1);
 }
@@ -87,6 +100,22 @@ hn_status hn_server_add_model(hn_server *s, const char *alias, hn_provider *prov
         if (strcmp(s->models[i].id, m->id) == 0)
             return hn_fail(err, HN_ERR_EXISTS, "models", "serve it once", "two models are called %.200s", m->id);
     s->n_models++;
+    return HN_OK;
+}
+
+hn_status hn_server_add_app(hn_server *s, const char *name, hn_frozen_app *app, hn_error *err) {
+    size_t n = strlen(name);
+    if (s->n_apps == HN_SERVER_APPS_MAX || s->n_models == 0)
+        return hn_fail(err, HN_ERR_LIMIT, "apps", "start another server", "a server has at most %d apps",
+                       HN_SERVER_APPS_MAX);
+    if (n == 0 || n >= sizeof s->apps[0].name || strspn(name, NAME_LETTERS) != n)
+        return hn_fail(err, HN_ERR_USAGE, "--name", "use letters, digits, . _ and -, at most 63",
+                       "\"%.80s\" cannot be an app's name", name);
+    if (app->dataset->n_cases == 0)
+        return hn_fail(err, HN_ERR_INPUT, name, NULL, "the run's data has no cases to tell the app's inputs from");
+    hn_served_app *a = &s->apps[s->n_apps++];
+    *a = (hn_served_app){.frozen = app, .model = &s->models[s->n_models - 1]};
+    snprintf(a->name, sizeof a->name, "%s", name);
     return HN_OK;
 }
 

@@ -12,7 +12,7 @@
 #ifndef HN_SERVE_SERVER_H
 #define HN_SERVE_SERVER_H
 
-#include "provider/provider.h"
+#include "lifecycle/deploy/frozen_app.h"
 #include "serve/http_server.h"
 
 typedef struct hn_server hn_server;
@@ -31,6 +31,8 @@ typedef struct hn_server_options {
 hn_status hn_server_open(const hn_server_options *options, hn_server **server, hn_error *err) HN_MUST_CHECK;
 /* Requests call it by the provider's name (of a path its last part) or by `alias` (may be NULL). HN_ERR_EXISTS: another one has that name. */
 hn_status hn_server_add_model(hn_server *server, const char *alias, hn_provider *provider, hn_error *err) HN_MUST_CHECK;
+/* An app under /v1/apps/NAME (letters, digits, . _ -), on the model that was added last; borrowed as providers are. */
+hn_status hn_server_add_app(hn_server *server, const char *name, hn_frozen_app *app, hn_error *err) HN_MUST_CHECK;
 const char *hn_server_model_id(const hn_server *server, size_t i); /* NULL: there are no more */
 int hn_server_port(const hn_server *server);
 bool hn_server_is_loopback(const hn_server *server);

@@ -5,6 +5,7 @@
  *     api_models.c       what is served, health
  *     api_generate.c     chat completions and completions: reading the request
  *     generate_call.c    the same on the engine thread: submitting, streaming, the answer
+ *     api_app.c          a run's app
  *     api_tokens.c       tokens of texts and chats
  *
  * Threading: handlers (hn_api_*) run on the event thread, calls on the engine thread; models do not change while the server runs. */
@@ -24,7 +25,17 @@ typedef struct hn_served_model {
     size_t pending;                /* engine thread: requests that its provider has */
 } hn_served_model;
 
-enum { HN_SERVER_MODELS_MAX = 16 };
+/* A run's app under a name. The engine thread's, but the name and what never changes. */
+typedef struct hn_served_app {
+    char name[64];
+    hn_frozen_app *frozen;
+    hn_served_model *model;
+    size_t pending;
+    hn_status failed; /* a step's error, which concerns every case */
+    hn_error failure;
+} hn_served_app;
+
+enum { HN_SERVER_MODELS_MAX = 16, HN_SERVER_APPS_MAX = 16 };
 
 struct hn_server {
     hn_server_options options;
@@ -32,6 +43,8 @@ struct hn_server {
     hn_worker *worker;
     hn_served_model models[HN_SERVER_MODELS_MAX];
     size_t n_models;
+    hn_served_app apps[HN_SERVER_APPS_MAX];
+    size_t n_apps;
     double drain_since; /* event thread; 0: not draining */
     uint64_t seed;      /* event thread: for requests that name none */
 };
@@ -56,6 +69,6 @@ hn_served_model *hn_api_model(hn_server *server, const json_t *body, hn_api_erro
 void hn_api_hand_over(hn_api_context *c, hn_call *call);
 
 hn_api_handler hn_api_chat, hn_api_completions, hn_api_models, hn_api_health, hn_api_ready, hn_api_tokenize,
-    hn_api_detokenize, hn_api_apply_template;
+    hn_api_detokenize, hn_api_apply_template, hn_api_app;
 
 #endif

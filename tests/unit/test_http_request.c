@@ -10,7 +10,7 @@
 static int parse(const char *text, hn_http_head *head) {
     hn_error err = {0};
     size_t n = hn_http_head_end(text, strlen(text));
-    if (n == HN_HTTP_BROKEN || n == 0) return n == 0 ? -1 : 400;
+    if (n == HN_HTTP_HEAD_BROKEN || n == 0) return n == 0 ? -1 : 400;
     int status = hn_http_head_parse(text, n, head, &err);
     if (status) assert_true(err.message[0]);
     return status;
@@ -45,9 +45,9 @@ static void test_ends(void **state) {
     (void)state;
     for (size_t n = 0; n < strlen(text) - 3; n++) assert_int_equal(hn_http_head_end(text, n), 0);
     assert_int_equal(hn_http_head_end(text, strlen(text)), strlen(text) - 3);
-    assert_true(hn_http_head_end("GET / HTTP/1.1\n", 15) == HN_HTTP_BROKEN);
-    assert_true(hn_http_head_end("\x16\x03", 2) == HN_HTTP_BROKEN);
-    assert_true(hn_http_head_end("GET /\0 ", 7) == HN_HTTP_BROKEN);
+    assert_true(hn_http_head_end("GET / HTTP/1.1\n", 15) == HN_HTTP_HEAD_BROKEN);
+    assert_true(hn_http_head_end("\x16\x03", 2) == HN_HTTP_HEAD_BROKEN);
+    assert_true(hn_http_head_end("GET /\0 ", 7) == HN_HTTP_HEAD_BROKEN);
 }
 
 static void test_refused(void **state) {

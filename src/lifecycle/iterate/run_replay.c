@@ -38,7 +38,7 @@ static hn_status check_run(const hn_replay_setup *s, hn_replay *out, hn_error *e
 }
 
 /* What was given on the command line beside the prompt's file, out of the run's parameters. */
-static hn_status apply_set(const json_t *parameters, hn_prompt *prompt, json_t **set, hn_error *err) {
+hn_status hn_run_apply_set(const json_t *parameters, hn_prompt *prompt, json_t **set, hn_error *err) {
     char texts[HN_GRID_AXES_MAX][96];
     const char *list[HN_GRID_AXES_MAX], *key;
     size_t n = 0;
@@ -133,7 +133,7 @@ static hn_status evaluate(const hn_replay_setup *s, const hn_kept_project *kept,
     if (!spec->split || !hn_split_parse(spec->split, &split))
         return hn_fail(err, HN_ERR_INPUT, "run", NULL, "the run's split is not known");
     json_t *set;
-    HN_TRY(apply_set(parameters, prompt, &set, err));
+    HN_TRY(hn_run_apply_set(parameters, prompt, &set, err));
     hn_eval_setup setup = {.project = kept->project,
                            .dataset = data,
                            .store = s->store,

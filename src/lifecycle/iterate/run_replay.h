@@ -49,6 +49,9 @@ hn_status hn_replay_run(const hn_replay_setup *setup, hn_eval_on_progress *on_pr
 hn_status hn_rerun(const hn_replay_setup *setup, const char *role, hn_eval_on_progress *on_progress, void *user,
                    hn_eval_result *result, hn_error *err) HN_MUST_CHECK;
 void hn_replay_free(hn_replay *replay);
+/* Gives a prompt what a run's `parameters` (may be NULL) say that it was given beside its file; *set: the same as hn_eval_setup wants it, a new
+ * reference, or NULL. */
+hn_status hn_run_apply_set(const json_t *parameters, hn_prompt *prompt, json_t **set, hn_error *err) HN_MUST_CHECK;
 /* {"run","replay","same_bits","numeric_path":{...},"n","n_same","n_agree","largest","changes":[...]} */
 hn_status hn_replay_json(const hn_replay *r, const hn_run *run, json_t **value, hn_error *err) HN_MUST_CHECK;
 

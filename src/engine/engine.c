@@ -203,7 +203,7 @@ static bool lay_out(hn_engine *e, hn_scratch *s, char *memory, size_t *total) {
         {(void **)&s->low, rows * (size_t)e->largest_rank, 4},
         {(void **)&s->cos, rows * half, 4},
         {(void **)&s->sin, rows * half, 4},
-        {(void **)&s->logits, (size_t)s->logits_rows * (size_t)shape->n_vocab, 4},
+        {(void **)&s->logits, (size_t)s->logits_rows * hn_logits_stride(shape), 4},
         {(void **)&s->tail_k, s->n_slots ? rows : 0, tail_row},
         {(void **)&s->tail_v, s->n_slots ? rows : 0, tail_row},
         {(void **)&s->k_blocks, s->n_pointers, sizeof(void *)},

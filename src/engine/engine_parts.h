@@ -34,13 +34,19 @@ typedef struct hn_scratch {
     float *gate, *up, *act;            /* (rows, F) */
     float *cos, *sin;                  /* (rows, HS/2) */
     float *low;                        /* (rows, largest rank) */
-    float *logits;                     /* (logits_rows, V) */
+    float *logits;                     /* (logits_rows, V), rows hn_logits_stride apart */
     unsigned char *tail_k, *tail_v;    /* (rows, KV, HS) of kv_type: a tree's own keys and values, of one layer */
     const void **k_blocks, **v_blocks; /* (n_pointers) */
     int32_t *slots, *slot_start;       /* (n_slots) (2 rows) */
     hn_attention_run *attention_runs;  /* (rows) */
     void *matmul, *attend;             /* the kernels' own */
 } hn_scratch;
+
+/* Floats between rows of logits: an odd number of cache lines, since rows of 49,152 floats would all meet in the same few
+ * sets of the first cache while a panel's outputs are written. */
+static inline size_t hn_logits_stride(const hn_shape *shape) {
+    return (((size_t)shape->n_vocab + 15) / 16 | 1) * 16;
+}
 
 struct hn_sequence {
     hn_engine *engine;

@@ -89,11 +89,11 @@ typedef struct tile_job {
 static void finish_rows(void *arg, int thread, int n_threads) {
     tile_job *job = arg;
     const hn_engine *e = job->e;
-    size_t from, to, V = (size_t)e->shape->n_vocab;
+    size_t from, to, V = (size_t)e->shape->n_vocab, stride = hn_logits_stride(e->shape);
     hn_share((size_t)job->n_rows, 1, thread, n_threads, &from, &to);
     for (size_t r = from; r < to; r++) {
         const hn_wanted *w = &e->wanted[(size_t)job->first + r];
-        const float *logits = e->scratch.logits + r * V;
+        const float *logits = e->scratch.logits + r * stride;
         if (w->entry->item->want == HN_WANT_LOGITS)
             memcpy(w->entry->item->logits, logits, V * sizeof *logits);
         else if (w->entry->item->want == HN_WANT_LOGPROBS)
@@ -107,8 +107,8 @@ void hn_outputs_flush(hn_engine *e) {
     for (int first = 0; first < e->n_wanted; first += e->scratch.logits_rows) {
         int left = e->n_wanted - first;
         tile_job job = {e, first, left < e->scratch.logits_rows ? left : e->scratch.logits_rows};
-        hn_matmul(e->kernels, e->pool, e->scratch.logits, 0, hidden_at(e, first), 0, &e->weights.output, job.n_rows,
-                  e->scratch.matmul);
+        hn_matmul(e->kernels, e->pool, e->scratch.logits, (int64_t)hn_logits_stride(e->shape), hidden_at(e, first), 0,
+                  &e->weights.output, job.n_rows, e->scratch.matmul);
         if (job.n_rows == 1)
             finish_rows(&job, 0, 1);
         else

@@ -17,6 +17,18 @@ typedef struct hn_learn_heads {
     float scale;                        /* 1/sqrt(HS) as a rule */
 } hn_learn_heads;
 
+/* The rows of one sequence, and what stands before them where it goes on behind a prefix that others share. */
+typedef struct hn_learn_sequence {
+    const float *q, *k, *v;           /* its own rows: (n,NH,HS) (n,KV,HS) (n,KV,HS) */
+    const float *prefix_k, *prefix_v; /* (n_prefix,KV,HS): every own row sees all of them */
+    int n, n_prefix;                  /* n_prefix 0: nothing before */
+} hn_learn_sequence;
+
+typedef struct hn_learn_gradients {
+    float *dq, *dk, *dv;          /* of its own rows */
+    float *prefix_dk, *prefix_dv; /* (n_prefix,KV,HS) */
+} hn_learn_gradients;
+
 typedef struct hn_learn_ops {
     /* y (T,N) += a (T,R) b (R,N), and out (R,N) += a^T (R,T) b (T,N). Strides: floats between rows. */
     void (*rows_add)(float *y, int64_t y_stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
@@ -31,14 +43,16 @@ typedef struct hn_learn_ops {
     void (*swiglu_backward)(float *dgate, float *dup, const float *dy, const float *gate, const float *up, size_t n);
     /* x[i] = weight * exp(x[i] - lse) */
     void (*softmax_scale)(float *x, size_t n, double lse, float weight);
-    /* Causal attention of the heads that share key head `kv`; lse (n,NH) gets ln of each row's normaliser. Backward adds to dq, dk, dv; P is
-     * recomputed from lse (Dao et al. 2022, appendix B). */
-    void (*attention_forward)(float *out, float *lse, const float *q, const float *k, const float *v, int n, int kv,
-                              const hn_learn_heads *heads, float *scratch);
-    void (*attention_backward)(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-                               const float *q, const float *k, const float *v, int n, int kv,
-                               const hn_learn_heads *heads, float *scratch);
-    size_t (*attention_scratch)(int n, int HS); /* floats, for both; aligned to 64 bytes is best */
+    /* Causal attention of the heads that share key head `kv`; lse (n,NH) gets ln of each row's normaliser. Backward adds to all gradients; P is
+     * recomputed from lse (Dao et al. 2022, appendix B). Before the first sequence behind a prefix, attention_prefix puts that prefix into the
+     * scratch memory, where it stays for the next ones; without a prefix it need not be called. */
+    void (*attention_prefix)(const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch);
+    void (*attention_forward)(float *out, float *lse, const hn_learn_sequence *s, int kv, const hn_learn_heads *heads,
+                              float *scratch);
+    void (*attention_backward)(const hn_learn_gradients *d, const float *dout, const float *out, const float *lse,
+                               const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch);
+    /* Floats, for all three, of up to n own rows behind n_prefix; aligned to 64 bytes is best. */
+    size_t (*attention_scratch)(int n, int n_prefix, int HS);
 } hn_learn_ops;
 
 /* The learning kernels of the table's instruction set; never NULL. */

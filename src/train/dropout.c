@@ -46,11 +46,16 @@ static void mask_row(const mask_job *j, float *out, const float *x, uint64_t key
 static void mask_rows(hn_network *n, void *arg, size_t from, size_t to) {
     const mask_job *j = arg;
     const hn_train_batch *b = n->batch;
-    for (int s = 0; s < b->n_sequences; s++) {
-        size_t first = (size_t)b->starts[s], end = first + (size_t)hn_sequence_rows(b, s);
-        uint64_t key = mix(b->dropout[s] + (j->linear + 1) * golden);
-        for (size_t t = first > from ? first : from; t < end && t < to; t++)
-            mask_row(j, j->out + t * j->K, j->x + t * j->K, mix(key + (t - first + 1) * golden));
+    uint64_t key = 0;
+    for (int s = -1, end = 0; from < to; from++) {
+        int row = hn_network_batch_row(n, from);
+        while (row >= end) {
+            s++;
+            end = b->starts[s] + hn_sequence_rows(b, s);
+            key = mix(b->dropout[s] + (j->linear + 1) * golden);
+        }
+        uint64_t place = (uint64_t)(row - b->starts[s]) + 1;
+        mask_row(j, j->out + from * j->K, j->x + from * j->K, mix(key + place * golden));
     }
 }
 

@@ -37,7 +37,7 @@ static hn_status add_low(hn_network *n, const hn_linear *l, float *y, const floa
 }
 
 hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const float *x, float *low, hn_error *err) {
-    int64_t T = n->batch->n_rows, N = l->w->rows, K = l->w->columns;
+    int64_t T = n->active, N = l->w->rows, K = l->w->columns;
     hn_matrix w = l->forward.pack ? l->forward : hn_product_matrix(l->w->w, N, K);
     HN_TRY(hn_product_forward(&n->products, y, x, &w, T, err));
     if (!l->a || n->batch->base_only) return HN_OK;
@@ -53,14 +53,14 @@ hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const f
 hn_status hn_linear_directions(hn_network *n, const hn_linear *l, float *z, const float *x, const float *low,
                                hn_error *err) {
     hn_matrix w = l->forward.pack ? l->forward : hn_product_matrix(l->w->w, l->w->rows, l->w->columns);
-    HN_TRY(hn_product_forward(&n->products, z, x, &w, n->batch->n_rows, err));
+    HN_TRY(hn_product_forward(&n->products, z, x, &w, n->active, err));
     return add_low(n, l, z, low, err);
 }
 
 /* dlow (T,r) = scaling dy B, then A's share; B's share reads the kept low rows. */
 static hn_status adapter_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                                   const float *low, hn_error *err) {
-    int64_t T = n->batch->n_rows, N = l->w->rows, K = l->w->columns, r = l->a->rows;
+    int64_t T = n->active, N = l->w->rows, K = l->w->columns, r = l->a->rows;
     float *b;
     HN_TRY(transposed_b(n, l, &b, err));
     hn_matrix wb = hn_product_matrix(b, r, N);
@@ -91,6 +91,6 @@ hn_status hn_linear_backward_rows(hn_network *n, const hn_linear *l, float *dx, 
 hn_status hn_linear_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                              const float *low, hn_error *err) {
     if (l->magnitude) HN_TRY(hn_magnitudes_backward(n, l, &dy, x, low, err));
-    HN_TRY(hn_linear_backward_rows(n, l, dx, dy, x, n->batch->n_rows, err));
+    HN_TRY(hn_linear_backward_rows(n, l, dx, dy, x, n->active, err));
     return l->a ? adapter_backward(n, l, dx, dy, x, low, err) : HN_OK;
 }

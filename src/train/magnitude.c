@@ -134,7 +134,7 @@ static void sum_outputs(void *arg, int thread, int n_threads) {
 hn_status hn_magnitudes_backward(hn_network *n, const hn_linear *l, const float **dy, const float *x, const float *low,
                                  hn_error *err) {
     HN_TRY(hn_linear_directions(n, l, n->again, x, low, err));
-    sum_job sum = {l, *dy, n->again, n->batch->n_rows};
+    sum_job sum = {l, *dy, n->again, n->active};
     hn_network_run(n, sum_outputs, &sum);
     gain_job job = {l, n->again, *dy};
     hn_network_rows(n, gain_rows, &job);

@@ -39,7 +39,7 @@ typedef struct rows_job {
 static void rows_share(void *arg, int thread, int n_threads) {
     const rows_job *j = arg;
     size_t from, to;
-    hn_share((size_t)j->n->batch->n_rows, 4, thread, n_threads, &from, &to);
+    hn_share((size_t)j->n->active, 4, thread, n_threads, &from, &to);
     if (from < to) j->fn(j->n, j->arg, from, to);
 }
 

@@ -11,6 +11,9 @@
  *     hn_network_free(net);
  *
  * A batch is rows of one or more sequences, one behind the other: attention stays within each (packing needs no mask). Positions restart at 0.
+ * Where all sequences begin with the same tokens, those can stand once at the front of the batch (`prefix_rows`): each sequence then holds only what
+ * comes behind, its positions go on and its rows see the prefix too. Losses and gradients are those of the sequences written out in full, up to the
+ * rounding of f32 sums, at a fraction of the work. Work that no loss depends on (the last layer behind its attention) is left out.
  * Frozen weights are kept as bf16 packs for both directions where the kernels have bf16 products, so that an adapter learns beside the very products
  * that will be served. Ownership: the model must outlive the network, and stays as it is. Threading: one thread, which runs the pool; results do not depend on its size. */
 #ifndef HN_TRAIN_NETWORK_H
@@ -70,6 +73,7 @@ typedef struct hn_train_batch {
     float label_smoothing;   /* of the rows without a teacher, [0, 1) */
     const uint64_t *dropout; /* (n_sequences) keys (dropout.h); NULL: nothing is dropped, as when scoring */
     bool base_only;          /* as if there were no adapter: a forward pass alone */
+    int prefix_rows; /* the first rows are the beginning of every sequence; starts[0] is this. 0: none. Not with dropout */
 } hn_train_batch;
 
 typedef struct hn_network hn_network;
@@ -89,7 +93,7 @@ hn_status hn_network_forward(hn_network *network, const hn_train_batch *batch, d
 /* Of the batch of the last forward pass; its weights, smoothing and teachers may have changed since. losses (T) as above; may be NULL. */
 hn_status hn_network_backward(hn_network *network, const hn_train_batch *batch, double *losses,
                               hn_error *err) HN_MUST_CHECK;
-/* logits (T,V) of the last forward pass. */
+/* logits (T,V) of the last forward pass, of rows without a target too. */
 hn_status hn_network_logits(hn_network *network, float *logits, hn_error *err) HN_MUST_CHECK;
 
 void hn_network_clear_gradients(hn_network *network);

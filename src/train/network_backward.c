@@ -9,9 +9,8 @@
 typedef struct tile_job {
     hn_network *n;
     const hn_train_batch *b;
-    const int *rows;
-    int count, supervised;
-    double *losses; /* (T) of the batch, or NULL */
+    int from, count; /* of the supervised rows */
+    double *losses;  /* (T) of the batch, or NULL */
 } tile_job;
 
 /* Logits become the loss's gradient. */
@@ -21,44 +20,27 @@ static void loss_rows(void *arg, int thread, int n_threads) {
     size_t from, to, V = (size_t)n->shape.n_vocab;
     hn_share((size_t)j->count, 1, thread, n_threads, &from, &to);
     for (size_t i = from; i < to; i++) {
-        float *logits = n->logits + i * V,
-              weight = j->b->weights ? j->b->weights[j->rows[i]] : 1 / (float)j->supervised;
-        double lse, loss = hn_row_loss(n->kernels, j->b, j->rows[i], logits, V, &lse);
-        if (j->losses) j->losses[j->rows[i]] = loss;
-        hn_row_gradient(n->ops, j->b, j->rows[i], logits, V, lse, weight);
+        int row = n->supervised[(size_t)j->from + i];
+        float *logits = n->logits + i * V, weight = j->b->weights ? j->b->weights[row] : 1 / (float)n->n_supervised;
+        double lse, loss = hn_row_loss(n->kernels, j->b, row, logits, V, &lse);
+        if (j->losses) j->losses[row] = loss;
+        hn_row_gradient(n->ops, j->b, row, logits, V, lse, weight);
     }
 }
 
-/* Adds a tile's share: dh of its rows, and the output matrix's gradient. */
-static hn_status output_tile(const tile_job *j, hn_error *err) {
-    hn_network *n = j->n;
-    hn_matrix w = hn_network_output(n);
-    size_t C = (size_t)n->shape.n_embd;
-    HN_TRY(hn_product_forward(&n->products, n->logits, n->gathered, &w, j->count, err));
-    hn_network_run(n, loss_rows, (void *)(uintptr_t)j);
-    memset(n->dgathered, 0, (size_t)j->count * C * sizeof(float));
-    HN_TRY(hn_linear_backward_rows(n, &n->output, n->dgathered, n->logits, n->gathered, j->count, err));
-    for (int i = 0; i < j->count; i++)
-        memcpy(n->dh + (size_t)j->rows[i] * C, n->dgathered + (size_t)i * C, C * sizeof(float));
-    return HN_OK;
-}
-
-/* dh (T,C) of the final normalised states n->h. Rows without a target get zeros. */
+/* dh (T,C) of the final normalised states n->h, and the output matrix's gradient, some rows of logits at a time. */
 static hn_status loss_backward(hn_network *n, const hn_train_batch *b, double *losses, hn_error *err) {
     size_t C = (size_t)n->shape.n_embd;
-    int rows[HN_LOSS_ROWS];
-    tile_job job = {.n = n, .b = b, .rows = rows, .losses = losses};
+    hn_matrix w = hn_network_output(n);
     if (losses) memset(losses, 0, (size_t)b->n_rows * sizeof *losses);
-    for (int t = 0; t < b->n_rows; t++) job.supervised += b->targets[t] != HN_NO_TARGET;
-    memset(n->dh, 0, (size_t)b->n_rows * C * sizeof(float));
-    for (int t = 0; t < b->n_rows; t++) {
-        if (b->targets[t] != HN_NO_TARGET) {
-            memcpy(n->gathered + (size_t)job.count * C, n->h + (size_t)t * C, C * sizeof(float));
-            rows[job.count++] = t;
-        }
-        if (job.count == 0 || (job.count < HN_LOSS_ROWS && t + 1 < b->n_rows)) continue;
-        HN_TRY(output_tile(&job, err));
-        job.count = 0;
+    memset(n->dh, 0, (size_t)n->n_supervised * C * sizeof(float));
+    for (int from = 0, count; from < n->n_supervised; from += count) {
+        count = n->n_supervised - from < HN_LOSS_ROWS ? n->n_supervised - from : HN_LOSS_ROWS;
+        tile_job job = {n, b, from, count, losses};
+        const float *h = n->h + (size_t)from * C;
+        HN_TRY(hn_product_forward(&n->products, n->logits, h, &w, count, err));
+        hn_network_run(n, loss_rows, &job);
+        HN_TRY(hn_linear_backward_rows(n, &n->output, n->dh + (size_t)from * C, n->logits, h, count, err));
     }
     return HN_OK;
 }
@@ -87,7 +69,7 @@ static void norm_backward(hn_network *n, float *dx, const float *dy, const float
         return;
     }
     memset(n->dnorm, 0, (size_t)C * sizeof *n->dnorm);
-    n->ops->rmsnorm_backward(dx, n->dnorm, dy, x, weight->w, n->batch->n_rows, C, n->shape.norm_eps);
+    n->ops->rmsnorm_backward(dx, n->dnorm, dy, x, weight->w, n->active, C, n->shape.norm_eps);
     for (int c = 0; c < C; c++) weight->dw[c] += (float)n->dnorm[c];
 }
 
@@ -107,7 +89,7 @@ static void act_rows(hn_network *n, void *arg, size_t from, size_t to) {
 /* n->dx is the gradient of the layer's output and becomes that of x2: the branch's share is added to the straight one. */
 static hn_status feed_forward_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
     hn_layer_memory *m = &layer->memory;
-    size_t T = (size_t)n->batch->n_rows, C = (size_t)n->shape.n_embd, F = (size_t)n->shape.n_ff;
+    size_t T = (size_t)n->active, C = (size_t)n->shape.n_embd, F = (size_t)n->shape.n_ff;
     memset(n->dact, 0, T * F * sizeof(float));
     memset(n->dh, 0, T * C * sizeof(float));
     hn_network_rows(n, act_rows, m);
@@ -130,14 +112,29 @@ static void attend_backward(void *arg, int thread, int n_threads) {
     hn_network *n = job->n;
     const hn_layer_memory *m = job->m;
     size_t Q = (size_t)(n->shape.n_heads * n->shape.head_size), KV = (size_t)(n->shape.n_kv_heads * n->shape.head_size);
-    for (int kv = thread; kv < n->shape.n_kv_heads; kv += n_threads)
-        for (int s = 0; s < n->batch->n_sequences; s++) {
-            size_t first = (size_t)n->batch->starts[s], q = first * Q, k = first * KV;
-            n->ops->attention_backward(n->dq + q, n->dk + k, n->dv + k, n->da + q, m->attention + q,
-                                       m->lse + first * (size_t)n->shape.n_heads, m->q + q, m->k + k, m->v + k,
-                                       hn_sequence_rows(n->batch, s), kv, &n->heads,
-                                       n->scratch + (size_t)kv * n->scratch_floats);
+    size_t share = (size_t)n->batch->prefix_rows * KV, first;
+    float *scratch = n->scratch + (size_t)thread * n->scratch_floats;
+    for (int i = thread, count = hn_attention_parts(n); i < count; i += n_threads) {
+        hn_attention_part part = hn_attention_part_at(n, i);
+        for (int s = part.from; s < part.to; s++) {
+            hn_learn_sequence seq = hn_attention_sequence(n, m, s, &first);
+            hn_learn_gradients d = {n->dq + first * Q, n->dk + first * KV, n->dv + first * KV,
+                                    n->prefix_dk + (size_t)part.share * share,
+                                    n->prefix_dv + (size_t)part.share * share};
+            if (seq.n_prefix && s == part.from) n->ops->attention_prefix(&seq, part.kv, &n->heads, scratch);
+            n->ops->attention_backward(&d, n->da + first * Q, m->attention + first * Q,
+                                       m->lse + first * (size_t)n->shape.n_heads, &seq, part.kv, &n->heads, scratch);
         }
+    }
+}
+
+/* What all sequences add to the prefix's keys and values, share by share in their order. */
+static void add_prefix_shares(hn_network *n) {
+    size_t share = (size_t)n->batch->prefix_rows * (size_t)(n->shape.n_kv_heads * n->shape.head_size);
+    for (size_t i = 0; share && i < HN_PREFIX_SHARES; i++) {
+        n->kernels->add(n->dk, n->prefix_dk + i * share, share);
+        n->kernels->add(n->dv, n->prefix_dv + i * share, share);
+    }
 }
 
 static void unrope_rows(hn_network *n, void *arg, size_t from, size_t to) {
@@ -151,16 +148,37 @@ static void unrope_rows(hn_network *n, void *arg, size_t from, size_t to) {
                      s->rope_interleaved);
 }
 
+/* The gradient of attention's output of all rows into n->da. In the last layer rows without a target have none, and n->dx goes back to all rows. */
+static hn_status attention_output_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
+    size_t T = (size_t)n->batch->n_rows, Q = (size_t)(n->shape.n_heads * n->shape.head_size),
+           C = (size_t)n->shape.n_embd, active = (size_t)n->active;
+    hn_layer_memory *m = &layer->memory;
+    if (layer != &n->layers[n->shape.n_layers - 1]) {
+        memset(n->da, 0, T * Q * sizeof(float));
+        return hn_linear_backward(n, &layer->linear[3], n->da, n->dx, m->attention, m->low[3], err);
+    }
+    memset(n->dq, 0, active * Q * sizeof(float));
+    HN_TRY(hn_linear_backward(n, &layer->linear[3], n->dq, n->dx, n->tail, m->low[3], err));
+    hn_network_scatter(n, n->da, n->dq, Q);
+    memcpy(n->dh, n->dx, active * C * sizeof(float));
+    hn_network_scatter(n, n->dx, n->dh, C);
+    n->active = n->batch->n_rows;
+    return HN_OK;
+}
+
 static hn_status attention_backward(hn_network *n, hn_network_layer *layer, hn_error *err) {
     const hn_shape *s = &n->shape;
     hn_layer_memory *m = &layer->memory;
-    size_t T = (size_t)n->batch->n_rows, q_bytes = T * (size_t)(s->n_heads * s->head_size) * sizeof(float),
-           kv_bytes = T * (size_t)(s->n_kv_heads * s->head_size) * sizeof(float);
-    memset(n->da, 0, q_bytes), memset(n->dq, 0, q_bytes), memset(n->dk, 0, kv_bytes), memset(n->dv, 0, kv_bytes);
+    size_t T = (size_t)n->batch->n_rows, KV = (size_t)(s->n_kv_heads * s->head_size),
+           share_bytes = HN_PREFIX_SHARES * (size_t)n->batch->prefix_rows * KV * sizeof(float);
+    HN_TRY(attention_output_backward(n, layer, err));
+    memset(n->dq, 0, T * (size_t)(s->n_heads * s->head_size) * sizeof(float));
+    memset(n->dk, 0, T * KV * sizeof(float)), memset(n->dv, 0, T * KV * sizeof(float));
+    memset(n->prefix_dk, 0, share_bytes), memset(n->prefix_dv, 0, share_bytes);
     memset(n->dh, 0, T * (size_t)s->n_embd * sizeof(float));
-    HN_TRY(hn_linear_backward(n, &layer->linear[3], n->da, n->dx, m->attention, m->low[3], err));
     layer_job job = {n, m};
     hn_network_run(n, attend_backward, &job);
+    add_prefix_shares(n);
     hn_network_rows(n, unrope_rows, NULL);
     hn_network_norm(n, n->h, m->x, layer->attention_norm);
     HN_TRY(hn_linear_backward(n, &layer->linear[0], n->dh, n->dq, n->h, m->low[0], err));
@@ -181,9 +199,10 @@ hn_status hn_network_backward(hn_network *n, const hn_train_batch *b, double *lo
     if (!n->was_run || n->batch != b || b->base_only)
         return hn_fail(err, HN_ERR_USAGE, "network", NULL,
                        "backward needs the batch of the last forward pass, its adapter included");
+    n->active = n->n_supervised;
     hn_network_norm(n, n->h, n->x, n->output_norm);
     HN_TRY(loss_backward(n, b, losses, err));
-    memset(n->dx, 0, (size_t)b->n_rows * (size_t)n->shape.n_embd * sizeof(float));
+    memset(n->dx, 0, (size_t)n->active * (size_t)n->shape.n_embd * sizeof(float));
     norm_backward(n, n->dx, n->dh, n->x, n->output_norm);
     for (int l = n->shape.n_layers - 1; l >= 0; l--) {
         HN_TRY(feed_forward_backward(n, &n->layers[l], err));

@@ -14,7 +14,11 @@
 #include "train/network.h"
 #include "train/products.h"
 
-enum { HN_LINEARS = 7, HN_LOSS_ROWS = 192 }; /* q k v o gate up down; rows of logits at a time */
+enum {
+    HN_LINEARS = 7,      /* q k v o gate up down */
+    HN_LOSS_ROWS = 192,  /* rows of logits at a time */
+    HN_PREFIX_SHARES = 4 /* parts into which sequences behind a prefix are divided, however many threads there are */
+};
 
 /* y (T,N) = W x + scaling B (A x). */
 typedef struct hn_linear {
@@ -27,7 +31,7 @@ typedef struct hn_linear {
     hn_matrix forward, backward; /* bf16 products: W (N,K) and its transpose (K,N), packed; W is frozen then */
 } hn_linear;
 
-/* What one layer's backward pass reads. All rows are (T, ...). What follows from these at little cost (normalised rows, silu(gate) * up) is made
+/* What one layer's backward pass reads. All rows are (T, ...), but those of the last layer behind its attention: only rows with a target go on there. What follows from these at little cost (normalised rows, silu(gate) * up) is made
  * again instead of kept. */
 typedef struct hn_layer_memory {
     float *x, *q, *k, *v, *attention, *lse; /* C NH*HS KV*HS KV*HS NH*HS NH; q and k after RoPE */
@@ -60,8 +64,12 @@ struct hn_network {
     /* activations, for `rows` rows */
     float *memory;
     size_t memory_bytes;
-    int rows;
-    float *x, *h;                              /* (T,C) after the last layer; normalised rows */
+    int rows, prefix_rows; /* that there is room for */
+    int active;            /* rows that products and row work go over: all, or the supervised ones */
+    int32_t *supervised;   /* (T) which rows have a target */
+    int n_supervised;
+    float *x, *h;                              /* (T,C) after the last layer, supervised rows alone; normalised rows */
+    float *tail;                               /* (T,Q) the last layer's attention, supervised rows alone */
     float *act;                                /* (T,F) silu(gate) * up of the layer at hand */
     float *cos, *sin, *unsin;                  /* (T,HS/2); unsin = -sin turns gradients back */
     float *dx, *dh, *dq, *dk, *dv, *da, *dact; /* gradients of one layer's rows: C C NH*HS KV*HS KV*HS NH*HS F */
@@ -70,10 +78,11 @@ struct hn_network {
     float *dropped, *again;                    /* (T, widest K) with dropout, (T, widest N) with magnitudes */
     float *low_products;                       /* (r, widest N) with magnitudes */
     double *gram;                              /* (r,r) with magnitudes */
-    float *scratch;                            /* (KV, scratch_floats) of attention, one a key head */
+    float *prefix_dk, *prefix_dv;              /* (HN_PREFIX_SHARES, prefix rows, KV*HS) */
+    float *scratch;                            /* (threads, scratch_floats) of attention */
     size_t scratch_floats;
-    float *logits, *gathered, *dgathered; /* (HN_LOSS_ROWS, V) (HN_LOSS_ROWS, C) (HN_LOSS_ROWS, C) */
-    double *dnorm;                        /* (C) */
+    float *logits; /* (HN_LOSS_ROWS, V) */
+    double *dnorm; /* (C) */
     const hn_train_batch *batch;
     bool was_run;
 };
@@ -94,11 +103,25 @@ int64_t hn_network_row_place(const hn_network *n, const hn_linear *l, int64_t ro
 int64_t hn_network_widest(const hn_network *n);   /* of all inputs and outputs of a layer's linears */
 hn_matrix hn_network_output(const hn_network *n); /* the output matrix, forward */
 void hn_network_run(hn_network *n, hn_pool_fn *fn, void *arg);
-/* fn(n, arg, from, to) for all rows of the batch, shared among the threads. */
+/* fn(n, arg, from, to) for all active rows, shared among the threads. */
 typedef void hn_rows_work(hn_network *n, void *arg, size_t from, size_t to);
 void hn_network_rows(hn_network *n, hn_rows_work *fn, void *arg);
 /* h (T,C) = norm of x (T,C). */
 void hn_network_norm(hn_network *n, float *h, const float *x, const hn_tensor *weight);
 int hn_sequence_rows(const hn_train_batch *b, int sequence); /* how many rows a sequence has */
+
+/* Attention's work in parts that do not depend on the number of threads: some sequences and one key head each. */
+typedef struct hn_attention_part {
+    int kv, from, to; /* sequences from .. to-1; -1: the prefix's own rows */
+    int share;        /* which of the prefix's gradients it adds to */
+} hn_attention_part;
+int hn_attention_parts(const hn_network *n);
+hn_attention_part hn_attention_part_at(const hn_network *n, int i);
+/* Of sequence `s` (-1: the prefix); *first gets its first row. */
+hn_learn_sequence hn_attention_sequence(const hn_network *n, const hn_layer_memory *m, int s, size_t *first);
+int hn_network_batch_row(const hn_network *n, size_t i); /* where active row i stands in the batch */
+/* Rows of `from` that have a target, one behind the other. */
+void hn_network_gather(const hn_network *n, float *to, const float *from, size_t width);
+void hn_network_scatter(const hn_network *n, float *to, const float *from, size_t width); /* back; others become 0 */
 
 #endif

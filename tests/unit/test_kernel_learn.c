@@ -88,39 +88,48 @@ static void rows_of(const char *name, const hn_learn_ops *ops) {
 }
 
 typedef struct heads_case {
-    int n, NH, KV, HS;
+    int n, P, NH, KV, HS;
 } heads_case;
 
+/* Both passes of each key head; dq, dk, dv and the prefix's gradients begin as they are. */
+static void run_attention(const hn_learn_ops *o, const heads_case *c, const hn_learn_sequence *s, guarded *out,
+                          guarded *lse, const guarded *dout, const hn_learn_gradients *d) {
+    const hn_learn_heads heads = {c->NH, c->KV, c->HS, 0.25f};
+    guarded scratch = guarded_create(o->attention_scratch(c->n, c->P, c->HS));
+    for (int kv = 0; kv < c->KV; kv++) {
+        if (c->P) o->attention_prefix(s, kv, &heads, scratch.data);
+        o->attention_forward(out->data, lse->data, s, kv, &heads, scratch.data);
+        o->attention_backward(d, dout->data, out->data, lse->data, s, kv, &heads, scratch.data);
+    }
+    guarded_check(&scratch);
+    guarded_free(&scratch);
+}
+
 static void attention_of(const char *name, const hn_learn_ops *ops) {
-    static const heads_case cases[] = {{1, 1, 1, 4}, {13, 4, 2, 16}, {37, 3, 1, 64}, {40, 2, 2, 20}, {70, 2, 1, 6}};
+    static const heads_case cases[] = {{1, 0, 1, 1, 4},   {13, 0, 4, 2, 16},  {37, 0, 3, 1, 64},
+                                       {40, 0, 2, 2, 20}, {70, 0, 2, 1, 6},   {1, 1, 1, 1, 4},
+                                       {9, 16, 4, 2, 16}, {21, 37, 3, 1, 64}, {5, 70, 2, 2, 6}};
+    enum { OUT, LSE, DQ, DK, DV, PDK, PDV, N_RESULTS };
+    static const char *const names[] = {"attention", "lse", "dq", "dk", "dv", "prefix dk", "prefix dv"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const heads_case c = cases[i];
-        const hn_learn_heads heads = {c.NH, c.KV, c.HS, 0.25f};
-        size_t q_n = (size_t)(c.n * c.NH * c.HS), k_n = (size_t)(c.n * c.KV * c.HS), l_n = (size_t)(c.n * c.NH);
-        guarded q = filled(q_n, 1), k = filled(k_n, 2), v = filled(k_n, 3), dout = filled(q_n, 4);
-        guarded out[2], lse[2], dq[2], dk[2], dv[2];
+        size_t q_n = (size_t)(c.n * c.NH * c.HS), k_n = (size_t)(c.n * c.KV * c.HS), l_n = (size_t)(c.n * c.NH),
+               p_n = (size_t)((c.P ? c.P : 1) * c.KV * c.HS);
+        guarded q = filled(q_n, 1), k = filled(k_n, 2), v = filled(k_n, 3), dout = filled(q_n, 4), pk = filled(p_n, 8),
+                pv = filled(p_n, 9), have[2][N_RESULTS];
+        const hn_learn_sequence s = {q.data, k.data, v.data, pk.data, pv.data, c.n, c.P};
         for (int w = 0; w < 2; w++) {
-            const hn_learn_ops *o = w ? ref() : ops;
-            guarded scratch = guarded_create(o->attention_scratch(c.n, c.HS));
-            out[w] = guarded_create(q_n), lse[w] = guarded_create(l_n);
-            dq[w] = filled(q_n, 5), dk[w] = filled(k_n, 6), dv[w] = filled(k_n, 7);
-            for (int kv = 0; kv < c.KV; kv++) {
-                o->attention_forward(out[w].data, lse[w].data, q.data, k.data, v.data, c.n, kv, &heads, scratch.data);
-                o->attention_backward(dq[w].data, dk[w].data, dv[w].data, dout.data, out[w].data, lse[w].data, q.data,
-                                      k.data, v.data, c.n, kv, &heads, scratch.data);
-            }
-            guarded_check(&scratch);
-            guarded_free(&scratch);
+            guarded *h = have[w];
+            h[OUT] = guarded_create(q_n), h[LSE] = guarded_create(l_n), h[DQ] = filled(q_n, 5), h[DK] = filled(k_n, 6);
+            h[DV] = filled(k_n, 7), h[PDK] = filled(p_n, 10), h[PDV] = filled(p_n, 11);
+            const hn_learn_gradients d = {h[DQ].data, h[DK].data, h[DV].data, h[PDK].data, h[PDV].data};
+            run_attention(w ? ref() : ops, &c, &s, &h[OUT], &h[LSE], &dout, &d);
         }
-        near(name, "attention", &out[0], &out[1], 1e-5);
-        near(name, "lse", &lse[0], &lse[1], 1e-5);
-        near(name, "dq", &dq[0], &dq[1], 2e-5);
-        near(name, "dk", &dk[0], &dk[1], 2e-5);
-        near(name, "dv", &dv[0], &dv[1], 2e-5);
-        for (int w = 0; w < 2; w++)
-            guarded_free(&out[w]), guarded_free(&lse[w]), guarded_free(&dq[w]), guarded_free(&dk[w]),
-                guarded_free(&dv[w]);
-        guarded_free(&q), guarded_free(&k), guarded_free(&v), guarded_free(&dout);
+        for (int r = 0; r < N_RESULTS; r++) {
+            near(name, names[r], &have[0][r], &have[1][r], r < DQ ? 1e-5 : 2e-5);
+            guarded_free(&have[0][r]), guarded_free(&have[1][r]);
+        }
+        guarded_free(&q), guarded_free(&k), guarded_free(&v), guarded_free(&dout), guarded_free(&pk), guarded_free(&pv);
     }
 }
 

@@ -64,50 +64,71 @@ static size_t at(int row, int head, int n_heads, int HS) {
     return ((size_t)row * (size_t)n_heads + (size_t)head) * (size_t)HS;
 }
 
-static void attention_forward(float *out, float *lse, const float *q, const float *k, const float *v, int n, int kv,
-                              const hn_learn_heads *heads, float *scores) {
-    int NH = heads->n_heads, KV = heads->n_kv_heads, HS = heads->head_size, group = NH / KV;
+/* Key or value `p` of what a row of the sequence sees: the prefix's come first. */
+static const float *seen(const float *prefix, const float *own, const hn_learn_sequence *s, int p, int kv,
+                         const hn_learn_heads *h) {
+    bool before = p < s->n_prefix;
+    return (before ? prefix : own) + at(before ? p : p - s->n_prefix, kv, h->n_kv_heads, h->head_size);
+}
+
+static float *gradient_of(float *prefix, float *own, const hn_learn_sequence *s, int p, int kv,
+                          const hn_learn_heads *h) {
+    bool before = p < s->n_prefix;
+    return (before ? prefix : own) + at(before ? p : p - s->n_prefix, kv, h->n_kv_heads, h->head_size);
+}
+
+static void attention_prefix(const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch) {
+    (void)s, (void)kv, (void)heads, (void)scratch;
+}
+
+static void attention_forward(float *out, float *lse, const hn_learn_sequence *s, int kv, const hn_learn_heads *heads,
+                              float *scores) {
+    int NH = heads->n_heads, HS = heads->head_size, group = NH / heads->n_kv_heads;
     for (int h = kv * group; h < (kv + 1) * group; h++) {
-        for (int t = 0; t < n; t++) {
+        for (int t = 0; t < s->n; t++) {
             float *to = out + at(t, h, NH, HS), top = -INFINITY;
-            for (int s = 0; s <= t; s++) {
-                scores[s] = dot(q + at(t, h, NH, HS), k + at(s, kv, KV, HS), HS) * heads->scale;
-                if (scores[s] > top) top = scores[s];
+            int n = s->n_prefix + t + 1;
+            for (int p = 0; p < n; p++) {
+                const float *k = seen(s->prefix_k, s->k, s, p, kv, heads);
+                scores[p] = dot(s->q + at(t, h, NH, HS), k, HS) * heads->scale;
+                if (scores[p] > top) top = scores[p];
             }
             double total = 0;
-            for (int s = 0; s <= t; s++) total += scores[s] = expf(scores[s] - top);
+            for (int p = 0; p < n; p++) total += scores[p] = expf(scores[p] - top);
             for (int i = 0; i < HS; i++) to[i] = 0;
-            for (int s = 0; s <= t; s++) add_scaled(to, v + at(s, kv, KV, HS), (float)(scores[s] / total), HS);
+            for (int p = 0; p < n; p++)
+                add_scaled(to, seen(s->prefix_v, s->v, s, p, kv, heads), (float)(scores[p] / total), HS);
             lse[(size_t)t * (size_t)NH + (size_t)h] = (float)(top + log(total));
         }
     }
 }
 
-static void attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-                               const float *q, const float *k, const float *v, int n, int kv,
-                               const hn_learn_heads *heads, float *scratch) {
-    int NH = heads->n_heads, KV = heads->n_kv_heads, HS = heads->head_size, group = NH / KV;
+static void attention_backward(const hn_learn_gradients *d, const float *dout, const float *out, const float *lse,
+                               const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch) {
+    int NH = heads->n_heads, HS = heads->head_size, group = NH / heads->n_kv_heads;
     (void)scratch;
     for (int h = kv * group; h < (kv + 1) * group; h++) {
-        for (int t = 0; t < n; t++) {
+        for (int t = 0; t < s->n; t++) {
             size_t row = at(t, h, NH, HS);
             float normaliser = lse[(size_t)t * (size_t)NH + (size_t)h], mean = dot(dout + row, out + row, HS);
-            for (int s = 0; s <= t; s++) {
-                size_t key = at(s, kv, KV, HS);
-                float p = expf(dot(q + row, k + key, HS) * heads->scale - normaliser);
-                float ds = p * (dot(dout + row, v + key, HS) - mean) * heads->scale;
-                add_scaled(dv + key, dout + row, p, HS);
-                add_scaled(dq + row, k + key, ds, HS);
-                add_scaled(dk + key, q + row, ds, HS);
+            for (int p = 0; p <= s->n_prefix + t; p++) {
+                const float *k = seen(s->prefix_k, s->k, s, p, kv, heads);
+                float weight = expf(dot(s->q + row, k, HS) * heads->scale - normaliser);
+                float back = dot(dout + row, seen(s->prefix_v, s->v, s, p, kv, heads), HS);
+                float ds = weight * (back - mean) * heads->scale;
+                add_scaled(gradient_of(d->prefix_dv, d->dv, s, p, kv, heads), dout + row, weight, HS);
+                add_scaled(d->dq + row, k, ds, HS);
+                add_scaled(gradient_of(d->prefix_dk, d->dk, s, p, kv, heads), s->q + row, ds, HS);
             }
         }
     }
 }
 
-static size_t attention_scratch(int n, int HS) {
+static size_t attention_scratch(int n, int n_prefix, int HS) {
     (void)HS;
-    return (size_t)n;
+    return (size_t)n + (size_t)n_prefix;
 }
 
-const hn_learn_ops hn_learn_ref = {rows_add,      outer_add,         rmsnorm_backward,   swiglu_backward,
-                                   softmax_scale, attention_forward, attention_backward, attention_scratch};
+const hn_learn_ops hn_learn_ref = {rows_add,          outer_add,          rmsnorm_backward,
+                                   swiglu_backward,   softmax_scale,      attention_prefix,
+                                   attention_forward, attention_backward, attention_scratch};

@@ -132,9 +132,9 @@ static void transpose(float *to, size_t pad, const float *from, size_t stride, i
     }
 }
 
-/* dst (ROWS, pad): products of ROWS rows (stride apart; the last repeated where there are fewer) with n columns of xt. */
-static void row_products(float *dst, size_t pad, const float *rows, size_t stride, int n_rows, const float *xt, int HS,
-                         int n) {
+/* dst (ROWS, width): products of ROWS rows (stride apart; the last repeated where there are fewer) with n columns of xt (HS,pad). */
+static void row_products(float *dst, size_t width, size_t pad, const float *rows, size_t stride, int n_rows,
+                         const float *xt, int HS, int n) {
     const float *row[ROWS];
     for (int r = 0; r < ROWS; r++) row[r] = rows + (size_t)(r < n_rows ? r : n_rows - 1) * stride;
     for (int s = 0; s < n; s += W) {
@@ -144,7 +144,7 @@ static void row_products(float *dst, size_t pad, const float *rows, size_t strid
             vf x = vf_load(xt + (size_t)i * pad + s);
             for (int r = 0; r < ROWS; r++) sum[r] = vf_fma(vf_set1(row[r][i]), x, sum[r]);
         }
-        for (int r = 0; r < ROWS; r++) vf_store(dst + (size_t)r * pad + s, sum[r]);
+        for (int r = 0; r < ROWS; r++) vf_store(dst + (size_t)r * width + s, sum[r]);
     }
 }
 
@@ -167,43 +167,91 @@ static float largest(const float *scores, int n) {
     return vf_largest(top);
 }
 
+/* Scores of a block of rows: those of the prefix from column 0 on, those of the own rows from `own` on (a multiple of W; what lies between is 0). */
 typedef struct attention_memory {
-    float *kt, *vt, *p, *ds; /* (HS,pad) (HS,pad) (ROWS,pad) (ROWS,pad) */
-    size_t pad;
+    float *prefix_kt, *prefix_vt; /* (HS,own) each */
+    float *kt, *vt, *p, *ds;      /* (HS,pad) (HS,pad) (ROWS,width) (ROWS,width) */
+    size_t own, pad, width;
 } attention_memory;
 
-static attention_memory memory_of(float *scratch, int n, int HS) {
-    size_t pad = padded(n), matrix = pad * (size_t)HS;
-    return (attention_memory){scratch, scratch + matrix, scratch + 2 * matrix, scratch + 2 * matrix + ROWS * pad, pad};
+static attention_memory memory_of(float *scratch, int n, int n_prefix, int HS) {
+    attention_memory m = {.own = padded(n_prefix), .pad = padded(n)};
+    m.width = m.own + m.pad;
+    m.prefix_kt = scratch;
+    m.prefix_vt = m.prefix_kt + m.own * (size_t)HS;
+    m.p = m.prefix_vt + m.own * (size_t)HS; /* what depends on n comes last: the prefix stays where it is */
+    m.ds = m.p + ROWS * m.width;
+    m.kt = m.ds + ROWS * m.width;
+    m.vt = m.kt + m.pad * (size_t)HS;
+    return m;
 }
 
-static size_t attention_scratch(int n, int HS) { return padded(n) * (2 * (size_t)HS + 2 * ROWS); }
+static size_t attention_scratch(int n, int n_prefix, int HS) {
+    size_t width = padded(n) + padded(n_prefix);
+    return width * (2 * (size_t)HS + 2 * ROWS);
+}
 
 static void scale_row(float *x, float factor, int n) {
     for (int i = 0; i < n; i += W)
         vf_store_n(x + i, vf_mul(vf_load_n(x + i, lanes_of(n, i)), vf_set1(factor)), lanes_of(n, i));
 }
 
-static void attention_forward(float *out, float *lse, const float *q, const float *k, const float *v, int n, int kv,
-                              const hn_learn_heads *heads, float *scratch) {
-    int NH = heads->n_heads, KV = heads->n_kv_heads, HS = heads->head_size, group = NH / KV;
-    size_t Q = (size_t)NH * (size_t)HS, K = (size_t)KV * (size_t)HS, key = (size_t)kv * (size_t)HS;
-    attention_memory m = memory_of(scratch, n, HS);
-    transpose(m.kt, m.pad, k + key, K, n, HS);
-    for (int h = kv * group; h < (kv + 1) * group; h++) {
-        for (int t = 0; t < n; t += ROWS) {
-            int rows = n - t < ROWS ? n - t : ROWS, seen = t + rows;
-            size_t at = (size_t)t * Q + (size_t)h * (size_t)HS;
-            row_products(m.p, m.pad, q + at, Q, rows, m.kt, HS, seen);
+/* Sizes of one key head's rows. */
+typedef struct head_strides {
+    size_t Q, K, key;
+    int group;
+} head_strides;
+
+static head_strides strides_of(const hn_learn_heads *h, int kv) {
+    size_t HS = (size_t)h->head_size;
+    return (head_strides){(size_t)h->n_heads * HS, (size_t)h->n_kv_heads * HS, (size_t)kv * HS,
+                          h->n_heads / h->n_kv_heads};
+}
+
+static void attention_prefix(const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch) {
+    head_strides z = strides_of(heads, kv);
+    attention_memory m = memory_of(scratch, 0, s->n_prefix, heads->head_size);
+    transpose(m.prefix_kt, m.own, s->prefix_k + z.key, z.K, s->n_prefix, heads->head_size);
+    transpose(m.prefix_vt, m.own, s->prefix_v + z.key, z.K, s->n_prefix, heads->head_size);
+}
+
+/* Products of a block's rows with all that it may see: with the prefix, then with the own rows. */
+static void seen_products(float *dst, const attention_memory *m, const float *rows, size_t stride, int n_rows,
+                          const float *prefix_t, const float *own_t, int n_prefix, int n_own, int HS) {
+    row_products(dst, m->width, m->own, rows, stride, n_rows, prefix_t, HS, n_prefix);
+    row_products(dst + m->own, m->width, m->pad, rows, stride, n_rows, own_t, HS, n_own);
+}
+
+/* Scores of one row to probabilities, in place; returns ln of their normaliser. */
+static float softmax_row(float *row, size_t own, int n_prefix, int n_own, float scale) {
+    float before = n_prefix ? largest(row, n_prefix) : -INFINITY, top = largest(row + own, n_own);
+    top = scale * (before > top ? before : top);
+    float total = (n_prefix ? exp_row(row, n_prefix, scale, top) : 0) + exp_row(row + own, n_own, scale, top);
+    if (n_prefix) scale_row(row, 1 / total, n_prefix);
+    scale_row(row + own, 1 / total, n_own);
+    return (float)((double)top + log((double)total));
+}
+
+static void attention_forward(float *out, float *lse, const hn_learn_sequence *s, int kv, const hn_learn_heads *heads,
+                              float *scratch) {
+    int NH = heads->n_heads, HS = heads->head_size, P = s->n_prefix;
+    head_strides z = strides_of(heads, kv);
+    attention_memory m = memory_of(scratch, s->n, P, HS);
+    transpose(m.kt, m.pad, s->k + z.key, z.K, s->n, HS);
+    for (int h = kv * z.group; h < (kv + 1) * z.group; h++) {
+        for (int t = 0; t < s->n; t += ROWS) {
+            int rows = s->n - t < ROWS ? s->n - t : ROWS, seen = t + rows;
+            size_t at = (size_t)t * z.Q + (size_t)h * (size_t)HS;
+            seen_products(m.p, &m, s->q + at, z.Q, rows, m.prefix_kt, m.kt, P, seen, HS);
             for (int r = 0; r < rows; r++) {
-                float *row = m.p + (size_t)r * m.pad, top = heads->scale * largest(row, t + r + 1);
-                float total = exp_row(row, t + r + 1, heads->scale, top);
-                memset(row + t + r + 1, 0, (size_t)(seen - t - r - 1) * sizeof(float));
-                scale_row(row, 1 / total, t + r + 1);
-                lse[(size_t)(t + r) * (size_t)NH + (size_t)h] = (float)((double)top + log((double)total));
-                memset(out + at + (size_t)r * Q, 0, (size_t)HS * sizeof(float));
+                float *row = m.p + (size_t)r * m.width;
+                lse[(size_t)(t + r) * (size_t)NH + (size_t)h] = softmax_row(row, m.own, P, t + r + 1, heads->scale);
+                memset(row + m.own + t + r + 1, 0, (size_t)(seen - t - r - 1) * sizeof(float));
+                memset(out + at + (size_t)r * z.Q, 0, (size_t)HS * sizeof(float));
             }
-            rows_add(out + at, (int64_t)Q, m.p, (int64_t)m.pad, v + key, (int64_t)K, rows, seen, HS);
+            if (P)
+                rows_add(out + at, (int64_t)z.Q, m.p, (int64_t)m.width, s->prefix_v + z.key, (int64_t)z.K, rows, P, HS);
+            rows_add(out + at, (int64_t)z.Q, m.p + m.own, (int64_t)m.width, s->v + z.key, (int64_t)z.K, rows, seen, HS);
         }
     }
 }
@@ -225,31 +273,46 @@ static void score_gradients(float *p, float *dp, int n, int seen, float scale, f
     }
 }
 
-static void attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-                               const float *q, const float *k, const float *v, int n, int kv,
-                               const hn_learn_heads *heads, float *scratch) {
-    int NH = heads->n_heads, KV = heads->n_kv_heads, HS = heads->head_size, group = NH / KV;
-    size_t Q = (size_t)NH * (size_t)HS, K = (size_t)KV * (size_t)HS, key = (size_t)kv * (size_t)HS;
-    attention_memory m = memory_of(scratch, n, HS);
-    transpose(m.kt, m.pad, k + key, K, n, HS);
-    transpose(m.vt, m.pad, v + key, K, n, HS);
-    for (int h = kv * group; h < (kv + 1) * group; h++) {
-        for (int t = 0; t < n; t += ROWS) {
-            int rows = n - t < ROWS ? n - t : ROWS, seen = t + rows;
-            size_t at = (size_t)t * Q + (size_t)h * (size_t)HS;
-            row_products(m.p, m.pad, q + at, Q, rows, m.kt, HS, seen);
-            row_products(m.ds, m.pad, dout + at, Q, rows, m.vt, HS, seen);
+/* Adds a block's share to the gradients of `seen` keys and values, and of its own queries. p and ds begin at the first of these keys. */
+static void block_gradients(float *dq, float *dk, float *dv, const float *p, const float *ds, size_t width,
+                            const float *q, const float *dout, const float *k, const head_strides *z, int rows,
+                            int seen, int HS) {
+    int64_t Q = (int64_t)z->Q, K = (int64_t)z->K;
+    rows_add(dq, Q, ds, (int64_t)width, k + z->key, K, rows, seen, HS);
+    outer_add(dk + z->key, K, ds, (int64_t)width, q, Q, rows, seen, HS);
+    outer_add(dv + z->key, K, p, (int64_t)width, dout, Q, rows, seen, HS);
+}
+
+static void attention_backward(const hn_learn_gradients *d, const float *dout, const float *out, const float *lse,
+                               const hn_learn_sequence *s, int kv, const hn_learn_heads *heads, float *scratch) {
+    int NH = heads->n_heads, HS = heads->head_size, P = s->n_prefix;
+    head_strides z = strides_of(heads, kv);
+    attention_memory m = memory_of(scratch, s->n, P, HS);
+    transpose(m.kt, m.pad, s->k + z.key, z.K, s->n, HS);
+    transpose(m.vt, m.pad, s->v + z.key, z.K, s->n, HS);
+    for (int h = kv * z.group; h < (kv + 1) * z.group; h++) {
+        for (int t = 0; t < s->n; t += ROWS) {
+            int rows = s->n - t < ROWS ? s->n - t : ROWS, seen = t + rows;
+            size_t at = (size_t)t * z.Q + (size_t)h * (size_t)HS;
+            seen_products(m.p, &m, s->q + at, z.Q, rows, m.prefix_kt, m.kt, P, seen, HS);
+            seen_products(m.ds, &m, dout + at, z.Q, rows, m.prefix_vt, m.vt, P, seen, HS);
             for (int r = 0; r < rows; r++) {
-                size_t row = at + (size_t)r * Q;
-                score_gradients(m.p + (size_t)r * m.pad, m.ds + (size_t)r * m.pad, t + r + 1, seen, heads->scale,
-                                lse[(size_t)(t + r) * (size_t)NH + (size_t)h], row_dot(dout + row, out + row, HS));
+                size_t row = at + (size_t)r * z.Q, column = (size_t)r * m.width;
+                float normaliser = lse[(size_t)(t + r) * (size_t)NH + (size_t)h],
+                      mean = row_dot(dout + row, out + row, HS);
+                if (P) score_gradients(m.p + column, m.ds + column, P, P, heads->scale, normaliser, mean);
+                score_gradients(m.p + m.own + column, m.ds + m.own + column, t + r + 1, seen, heads->scale, normaliser,
+                                mean);
             }
-            rows_add(dq + at, (int64_t)Q, m.ds, (int64_t)m.pad, k + key, (int64_t)K, rows, seen, HS);
-            outer_add(dk + key, (int64_t)K, m.ds, (int64_t)m.pad, q + at, (int64_t)Q, rows, seen, HS);
-            outer_add(dv + key, (int64_t)K, m.p, (int64_t)m.pad, dout + at, (int64_t)Q, rows, seen, HS);
+            if (P)
+                block_gradients(d->dq + at, d->prefix_dk, d->prefix_dv, m.p, m.ds, m.width, s->q + at, dout + at,
+                                s->prefix_k, &z, rows, P, HS);
+            block_gradients(d->dq + at, d->dk, d->dv, m.p + m.own, m.ds + m.own, m.width, s->q + at, dout + at, s->k,
+                            &z, rows, seen, HS);
         }
     }
 }
 
-const hn_learn_ops HN_LEARN_TABLE = {rows_add,      outer_add,         rmsnorm_backward,   swiglu_backward,
-                                     softmax_scale, attention_forward, attention_backward, attention_scratch};
+const hn_learn_ops HN_LEARN_TABLE = {rows_add,          outer_add,          rmsnorm_backward,
+                                     swiglu_backward,   softmax_scale,      attention_prefix,
+                                     attention_forward, attention_backward, attention_scratch};

@@ -72,6 +72,9 @@ hn_status hn_tune_answer_losses(hn_training *t, const hn_tune_example *const *ro
 /* Appends rows to the batch in t's room: each token's target is the next one, where that is learned, with this weight. */
 void hn_tune_batch_append(hn_training *t, hn_train_batch *b, const hn_tune_example *row, float weight);
 hn_train_batch hn_tune_batch_empty(hn_training *t);
+/* Puts what all these rows begin with at the front of an empty batch, once, where the batch drops nothing: rows appended after it hold what is their
+ * own. Gradients are those of whole rows, at a fraction of the work. */
+void hn_tune_batch_share(hn_training *t, hn_train_batch *b, const hn_tune_example *const *rows, size_t n);
 hn_train_batch
 hn_tune_batch_learning(hn_training *t); /* the same with the settings' dropout: for gradients, not for scores */
 /* With cases: dev through the App; with data: the loss of t->held. */

@@ -133,7 +133,7 @@ static hn_status make_network(hn_training *t, hn_error *err) {
 
 static hn_status make_room(hn_training *t, hn_error *err) {
     const hn_tune_options *o = &t->setup->options;
-    size_t rows = (size_t)t->max_rows;
+    size_t rows = 2 * (size_t)t->max_rows; /* a shared beginning stands before the rows of a piece */
     size_t step = (size_t)o->batch * (size_t)o->accumulate, dev = t->result->n_dev;
     if (step > t->n_units) step = t->n_units;
     t->ids = hn_calloc(rows, sizeof *t->ids);

@@ -46,17 +46,52 @@ hn_train_batch hn_tune_batch_learning(hn_training *t) {
     return b;
 }
 
+/* Tokens that all rows begin with and that none of them learns. Each row keeps one at least of its own. */
+static int common_beginning(const hn_tune_example *const *rows, size_t n) {
+    int common = rows[0]->n - 2;
+    for (size_t i = 0; i < n && common > 0; i++) {
+        int k = 0;
+        if (rows[i]->n_prompt - 1 < common) common = rows[i]->n_prompt - 1;
+        if (rows[i]->n - 2 < common) common = rows[i]->n - 2;
+        while (k < common && rows[i]->ids[k] == rows[0]->ids[k]) k++;
+        common = k;
+    }
+    return common > 0 ? common : 0;
+}
+
+void hn_tune_batch_share(hn_training *t, hn_train_batch *b, const hn_tune_example *const *rows, size_t n) {
+    if (b->dropout || n < 2) return;
+    b->prefix_rows = b->n_rows = common_beginning(rows, n);
+    for (int i = 0; i < b->prefix_rows; i++) {
+        t->ids[i] = rows[0]->ids[i];
+        t->targets[i] = HN_NO_TARGET;
+        t->weights[i] = 0;
+    }
+}
+
+/* Whether the batch has no room for this row beside those that it has. A shared beginning counts only where memory is limited. */
+static bool is_full(const hn_training *t, const hn_train_batch *b, const hn_tune_example *x) {
+    int own = b->n_rows - b->prefix_rows + x->n - 1 - b->prefix_rows;
+    if (t->setup->options.memory_bytes > 0) own += b->prefix_rows;
+    return b->n_sequences > 0 && own > t->max_rows;
+}
+
+static void batch_clear(hn_train_batch *b) {
+    b->n_sequences = 0;
+    b->n_rows = b->prefix_rows;
+}
+
 void hn_tune_batch_append(hn_training *t, hn_train_batch *b, const hn_tune_example *x, float weight) {
-    int at = b->n_rows;
+    int P = b->prefix_rows, at = b->n_rows - P;
     t->keys[b->n_sequences] = hn_dropout_key(t->setup->options.seed, (uint64_t)t->state.step, x->row);
-    t->starts[b->n_sequences++] = at;
-    for (int i = 0; i + 1 < x->n; i++) {
+    t->starts[b->n_sequences++] = b->n_rows;
+    for (int i = P; i + 1 < x->n; i++) {
         bool learned = x->learned[i + 1];
         t->ids[at + i] = x->ids[i];
         t->targets[at + i] = learned ? x->ids[i + 1] : HN_NO_TARGET;
         t->weights[at + i] = learned ? weight : 0;
     }
-    b->n_rows += x->n - 1;
+    b->n_rows += x->n - 1 - P;
 }
 
 static hn_status run_piece(hn_training *t, hn_train_batch *b, double *loss, hn_error *err) {
@@ -64,7 +99,7 @@ static hn_status run_piece(hn_training *t, hn_train_batch *b, double *loss, hn_e
     HN_TRY(hn_network_backward(t->network, b, t->losses, err));
     for (int i = 0; i < b->n_rows; i++)
         if (t->targets[i] != HN_NO_TARGET) *loss += t->losses[i];
-    b->n_rows = b->n_sequences = 0;
+    batch_clear(b);
     return HN_OK;
 }
 
@@ -79,8 +114,9 @@ hn_status hn_tune_gradient_answers(hn_training *t, const hn_tune_example *const 
         all += (double)rows[i]->weight * rows[i]->n_learned;
         *n_counted += rows[i]->n_learned;
     }
+    hn_tune_batch_share(t, &b, rows, n);
     for (size_t i = 0; i < n; i++) {
-        if (b.n_rows && b.n_rows + rows[i]->n - 1 > t->max_rows) HN_TRY(run_piece(t, &b, loss, err));
+        if (is_full(t, &b, rows[i])) HN_TRY(run_piece(t, &b, loss, err));
         hn_tune_batch_append(t, &b, rows[i], (float)((double)rows[i]->weight / all));
     }
     return run_piece(t, &b, loss, err);
@@ -95,7 +131,7 @@ static hn_status losses_of_piece(hn_training *t, hn_train_batch *b, double *loss
         for (int i = t->starts[s]; i < end; i++)
             if (t->targets[i] != HN_NO_TARGET) losses[s] += t->losses[i];
     }
-    b->n_rows = b->n_sequences = 0;
+    batch_clear(b);
     return HN_OK;
 }
 
@@ -103,14 +139,15 @@ hn_status hn_tune_answer_losses(hn_training *t, const hn_tune_example *const *ro
                                 hn_error *err) {
     hn_train_batch b = hn_tune_batch_empty(t);
     size_t first = 0;
+    if (n) hn_tune_batch_share(t, &b, rows, n);
     for (size_t i = 0; i < n; i++) {
-        if (b.n_rows && b.n_rows + rows[i]->n - 1 > t->max_rows) {
+        if (is_full(t, &b, rows[i])) {
             HN_TRY(losses_of_piece(t, &b, losses + first, err));
             first = i;
         }
         hn_tune_batch_append(t, &b, rows[i], 1);
     }
-    return b.n_rows ? losses_of_piece(t, &b, losses + first, err) : HN_OK;
+    return b.n_sequences ? losses_of_piece(t, &b, losses + first, err) : HN_OK;
 }
 
 /* Linear warm-up, then down to a tenth by half a cosine or a line, or as it is. */

@@ -29,7 +29,7 @@ typedef struct hn_training {
     uint32_t *order;                 /* (n_units) of the epoch at hand */
     const hn_tune_example **rows;    /* (units of a step * unit) the step at hand */
     int ordered_epoch;               /* -1: none yet */
-    int32_t *ids, *targets, *starts; /* (max_rows) room for a piece of a step */
+    int32_t *ids, *targets, *starts; /* (2 * max_rows) room for a piece of a step */
     float *weights;
     double *losses;
     uint64_t *keys; /* (max_rows) of each sequence's dropout */

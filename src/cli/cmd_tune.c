@@ -80,12 +80,13 @@ static hn_status check_cases(hn_cli_tuning *t, hn_error *err) {
     HN_TRY(hn_dataset_select(t->p.dataset, HN_SPLIT_TRAIN, &train, &n, err));
     for (size_t i = 0; i < n; i++)
         if (t->p.dataset->cases[train[i]].target) train[n_labelled++] = train[i];
-    t->setup.options = hn_cli_tune_options(&t->settings, n_labelled);
+    bool distills = strcmp(hn_cli_tune_text(&t->settings, "method", "lora", "default"), "distill") == 0;
+    t->setup.options = hn_cli_tune_options(&t->settings, distills ? n : n_labelled);
     const hn_tune_options *o = &t->setup.options;
     if (o->limit && n_labelled > o->limit) n_labelled = o->limit;
     t->n_train = n_labelled;
     hn_status st = HN_OK;
-    if (n_labelled && !hn_cli_flag(cli, "allow-unseen-labels"))
+    if (n_labelled && !distills && !hn_cli_flag(cli, "allow-unseen-labels"))
         st = hn_tune_check_labels(t->p.scope, t->p.dataset, train, n_labelled, err);
     hn_free(train);
     if (st == HN_OK && o->balanced && t->p.scope->contract.kind != HN_CONTRACT_CHOICE)
@@ -111,6 +112,29 @@ static hn_status open_project(hn_cli_tuning *t, hn_error *err) {
     return HN_OK;
 }
 
+/* A distillation's teacher: its prompt, and its model where that is not the base. */
+static hn_status open_teacher(hn_cli_tuning *t, hn_error *err) {
+    char path[HN_PATH_MAX];
+    hn_provider_info info;
+    hn_local_options o = hn_cli_local_options(t->cli);
+    const char *prompt = hn_cli_tune_text(&t->settings, "teacher_prompt", NULL, "default"),
+               *model = hn_cli_tune_text(&t->settings, "teacher", NULL, "default");
+    if (!t->p.project || !t->setup.options.method || strcmp(t->setup.options.method, "distill") != 0) {
+        if (!hn_cli_given(t->cli, "teacher-prompt") && !hn_cli_given(t->cli, "teacher")) return HN_OK;
+        return hn_cli_usage(t->cli, err, "a teacher is for --method distill on the project's cases");
+    }
+    if (prompt) {
+        HN_TRY(hn_cli_prompt_path(&t->p, prompt, path, err));
+        HN_TRY(hn_prompt_load(path, t->p.scope, t->p.dataset, &t->teacher_prompt, err));
+    }
+    if (model) HN_TRY(hn_cli_project_model(&t->p, model, &o, &t->teacher, err));
+    t->setup.teacher_prompt = t->teacher_prompt;
+    t->setup.teacher = t->teacher;
+    if (!t->teacher || !t->teacher_prompt) return HN_OK;
+    HN_TRY(hn_provider_info_get(t->teacher, &info, err));
+    return info.generates_only ? hn_prompt_generate(t->teacher_prompt, info.name, err) : HN_OK;
+}
+
 /* The project that the folder belongs to lends its store; without one it is here. */
 static hn_status open_data(hn_cli_tuning *t, hn_error *err) {
     hn_cli *cli = t->cli;
@@ -134,6 +158,7 @@ static hn_status open_data(hn_cli_tuning *t, hn_error *err) {
 static hn_status open_all(hn_cli_tuning *t, hn_error *err) {
     HN_TRY(hn_cli_given(t->cli, "data") ? open_data(t, err) : open_project(t, err));
     HN_TRY(open_base(t, err));
+    HN_TRY(open_teacher(t, err));
     t->setup.store_dir = t->store_dir;
     t->setup.base_source = t->source;
     t->setup.base = t->base;
@@ -143,9 +168,11 @@ static hn_status open_all(hn_cli_tuning *t, hn_error *err) {
 
 static void close_all(hn_cli_tuning *t) {
     hn_cli_tune_progress_end(t);
+    hn_provider_close(t->teacher);
     hn_provider_close(t->base);
     hn_train_data_free(t->data);
     hn_store_close(t->store);
+    hn_prompt_free(t->teacher_prompt);
     hn_prompt_free(t->prompt);
     hn_cli_project_close(&t->p);
 }
@@ -190,7 +217,7 @@ static const hn_option options[] = {
     {.name = "data",
      .kind = HN_OPTION_STRING,
      .value = "FILE",
-     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca, plain text"},
+     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca, preference pairs, plain text"},
     {.name = "store",
      .kind = HN_OPTION_STRING,
      .value = "FOLDER",
@@ -199,6 +226,14 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "MODEL",
      .help = "the model to train: a catalogue name or a path (the same as -m)"},
+    {.name = "teacher-prompt",
+     .kind = HN_OPTION_STRING,
+     .value = "PROMPT",
+     .help = "with --method distill: the prompt that the teacher answers with"},
+    {.name = "teacher",
+     .kind = HN_OPTION_STRING,
+     .value = "MODEL",
+     .help = "with --method distill: the teacher, such as a larger model (default: the base)"},
     HN_TUNE_SETTING_OPTIONS,
     {.name = "curve",
      .kind = HN_OPTION_STRING,

@@ -108,6 +108,8 @@ static void read_adapter(hn_cli_tune_settings *s, hn_tune_options *o) {
     o->rank = (int)hn_cli_tune_int(s, "rank", o->rank, "default");
     o->alpha = hn_cli_tune_real(s, "alpha", 2.0 * o->rank, "twice the rank");
     o->rank_stabilised = hn_cli_tune_flag(s, "rank_stabilised");
+    o->dora = hn_cli_tune_flag(s, "dora");
+    o->dropout = hn_cli_tune_real(s, "dropout", 0, "default");
     o->targets = targets_named(hn_cli_tune_text(s, "targets", "all", "default"));
 }
 
@@ -116,6 +118,9 @@ hn_tune_options hn_cli_tune_options(hn_cli_tune_settings *s, size_t n_train) {
     size_t limit = (size_t)hn_cli_tune_int(s, "limit", 0, "default");
     hn_tune_options o = hn_tune_defaults(limit && limit < n_train ? limit : n_train, method);
     if (strcmp(method, "full") != 0 && strcmp(method, "scratch") != 0) read_adapter(s, &o);
+    if (strcmp(method, "distill") == 0) o.truth = hn_cli_tune_real(s, "truth", 0, "default");
+    o.label_smoothing = hn_cli_tune_real(s, "label_smoothing", 0, "default");
+    if (strcmp(method, "dpo") == 0 || strcmp(method, "orpo") == 0) o.beta = hn_cli_tune_real(s, "beta", 0.1, "default");
     o.learning_rate = hn_cli_tune_real(s, "learning_rate", o.learning_rate, "default");
     o.schedule = schedule_named(hn_cli_tune_text(s, "schedule", "cosine", "default"));
     o.warmup = hn_cli_tune_real(s, "warmup", o.warmup, "default");

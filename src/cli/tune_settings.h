@@ -44,7 +44,7 @@ json_t *hn_cli_tune_settings_json(const hn_cli_tune_settings *s);
     {.name = "method",                                                                                                 \
      .kind = HN_OPTION_STRING,                                                                                         \
      .value = "NAME",                                                                                                  \
-     .help = "lora: an adapter beside the base's weights (default); full: all weights learn; see `hone help tune`"},   \
+     .help = "lora (default), full, scratch; dpo, orpo: from preference pairs; distill: from a long prompt"},          \
         {.name = "rank",                                                                                               \
          .kind = HN_OPTION_INT,                                                                                        \
          .value = "N",                                                                                                 \
@@ -58,6 +58,34 @@ json_t *hn_cli_tune_settings_json(const hn_cli_tune_settings *s);
          .high = 1e6,                                                                                                  \
          .help = "the adapter counts alpha / rank (default: twice the rank)"},                                         \
         {.name = "rank-stabilised", .kind = HN_OPTION_FLAG, .help = "alpha over the root of the rank instead"},        \
+        {.name = "dora",                                                                                               \
+         .kind = HN_OPTION_FLAG,                                                                                       \
+         .help = "each output of an adapted layer learns a magnitude as well (DoRA)"},                                 \
+        {.name = "dropout",                                                                                            \
+         .kind = HN_OPTION_REAL,                                                                                       \
+         .value = "SHARE",                                                                                             \
+         .low = 0,                                                                                                     \
+         .high = 0.99,                                                                                                 \
+         .help = "share of an adapter's inputs dropped in each step (default: 0)"},                                    \
+        {.name = "label-smoothing",                                                                                    \
+         .kind = HN_OPTION_REAL,                                                                                       \
+         .value = "SHARE",                                                                                             \
+         .low = 0,                                                                                                     \
+         .high = 0.99,                                                                                                 \
+         .help = "this share of the target is spread over all tokens; dpo: share of pairs the wrong way round "        \
+                 "(default: 0)"},                                                                                      \
+        {.name = "beta",                                                                                               \
+         .kind = HN_OPTION_REAL,                                                                                       \
+         .value = "X",                                                                                                 \
+         .low = 1e-6,                                                                                                  \
+         .high = 1e6,                                                                                                  \
+         .help = "dpo: how close to the base it stays; orpo: the odds' share in the loss (default: 0.1)"},             \
+        {.name = "truth",                                                                                              \
+         .kind = HN_OPTION_REAL,                                                                                       \
+         .value = "SHARE",                                                                                             \
+         .low = 0,                                                                                                     \
+         .high = 1,                                                                                                    \
+         .help = "distill: share of the case's own label beside the teacher's word (default: 0)"},                     \
         {.name = "targets",                                                                                            \
          .kind = HN_OPTION_CHOICE,                                                                                     \
          .value = "all|attention|qv|qk",                                                                               \

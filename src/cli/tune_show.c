@@ -4,6 +4,7 @@
 #include "cli/chart.h"
 #include "cli/inference.h"
 #include "cli/output.h"
+#include "cli/tune_show_methods.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -93,18 +94,33 @@ static void on_epoch(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_
     t->dev_is_loss = by_loss;
     t->dev = by_loss ? held_out(e)->value : (double)e->n_correct / (double)n_dev;
     if (t->quiet) return;
-    if (e->epoch) snprintf(loss, sizeof loss, "loss %.3f nats a token", e->train_loss);
+    if (e->epoch)
+        snprintf(loss, sizeof loss, "loss %.3f nats a %s", e->train_loss,
+                 hn_cli_tune_loss_unit(t->setup.options.method));
     if (by_loss)
         loss_text(held_out(e), text);
     else
         hn_cli_percent(accuracy_of(e->n_correct, n_dev), text);
     hn_output_print(t->cli->out, "epoch %-2d %s  %s %s%s  after %s", e->epoch, loss, by_loss ? "held out" : "dev", text,
                     is_text(e) ? " bits a byte" : "", hn_format_duration(e->seconds, took));
+    hn_cli_tune_rewards_print(t->cli->out, e);
     print_sample(t, sample);
     hn_output_print(t->cli->out, "\n");
 }
 
-hn_tune_hooks hn_cli_tune_hooks(hn_cli_tuning *t) { return (hn_tune_hooks){open_model, on_step, on_epoch, t}; }
+/* While a teacher answers: the same line as the steps', before and after them. */
+static void on_teacher(void *user, size_t n_done, size_t n) {
+    hn_cli_tuning *t = user;
+    if (!t->shown) hn_progress_begin(&t->progress, t->cli->out, "the teacher answers", n, HN_PROGRESS_COUNT, "cases");
+    t->shown = true;
+    hn_progress_update(&t->progress, n_done);
+    if (n_done == n) hn_cli_tune_progress_end(t);
+}
+
+hn_tune_hooks hn_cli_tune_hooks(hn_cli_tuning *t) {
+    return (hn_tune_hooks){
+        .open = open_model, .on_step = on_step, .on_epoch = on_epoch, .user = t, .on_teacher = on_teacher};
+}
 
 /* ---- at the end ---- */
 
@@ -117,6 +133,9 @@ static hn_status print_epochs(hn_cli_tuning *t, const hn_tune_result *r, hn_erro
                          : by_loss                    ? "held-out loss"
                                                       : "dev accuracy";
     hn_table_column(table, judged, HN_ALIGN_RIGHT);
+    bool pairs = isfinite(r->epochs[r->best].reward_accuracy.value);
+    if (pairs) hn_table_column(table, "chosen preferred", HN_ALIGN_RIGHT);
+    if (pairs) hn_table_column(table, "margin", HN_ALIGN_RIGHT);
     hn_table_column(table, " ", HN_ALIGN_LEFT);
     for (size_t k = 0; k < r->n_epochs; k++) {
         const hn_tune_epoch *e = &r->epochs[k];
@@ -130,6 +149,7 @@ static hn_status print_epochs(hn_cli_tuning *t, const hn_tune_result *r, hn_erro
         hn_table_cell(table, "%s",
                       by_loss ? loss_text(held_out(e), text)
                               : hn_cli_percent(accuracy_of(e->n_correct, r->n_dev), text));
+        if (pairs) hn_cli_tune_rewards_cells(table, e);
         hn_table_cell(table, "%s", k == r->best ? "kept" : "");
         if (k == r->best) hn_table_row_style(table, HN_STYLE_GOOD);
     }
@@ -146,9 +166,10 @@ static void print_charts(hn_cli_tuning *t, const hn_tune_result *r) {
         score[i] = by_loss ? r->epochs[i].loss.value : (double)r->epochs[i].n_correct / (double)r->n_dev;
     }
     hn_chart_series loss[] = {{"training", x, y, r->n_curve, '*'}, {"held out", at, score, r->n_epochs, 'o'}};
+    char title[48];
+    snprintf(title, sizeof title, "loss, nats a %s", hn_cli_tune_loss_unit(t->setup.options.method));
     hn_output_print(t->cli->out, "\n");
-    hn_chart_print(t->cli->out,
-                   &(hn_chart){.title = "loss, nats a token", .x_name = "steps", .series = loss, .n = by_loss ? 2 : 1});
+    hn_chart_print(t->cli->out, &(hn_chart){.title = title, .x_name = "steps", .series = loss, .n = by_loss ? 2 : 1});
     if (by_loss) return;
     hn_chart_series accuracy = {"dev", at, score, r->n_epochs, 'o'};
     hn_chart_print(
@@ -162,6 +183,8 @@ char *hn_cli_tune_score_text(const hn_tune_result *r, char out[128]) {
         snprintf(out, 128, "dev accuracy %s", hn_cli_percent(r->accuracy, text));
     else if (isfinite(r->bits_per_byte.value))
         snprintf(out, 128, "held-out %s bits a byte", loss_text(&r->bits_per_byte, text));
+    else if (isfinite(r->epochs[r->best].reward_accuracy.value))
+        snprintf(out, 128, "held-out loss %s nats a pair", loss_text(&r->loss, text));
     else
         snprintf(out, 128, "held-out loss %s nats a token, perplexity %.3g", loss_text(&r->loss, text),
                  exp(r->loss.value));
@@ -198,6 +221,7 @@ hn_status hn_cli_tune_print(hn_cli_tuning *t, const hn_tune_result *r, hn_error 
     hn_output_print(out, "Best: epoch %d, %s of %zu %s. It was chosen by these: %s\n", r->epochs[r->best].epoch,
                     hn_cli_tune_score_text(r, text), r->n_dev, t->data ? "rows" : "dev cases",
                     t->data ? "new ones say what it is worth." : "what it is worth, the test split says.");
+    HN_TRY(hn_cli_tune_distillation_print(t, r, err));
     print_next(t, r);
     return HN_OK;
 }
@@ -222,7 +246,8 @@ json_t *hn_cli_tune_json(const hn_cli_tuning *t, const hn_tune_result *r) {
     snprintf(run, sizeof run, "r%lld", (long long)r->run->id);
     snprintf(model, sizeof model, "tune:%s", run);
     const char *prompt = r->run->spec.prompt_name;
-    double perplexity = exp(r->loss.value);
+    bool pairs = isfinite(r->epochs[r->best].reward_accuracy.value);
+    double perplexity = pairs ? (double)NAN : exp(r->loss.value);
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:f, s:o, s:o}",
         "run", run, "model", model, "base", r->run->spec.model_name, "prompt", prompt ? prompt : "", "method",
@@ -234,5 +259,5 @@ json_t *hn_cli_tune_json(const hn_cli_tuning *t, const hn_tune_result *r) {
         isfinite(perplexity) ? json_real(perplexity) : json_null(), "best_epoch", r->epochs[r->best].epoch, "epochs",
         hn_tune_epochs_json(r->epochs, r->n_epochs, r->best), "curve", curve_json(r), "stopped_early", r->stopped_early,
         "seconds", r->seconds, "bits_per_byte", hn_cli_tune_estimate_json(&r->bits_per_byte), "settings",
-        hn_cli_tune_settings_json(&t->settings));
+        hn_cli_tune_settings_json(&t->settings), "distillation", hn_cli_tune_distillation_json(r));
 }

@@ -21,7 +21,9 @@ typedef struct hn_cli_tuning {
     hn_prompt *prompt;
     hn_train_data *data;
     hn_provider *base;
-    const char *base_name; /* NULL: the project's */
+    hn_prompt *teacher_prompt; /* distill; else NULL */
+    hn_provider *teacher;      /* distill: NULL: the base */
+    const char *base_name;     /* NULL: the project's */
     hn_cli_tune_settings settings;
     hn_tune_setup setup;
     size_t n_train; /* cases or rows that there are to train on */

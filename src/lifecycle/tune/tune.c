@@ -89,7 +89,9 @@ static hn_status measure(hn_training *t, int epoch, hn_tune_epoch *e, hn_tune_sa
 static hn_status judge(hn_training *t, hn_tune_epoch *e, hn_error *err) {
     size_t n = t->result->n_dev;
     bool hopeless = false;
-    e->best = e->epoch > 0 && (t->state.best == 0 || total(t->scores, n) > total(t->best_scores, n));
+    double now = total(t->scores, n), best = total(t->best_scores, n);
+    bool wins = now > best || (t->method->ties_to_later && !(now < best));
+    e->best = e->epoch > 0 && (t->state.best == 0 || wins);
     if (e->epoch > 1 && !e->best) HN_TRY(look_for_hope(t, e, &hopeless, err));
     if (e->best) {
         HN_TRY(t->method->write(t, t->result->folder, err));
@@ -102,9 +104,14 @@ static hn_status judge(hn_training *t, hn_tune_epoch *e, hn_error *err) {
 
 static hn_status score(hn_training *t, int epoch, hn_error *err) {
     hn_tune_sample sample = {0};
+    static const hn_estimate none = {(double)NAN, (double)NAN, (double)NAN};
     hn_tune_epoch *e = &t->state.epochs[t->state.n_epochs];
-    *e = (hn_tune_epoch){.epoch = epoch, .n_correct = -1, .loss = {(double)NAN, (double)NAN, (double)NAN}};
-    e->bits_per_byte = e->loss;
+    *e = (hn_tune_epoch){.epoch = epoch,
+                         .n_correct = -1,
+                         .loss = none,
+                         .bits_per_byte = none,
+                         .reward_accuracy = none,
+                         .reward_margin = none};
     e->train_loss = t->state.loss_tokens ? t->state.loss_sum / (double)t->state.loss_tokens : (double)NAN;
     hn_status st = measure(t, epoch, e, &sample, err);
     e->seconds = t->state.seconds = t->seconds_before + hn_clock_seconds() - t->session_began;

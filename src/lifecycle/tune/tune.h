@@ -30,8 +30,10 @@ typedef struct hn_tune_options {
     int rank;
     double alpha;
     bool rank_stabilised, dora;
-    double dropout, label_smoothing;                  /* [0, 1) */
-    unsigned targets;                                 /* HN_LORA_... */
+    double dropout, label_smoothing; /* [0, 1) */
+    double beta;                     /* dpo, orpo: see train/preference.h; 0: 0.1 */
+    double truth;                    /* distill: share of the case's own label in what is learned, 0 .. 1 */
+    unsigned targets;                /* HN_LORA_... */
     double learning_rate, weight_decay, clip, warmup; /* warmup: share of the steps */
     hn_tune_schedule schedule;                        /* after the warm-up; cosine and linear fall to a tenth */
     int epochs, batch;                                /* batch: cases of a step, or of each of its parts: */
@@ -57,7 +59,8 @@ typedef struct hn_tune_epoch {
     int n_correct;             /* of the dev cases; -1: scored by loss */
     hn_estimate loss;          /* of the held-out answers, nats a token; NaN: scored by right answers */
     hn_estimate bits_per_byte; /* of held-out plain text; NaN: of nothing else */
-    double seconds;            /* of training and scoring together, so far */
+    hn_estimate reward_accuracy, reward_margin; /* of held-out preference pairs; NaN: none */
+    double seconds;                             /* of training and scoring together, so far */
     bool best;
 } hn_tune_epoch;
 
@@ -84,14 +87,18 @@ typedef struct hn_tune_hooks {
     /* After each scoring; may be NULL. */
     void (*on_epoch)(void *user, const hn_tune_epoch *e, size_t n_dev, const hn_tune_sample *sample);
     void *user;
+    /* While a teacher answers cases; may be NULL. */
+    void (*on_teacher)(void *user, size_t n_done, size_t n);
 } hn_tune_hooks;
 
 typedef struct hn_tune_setup {
     hn_project *project; /* with dataset and prompt: the project's cases; or NULL, and: */
     const hn_dataset *dataset;
     const hn_prompt *prompt;
-    const hn_train_data *data; /* conversations and the like */
-    double held_out;           /* share of the data's rows that is not trained on but scored */
+    const hn_prompt *teacher_prompt; /* distill: what the teacher is asked with */
+    hn_provider *teacher;            /* distill: NULL: the base */
+    const hn_train_data *data;       /* conversations and the like */
+    double held_out;                 /* share of the data's rows that is not trained on but scored */
     hn_store *store;
     const char *store_dir;
     hn_provider *base;       /* local */

@@ -20,7 +20,8 @@ static sizes count(const hn_shape *s, const hn_network_options *o) {
         n.norms += 2 * C;
         for (int i = 0; i < 7; i++) {
             n.matrices += out[i] * in[i];
-            if (!o->lora_targets || o->lora_targets & 1u << i) n.adapters += r * (out[i] + in[i]);
+            if (!o->lora_targets || o->lora_targets & 1u << i)
+                n.adapters += r * (out[i] + in[i]) + (o->dora ? out[i] : 0);
         }
     }
     return n;
@@ -32,6 +33,9 @@ static uint64_t row_floats(const hn_shape *s, const hn_network_options *o) {
                    KV = (uint64_t)s->n_kv_heads * (uint64_t)s->head_size, r = (uint64_t)o->lora_rank;
     uint64_t layer = 2 * C + 2 * Q + 2 * KV + (uint64_t)s->n_heads + 2 * F + 7 * r;
     uint64_t shared = 4 * C + 2 * Q + 2 * KV + 4 * F + 3 * (uint64_t)s->head_size / 2 + r;
+    uint64_t widest = F > Q ? F : Q; /* masked inputs, and DoRA's directions */
+    if (widest < C) widest = C;
+    shared += widest * ((o->dropout > 0) + (uint64_t)o->dora);
     return layer * (uint64_t)s->n_layers + shared;
 }
 
@@ -66,13 +70,14 @@ static hn_status refuse(const hn_training *t, const hn_tune_memory *m, int rows,
 
 hn_status hn_tune_memory_fit(hn_training *t, hn_network_options *o, const hn_kernels *kernels, hn_error *err) {
     int longest = t->held.longest > t->examples.longest ? t->held.longest : t->examples.longest;
+    longest *= (int)t->examples.unit; /* what belongs together stands in one piece */
     bool packs = o->lora_rank > 0 && !o->f32 && strstr(kernels->name, "bf16");
     const hn_shape *shape = hn_model_shape(t->base.model);
     t->max_rows = longest > PIECE_ROWS ? longest : PIECE_ROWS;
     uint64_t limit = t->setup->options.memory_bytes;
     if (!limit) return HN_OK;
     const hn_tune_options *options = &t->setup->options;
-    uint64_t step = (uint64_t)options->batch * (uint64_t)options->accumulate * t->examples.unit * (uint64_t)longest;
+    uint64_t step = (uint64_t)options->batch * (uint64_t)options->accumulate * (uint64_t)longest;
     if (step < (uint64_t)t->max_rows) t->max_rows = step > (uint64_t)longest ? (int)step : longest;
     for (;; t->max_rows = t->max_rows / 2 > longest ? t->max_rows / 2 : longest) {
         hn_tune_memory m = hn_tune_memory_estimate(shape, o, packs, (uint64_t)t->max_rows);

@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora, &hn_tune_method_full, &hn_tune_method_scratch,
+const hn_tune_method *const hn_tune_methods[] = {&hn_tune_method_lora,
+                                                 &hn_tune_method_full,
+                                                 &hn_tune_method_scratch,
+                                                 &hn_tune_method_dpo,
+                                                 &hn_tune_method_orpo,
+                                                 &hn_tune_method_distill,
                                                  NULL};
 
 hn_status hn_tune_method_find(const char *name, const hn_tune_method **method, hn_error *err) {

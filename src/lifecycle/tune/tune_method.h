@@ -25,6 +25,8 @@ struct hn_tune_method {
     const char *
         result; /* the folder's name under the run's: "adapter" (PEFT's form, the base beside it) or "model" (a whole one) */
     bool takes_pairs, takes_text; /* preference pairs, plain text: refused where not */
+    bool takes_unlabelled;        /* training cases without a target */
+    bool ties_to_later;           /* of epochs that score the same the last is kept, not the first */
     double learning_rate;         /* the default; 0: 5e-4 */
     int steps, epochs_max;        /* what the default number of epochs aims at, and its limit; 0: 120 and 10 */
 
@@ -53,7 +55,8 @@ struct hn_tune_method {
     void (*close)(hn_training *t); /* NULL: nothing is its own */
 };
 
-extern const hn_tune_method hn_tune_method_lora, hn_tune_method_full, hn_tune_method_scratch;
+extern const hn_tune_method hn_tune_method_lora, hn_tune_method_full, hn_tune_method_scratch, hn_tune_method_dpo,
+    hn_tune_method_orpo, hn_tune_method_distill;
 
 /* All methods, in the order of the help; ended by NULL. */
 extern const hn_tune_method *const hn_tune_methods[];

@@ -19,12 +19,16 @@ json_t *hn_tune_epochs_json(const hn_tune_epoch *epochs, size_t n, size_t best) 
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
         const hn_tune_epoch *e = &epochs[i];
-        json_array_append_new(list,
-                              json_pack("{s:i, s:o, s:o, s:o, s:o, s:f, s:b}", "epoch", e->epoch, "train_loss",
-                                        real_or_null(e->train_loss), "n_correct",
-                                        e->n_correct >= 0 ? json_integer(e->n_correct) : json_null(), "held_out_loss",
-                                        estimate_or_null(&e->loss), "bits_per_byte",
-                                        estimate_or_null(&e->bits_per_byte), "seconds", e->seconds, "best", i == best));
+        json_t *o = json_pack("{s:i, s:o, s:o, s:o, s:o, s:f, s:b}", "epoch", e->epoch, "train_loss",
+                              real_or_null(e->train_loss), "n_correct",
+                              e->n_correct >= 0 ? json_integer(e->n_correct) : json_null(), "held_out_loss",
+                              estimate_or_null(&e->loss), "bits_per_byte", estimate_or_null(&e->bits_per_byte),
+                              "seconds", e->seconds, "best", i == best);
+        if (isfinite(e->reward_accuracy.value)) {
+            json_object_set_new(o, "reward_accuracy", estimate_or_null(&e->reward_accuracy));
+            json_object_set_new(o, "reward_margin", estimate_or_null(&e->reward_margin));
+        }
+        json_array_append_new(list, o);
     }
     return list;
 }
@@ -113,6 +117,8 @@ static hn_tune_epoch epoch_of(const json_t *e) {
                            .n_correct = json_is_integer(correct) ? (int)json_integer_value(correct) : -1,
                            .loss = estimate_of(json_object_get(e, "held_out_loss")),
                            .bits_per_byte = estimate_of(json_object_get(e, "bits_per_byte")),
+                           .reward_accuracy = estimate_of(json_object_get(e, "reward_accuracy")),
+                           .reward_margin = estimate_of(json_object_get(e, "reward_margin")),
                            .seconds = json_number_value(json_object_get(e, "seconds")),
                            .best = json_is_true(json_object_get(e, "best"))};
 }

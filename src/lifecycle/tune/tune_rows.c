@@ -14,13 +14,13 @@
 
 /* ---- which ---- */
 
-static hn_status labelled(const hn_dataset *d, hn_split split, size_t limit, uint32_t **cases, size_t *n,
-                          hn_error *err) {
+static hn_status choose_cases(const hn_dataset *d, hn_split split, size_t limit, bool unlabelled, uint32_t **cases,
+                              size_t *n, hn_error *err) {
     size_t all;
     HN_TRY(hn_dataset_select(d, split, cases, &all, err));
     *n = 0;
     for (size_t i = 0; i < all; i++)
-        if (d->cases[(*cases)[i]].target) (*cases)[(*n)++] = (*cases)[i];
+        if (unlabelled || d->cases[(*cases)[i]].target) (*cases)[(*n)++] = (*cases)[i];
     if (limit && *n > limit) *n = limit;
     if (*n) return HN_OK;
     return hn_fail(err, HN_ERR_INPUT, "split", "give it a share under `split:` in hone.yaml",
@@ -92,8 +92,9 @@ static hn_status check_format(const hn_training *t, hn_error *err) {
 hn_status hn_tune_rows_select(hn_training *t, hn_error *err) {
     const hn_tune_setup *s = t->setup;
     if (!s->data) {
-        HN_TRY(labelled(s->dataset, HN_SPLIT_TRAIN, s->options.limit, &t->train, &t->result->n_train, err));
-        return labelled(s->dataset, HN_SPLIT_DEV, s->options.dev_limit, &t->dev, &t->result->n_dev, err);
+        HN_TRY(choose_cases(s->dataset, HN_SPLIT_TRAIN, s->options.limit, t->method->takes_unlabelled, &t->train,
+                            &t->result->n_train, err));
+        return choose_cases(s->dataset, HN_SPLIT_DEV, s->options.dev_limit, false, &t->dev, &t->result->n_dev, err);
     }
     HN_TRY(check_format(t, err));
     hashed *rows = hn_calloc(s->data->n_rows, sizeof *rows);

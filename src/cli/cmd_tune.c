@@ -217,7 +217,8 @@ static const hn_option options[] = {
     {.name = "data",
      .kind = HN_OPTION_STRING,
      .value = "FILE",
-     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca, preference pairs, plain text"},
+     .help = "train on a file instead of the project's cases: OpenAI chat JSONL, ShareGPT, Alpaca, preference pairs, "
+             "plain text"},
     {.name = "store",
      .kind = HN_OPTION_STRING,
      .value = "FOLDER",

@@ -248,16 +248,17 @@ json_t *hn_cli_tune_json(const hn_cli_tuning *t, const hn_tune_result *r) {
     const char *prompt = r->run->spec.prompt_name;
     bool pairs = isfinite(r->epochs[r->best].reward_accuracy.value);
     double perplexity = pairs ? (double)NAN : exp(r->loss.value);
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:f, s:o, s:o}",
-        "run", run, "model", model, "base", r->run->spec.model_name, "prompt", prompt ? prompt : "", "method",
-        t->setup.options.method ? t->setup.options.method : "lora", "adapter",
-        r->is_whole ? json_null() : json_string(r->folder), "folder", json_string(r->folder), "train_cases",
-        (json_int_t)r->n_train, "dev_cases", (json_int_t)r->n_dev, "train_tokens", (json_int_t)r->n_tokens,
-        "supervised_tokens", (json_int_t)r->n_supervised, "accuracy", hn_cli_tune_estimate_json(&r->accuracy),
-        "held_out_loss", hn_cli_tune_estimate_json(&r->loss), "perplexity",
-        isfinite(perplexity) ? json_real(perplexity) : json_null(), "best_epoch", r->epochs[r->best].epoch, "epochs",
-        hn_tune_epochs_json(r->epochs, r->n_epochs, r->best), "curve", curve_json(r), "stopped_early", r->stopped_early,
-        "seconds", r->seconds, "bits_per_byte", hn_cli_tune_estimate_json(&r->bits_per_byte), "settings",
-        hn_cli_tune_settings_json(&t->settings), "distillation", hn_cli_tune_distillation_json(r));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:f, "
+                     "s:o, s:o, s:o}",
+                     "run", run, "model", model, "base", r->run->spec.model_name, "prompt", prompt ? prompt : "",
+                     "method", t->setup.options.method ? t->setup.options.method : "lora", "adapter",
+                     r->is_whole ? json_null() : json_string(r->folder), "folder", json_string(r->folder),
+                     "train_cases", (json_int_t)r->n_train, "dev_cases", (json_int_t)r->n_dev, "train_tokens",
+                     (json_int_t)r->n_tokens, "supervised_tokens", (json_int_t)r->n_supervised, "accuracy",
+                     hn_cli_tune_estimate_json(&r->accuracy), "held_out_loss", hn_cli_tune_estimate_json(&r->loss),
+                     "perplexity", isfinite(perplexity) ? json_real(perplexity) : json_null(), "best_epoch",
+                     r->epochs[r->best].epoch, "epochs", hn_tune_epochs_json(r->epochs, r->n_epochs, r->best), "curve",
+                     curve_json(r), "stopped_early", r->stopped_early, "seconds", r->seconds, "bits_per_byte",
+                     hn_cli_tune_estimate_json(&r->bits_per_byte), "settings", hn_cli_tune_settings_json(&t->settings),
+                     "distillation", hn_cli_tune_distillation_json(r));
 }

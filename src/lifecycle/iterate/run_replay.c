@@ -134,6 +134,8 @@ static hn_status evaluate(const hn_replay_setup *s, const hn_kept_project *kept,
         return hn_fail(err, HN_ERR_INPUT, "run", NULL, "the run's split is not known");
     json_t *set;
     HN_TRY(hn_run_apply_set(parameters, prompt, &set, err));
+    json_int_t repeat = json_integer_value(json_object_get(parameters, "repeat"));
+    if (repeat > 1) prompt->seed += (uint64_t)(repeat - 1); /* as the matrix gave it */
     hn_eval_setup setup = {.project = kept->project,
                            .dataset = data,
                            .store = s->store,
@@ -143,7 +145,7 @@ static hn_status evaluate(const hn_replay_setup *s, const hn_kept_project *kept,
                            .limit = s->limit && s->limit < n ? s->limit : n,
                            .no_cache = how->no_cache,
                            .set = set,
-                           .repeat = (int)json_integer_value(json_object_get(parameters, "repeat"))};
+                           .repeat = (int)repeat};
     hn_status st = hn_eval_run(&setup, prompt, how->on_progress, how->user, how->result, err);
     json_decref(set);
     if (st == HN_OK) st = hn_run_link_add(s->store, how->result->run->id, s->run->id, how->role, err);

@@ -1,5 +1,5 @@
 /* Trainings from inside: checkpoints that are damaged, truncated or another's; the memory estimate against what a network takes; sweeps; settings of
- * hone.yaml. */
+ * hone.yaml; and memory that runs out at every stage of a training, after which the same training still ends with the same weights. */
 #include "support.h"
 
 #include "base/alloc.h"
@@ -289,6 +289,107 @@ static void settings_have_their_kinds(void **state) {
     hn_arena_free(arena);
 }
 
+/* ---- whole trainings ---- */
+
+static hn_status open_model(void *user, const char *model, const char *adapter, hn_provider **provider, hn_error *err) {
+    (void)user;
+    return hn_provider_local_open(model ? model : model_path,
+                                  &(hn_local_options){.n_threads = 1, .adapter = adapter, .low_memory = true}, provider,
+                                  err);
+}
+
+static hn_train_data *make_data(void) {
+    hn_train_data *data;
+    hn_buf text;
+    hn_error err;
+    hn_buf_init(&text, 0);
+    for (int i = 0; i < 12; i++)
+        hn_buf_appendf(&text,
+                       "{\"messages\": [{\"role\": \"user\", \"content\": \"number %d\"}, {\"role\": \"assistant\", "
+                       "\"content\": \"%s\"}]}\n",
+                       i, i % 2 ? "odd" : "even");
+    hn_test_ok(hn_train_data_parse(hn_buf_str(&text), text.len, "t.jsonl", &data, &err), &err);
+    hn_buf_free(&text);
+    return data;
+}
+
+/* One training in a store of its own; the status. */
+static hn_status train(const char *store_name, const hn_train_data *data, hn_provider *base, const char *method,
+                       char result[HN_PATH_MAX], hn_error *err) {
+    char dir[HN_PATH_MAX];
+    hn_store *store;
+    hn_tune_hooks hooks = {.open = open_model};
+    hn_tune_setup setup = {.data = data, .held_out = 0.25, .store_dir = dir, .base = base, .base_source = model_path};
+    setup.options = hn_tune_defaults(9, method);
+    setup.options.epochs = 1;
+    setup.options.rank = 2;
+    setup.options.batch = 4;
+    setup.options.n_threads = 1;
+    hn_tune_result *r = hn_calloc(1, sizeof *r);
+    if (!r) return hn_fail_memory(err, sizeof *r);
+    in_folder(store_name, dir);
+    hn_status st = hn_store_open(dir, &store, err);
+    if (st == HN_OK) {
+        setup.store = store;
+        st = hn_tune_run(&setup, &hooks, r, err);
+        if (st == HN_OK) snprintf(result, HN_PATH_MAX, "%s", r->folder);
+        hn_tune_result_free(r);
+        hn_store_close(store);
+    }
+    hn_free(r);
+    return st;
+}
+
+static void same_file(const char *a, const char *b, const char *name) {
+    char x[HN_PATH_MAX], y[HN_PATH_MAX];
+    hn_error err;
+    hn_test_ok(hn_path_join(x, a, name, &err), &err);
+    hn_test_ok(hn_path_join(y, b, name, &err), &err);
+    size_t n, m;
+    char *first = hn_test_read(x, &n), *second = hn_test_read(y, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(first, second, n);
+    hn_free(first);
+    hn_free(second);
+}
+
+/* Failing at the n-th allocation for n over all stages, densely at first; then the same training ends as if nothing had been. */
+static void runs_out(const char *method, const char *file) {
+    char plain[HN_PATH_MAX], after[HN_PATH_MAX], name[32];
+    hn_train_data *data = make_data();
+    hn_provider *base;
+    hn_error err;
+    hn_test_ok(open_model(NULL, NULL, NULL, &base, &err), &err);
+    snprintf(name, sizeof name, "plain-%s", method);
+    hn_test_ok(train(name, data, base, method, plain, &err), &err);
+    snprintf(name, sizeof name, "short-%s", method);
+    size_t n_failed = 0;
+    for (size_t n = 1;; n += 1 + n / 40) {
+        hn_alloc_fail_at(n, true);
+        hn_status st = train(name, data, base, method, after, &err);
+        hn_alloc_fail_at(0, false);
+        if (st == HN_OK) break;
+        if (st != HN_ERR_MEMORY) fail_msg("allocation %zu: %s: %s", n, hn_status_name(st), err.message);
+        n_failed++;
+    }
+    assert_true(n_failed > 40);
+    same_file(plain, after, file);
+    hn_provider_close(base);
+    hn_train_data_free(data);
+}
+
+static void lora_without_memory(void **state) {
+    (void)state;
+    if (!*model_path) skip();
+    runs_out("lora", "adapter_model.safetensors");
+}
+
+static void full_without_memory(void **state) {
+    (void)state;
+    if (!*model_path) skip();
+    runs_out("full", "model.safetensors");
+}
+
 static void methods_are_found(void **state) {
     (void)state;
     const hn_tune_method *m;
@@ -325,6 +426,8 @@ int main(void) {
         cmocka_unit_test(halving_doubles_the_steps),
         cmocka_unit_test(settings_have_their_kinds),
         cmocka_unit_test(methods_are_found),
+        cmocka_unit_test(lora_without_memory),
+        cmocka_unit_test(full_without_memory),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -180,8 +180,11 @@ hn_status hn_tune_sample_held(const hn_training *t, hn_provider *provider, int t
     HN_TRY(answer_text(t, x, &sample->wanted, err));
     HN_TRY(hn_provider_submit(provider, &request, 0, on_sample, &h, &ticket, err));
     while (!h.done) {
-        HN_TRY(hn_interrupt_check(err));
-        HN_TRY(hn_provider_step(provider, STEP_MS, NULL, err));
+        hn_status st = hn_interrupt_check(err);
+        if (st == HN_OK) st = hn_provider_step(provider, STEP_MS, NULL, err);
+        if (st == HN_OK) continue;
+        hn_provider_cancel(provider, ticket); /* it must not answer to what is gone */
+        return st;
     }
     if (h.status != HN_OK && err) *err = h.error;
     return h.status;

@@ -62,3 +62,12 @@ expect_json "r['groundedness']['n'] > 0"
 expect_status 0 eval a $M --gate "support >= 0 and unsupported <= 100 % and guarded > 0"
 expect_in_out "support is"
 expect_status 1 eval a $M --gate "support > 99.9 % or upper(unsupported) < 0"
+
+# answers that are no UTF-8 (a small model writes such) are shown and set side by side all the same
+sed -i -e '/^guard:/d' -e 's|, context: notes||' -e 's/^output: .*/output: text/' hone.yaml
+printf 'template: raw\nmessages: [{user: "{{ text }}"}]\nanswer: generate\nparameters: {max_tokens: 16, temperature: 1}\n' > prompts/free.yaml
+expect_status 0 eval free $M -p seed=1,2 --no-cache --json
+expect_status 0 show last --json --predictions
+expect_json "r['before']['answers']['other'] > 0"
+expect_status 0 show last
+expect_status 0 diff last r1 --json

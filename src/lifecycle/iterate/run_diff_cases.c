@@ -97,12 +97,15 @@ static int by_case(const void *a, const void *b) {
     return strcmp((*x)->case_id, (*y)->case_id);
 }
 
+/* Also of bytes that are no UTF-8, as a model may write them: they are shown as U+FFFD. */
+static json_t *text_or_null(const char *text) { return text ? json_stringn_nocheck(text, strlen(text)) : json_null(); }
+
 static json_t *answer_json(const hn_prediction *p) {
     double best = -1;
     for (size_t i = 0; p->probabilities && i < p->n_probabilities; i++)
         if (p->probabilities[i] > best) best = p->probabilities[i];
-    return json_pack("{s:s?, s:b, s:o, s:s?}", "answer", p->value, "right", p->correct, "probability",
-                     best >= 0 ? json_real(best) : json_null(), "error", p->error);
+    return json_pack("{s:o, s:b, s:o, s:o}", "answer", text_or_null(p->value), "right", p->correct, "probability",
+                     best >= 0 ? json_real(best) : json_null(), "error", text_or_null(p->error));
 }
 
 static hn_status add_answer(const hn_dataset *data, const hn_prediction *a, const hn_prediction *b, json_t *list,

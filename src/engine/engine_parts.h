@@ -44,9 +44,7 @@ typedef struct hn_scratch {
 
 /* Floats between rows of logits: an odd number of cache lines, since rows of 49,152 floats would all meet in the same few
  * sets of the first cache while a panel's outputs are written. */
-static inline size_t hn_logits_stride(const hn_shape *shape) {
-    return (((size_t)shape->n_vocab + 15) / 16 | 1) * 16;
-}
+static inline size_t hn_logits_stride(const hn_shape *shape) { return (((size_t)shape->n_vocab + 15) / 16 | 1) * 16; }
 
 struct hn_sequence {
     hn_engine *engine;

@@ -21,10 +21,10 @@ typedef struct hn_loss_fault {
 } hn_loss_fault;
 
 typedef struct hn_loss_check {
-    size_t max_tokens;       /* the length limit of a row; 0: none */
-    bool is_text;            /* plain text: it may be cut anywhere */
+    size_t max_tokens;        /* the length limit of a row; 0: none */
+    bool is_text;             /* plain text: it may be cut anywhere */
     const char *limit_option; /* what raises max_tokens; NULL: --max-tokens */
-    size_t n_rows, last_row; /* rows added (a pair counts once), the newest of them */
+    size_t n_rows, last_row;  /* rows added (a pair counts once), the newest of them */
     size_t n_tokens, n_learned, n_answers;
     size_t longest, n_needed; /* tokens of the longest row; tokens up to the last answer's end, at most */
     hn_loss_fault unsupervised, cut, endless;

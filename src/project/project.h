@@ -68,8 +68,8 @@ typedef struct hn_scope {
     hn_remote_model *models; /* (n_models) elsewhere, by name */
     size_t n_models;
     hn_tune_config tune; /* settings of `hone tune` */
-    double budget;     /* US dollars that a command may spend; NaN: not given */
-    char *config_path; /* hone.yaml's path, for messages */
+    double budget;       /* US dollars that a command may spend; NaN: not given */
+    char *config_path;   /* hone.yaml's path, for messages */
 } hn_scope;
 
 typedef struct hn_project hn_project;

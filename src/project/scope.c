@@ -377,8 +377,9 @@ static hn_status check_later_keys(const parser *p, const hn_yaml_node *root) {
 
 hn_status hn_scope_parse(const hn_yaml *doc, const char *root_folder, hn_arena *arena, hn_scope *scope, hn_error *err) {
     static const char *const keys[] = {
-        "goal",     "data",    "split",   "output", "metric", "target_value", "smallest_difference", "limits", "model",
-        "baseline", "abstain", "graders", "guard",  "models", "budget", "tune"};
+        "goal",   "data",  "split",    "output",  "metric",  "target_value", "smallest_difference",
+        "limits", "model", "baseline", "abstain", "graders", "guard",        "models",
+        "budget", "tune"};
     const hn_yaml_node *root = hn_yaml_root(doc);
     parser p = {root_folder, arena, scope, err};
     *scope = (hn_scope){0};

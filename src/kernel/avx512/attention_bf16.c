@@ -33,9 +33,9 @@ enum {
     GROUP_TILES = 12,  /* tiles of a group at most */
     GROUP = GROUP_TILES * TILE,
     LANES = 16,
-    RAW_QUERIES = 4,       /* so few queries take the cache's numbers as they are */
-    FETCH_BLOCKS = 2,      /* of keys asked for ahead of their use */
-    WOVEN_SPANS = 4,       /* that stay: the first three, and the last met of the others */
+    RAW_QUERIES = 4,  /* so few queries take the cache's numbers as they are */
+    FETCH_BLOCKS = 2, /* of keys asked for ahead of their use */
+    WOVEN_SPANS = 4,  /* that stay: the first three, and the last met of the others */
     WOVEN_BLOCKS = WOVEN_SPANS * SPAN / BLOCK,
     GROUPS_PER_THREAD = 8, /* smaller groups where there would be fewer, so that threads share evenly */
 };
@@ -54,8 +54,8 @@ typedef struct group {
     const hn_attention_shape *shape;
     int row, n_rows, kv_head, head, n_heads; /* rows of the run; the first query head and how many */
     int HS, HS2, HSp;
-    bool raw;             /* nothing is woven beforehand */
-    bool has_company;     /* a neighbouring run begins with the same block */
+    bool raw;         /* nothing is woven beforehand */
+    bool has_company; /* a neighbouring run begins with the same block */
     woven *woven;
     bf16 *q;              /* (GROUP, HS2) scaled */
     float *sums, *totals; /* (GROUP, HSp) weighted values; (GROUP, LANES) sums of weights */
@@ -186,8 +186,7 @@ static const bf16 *own_keys(const group *g, int position, int end, int row) {
             _Alignas(64) bf16 some[32];
             int n = at_most(32, g->HS - i);
             _mm512_store_si512(some, round_f16(from + i, n));
-            for (int p = 0; p < n; p += 2)
-                memcpy(g->own + (i + p) * BLOCK + 2 * lane, some + p, 2 * sizeof(bf16));
+            for (int p = 0; p < n; p += 2) memcpy(g->own + (i + p) * BLOCK + 2 * lane, some + p, 2 * sizeof(bf16));
         }
     }
     return g->own;

@@ -152,8 +152,9 @@ static void rows_by_parts(const hn_product *p, size_t i) {
     const hn_matrix *w = p->w;
     int64_t Kp = padded(w->n_in), column = (int64_t)i * COLUMNS;
     int64_t n_parts = p->M <= PART_ROWS ? (Kp + PART_INPUTS - 1) / PART_INPUTS : 1;
-    int64_t most = padded((Kp + n_parts - 1) / n_parts); /* of one size: a short last part would cost as many sums in y */
-    if (w->short_pack) most = PART_INPUTS;               /* whole blocks of the pack */
+    int64_t most =
+        padded((Kp + n_parts - 1) / n_parts); /* of one size: a short last part would cost as many sums in y */
+    if (w->short_pack) most = PART_INPUTS;    /* whole blocks of the pack */
     const void *at = w->short_pack ? short_panel(p, i) : quant_panel(p, i);
     for (int64_t k = 0; k < Kp; k += most) {
         int64_t n = Kp - k < most ? Kp - k : most;

@@ -217,9 +217,9 @@ static hn_status check_verdict(checker *c, const hn_gate_node *node, hn_gate_cla
             snprintf(out->outcome, sizeof out->outcome, "this is %.100s itself", ref.name);
         else
             snprintf(out->outcome, sizeof out->outcome,
-                     "accuracy against %.100s: %+.1f points [%+.1f, %+.1f], p = %.2g: %s; the margin is %.1f points", ref.name,
-                     100 * v.difference.value, 100 * v.difference.low, 100 * v.difference.high, v.p, words[v.kind],
-                     100 * margin);
+                     "accuracy against %.100s: %+.1f points [%+.1f, %+.1f], p = %.2g: %s; the margin is %.1f points",
+                     ref.name, 100 * v.difference.value, 100 * v.difference.low, 100 * v.difference.high, v.p,
+                     words[v.kind], 100 * margin);
     }
     hn_reference_free(&ref);
     return st;

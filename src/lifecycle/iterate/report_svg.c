@@ -224,9 +224,7 @@ static bool frame_of(const hn_svg_curve *curves, size_t n, frame *f) {
 }
 
 static double across(const frame *f, double x) { return CURVE_LEFT + PLOT * (x - f->x_low) / (f->x_high - f->x_low); }
-static double down(const frame *f, double y) {
-    return TOP + CURVE_HEIGHT * (f->y_high - y) / (f->y_high - f->y_low);
-}
+static double down(const frame *f, double y) { return TOP + CURVE_HEIGHT * (f->y_high - y) / (f->y_high - f->y_low); }
 
 static void append_curve(hn_buf *out, const frame *f, const hn_svg_curve *c, bool percent, bool second) {
     hn_buf_appendf(out, "<polyline class=\"%s\" fill=\"none\" points=\"", second ? "axis" : "line");

@@ -53,12 +53,11 @@ static hn_status unknown(const char *text, hn_error *err) {
 }
 
 static hn_status parse_value(const knob *k, const char *at, size_t n, double *value, hn_error *err) {
-    char text[64], *end;
+    char text[64];
     if (n == 0 || n >= sizeof text) return unknown(at, err);
     memcpy(text, at, n);
     text[n] = 0;
-    *value = strtod(text, &end);
-    bool fits = *end == 0 && isfinite(*value) && *value >= k->low && *value <= k->high &&
+    bool fits = hn_parse_double(text, value) && *value >= k->low && *value <= k->high &&
                 (k->kind == REAL || *value == floor(*value));
     if (fits) return HN_OK;
     return hn_fail(err, HN_ERR_USAGE, "--sweep", NULL, "%s is \"%s\", but must be %s within %g .. %g", k->name, text,

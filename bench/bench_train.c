@@ -1,6 +1,6 @@
 /* How fast a network learns, and in how much memory.
  *
- *     build/bench_train MODEL.gguf [RANK] [SHAPE...] [--steps N] [--threads N] [--ids FILE] [--json]
+ *     build/bench_train MODEL.gguf [RANK] [SHAPE...] [--steps N] [--threads N] [--ids FILE] [--checkpoint] [--json]
  *
  * RANK 0: all weights learn (default 16). SHAPE such as 8x128 (default 8x128 4x512): 8 sequences of 128 tokens, each but the last supervising; or
  * 460+32x35: 32 cases of 35 tokens, the last 5 supervised, behind 460 that all share.
@@ -26,7 +26,7 @@ enum { MAX_STEPS = 100, MAX_SEQUENCES = 512, MAX_SHAPES = 16, ANSWER_TOKENS = 5 
 typedef struct settings {
     int steps, rank, threads; /* threads 0: as many as there are CPUs */
     const char *ids;          /* a file, or NULL */
-    bool json;
+    bool json, checkpoint;
     double peak; /* floating point operations a second that the machine has; 0: not measured */
 } settings;
 
@@ -181,6 +181,8 @@ static bool read_arguments(int argc, char **argv, settings *o, const char **plai
         bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "--json") == 0)
             o->json = true;
+        else if (strcmp(argv[i], "--checkpoint") == 0)
+            o->checkpoint = true;
         else if (strcmp(argv[i], "--steps") == 0 && has_value)
             o->steps = (int)strtol(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--threads") == 0 && has_value)
@@ -207,11 +209,10 @@ int main(int argc, char **argv) {
     const hn_kernels *kernels;
     hn_network *n;
     if (!read_arguments(argc, argv, &o, plain, &n_plain))
-        return fprintf(
-                   stderr,
-                   "usage: bench_train MODEL.gguf [RANK] [SHAPE...] [--steps N] [--threads N] [--ids FILE] [--json]\n"),
+        return fprintf(stderr, "usage: bench_train MODEL.gguf [RANK] [SHAPE...] [--steps N] [--threads N] [--ids FILE] "
+                               "[--checkpoint] [--json]\n"),
                2;
-    hn_network_options options = {.lora_rank = o.rank, .lora_alpha = 32, .seed = 1};
+    hn_network_options options = {.lora_rank = o.rank, .lora_alpha = 32, .checkpoint = o.checkpoint, .seed = 1};
     if (hn_model_open(plain[0], 0, &model, &err) != HN_OK || hn_pool_create(o.threads, &pool, &err) != HN_OK ||
         hn_kernels_choose(NULL, &kernels, &err) != HN_OK ||
         hn_machine_measure(kernels, pool, 0.3, &machine, &err) != HN_OK ||

@@ -36,15 +36,21 @@ static hn_status add_low(hn_network *n, const hn_linear *l, float *y, const floa
     return HN_OK;
 }
 
+hn_status hn_linear_low(hn_network *n, const hn_linear *l, const float *x, float *low, hn_error *err) {
+    if (!l->a || n->batch->base_only) return HN_OK;
+    hn_matrix a = hn_product_matrix(l->a->w, l->a->rows, l->w->columns);
+    if (hn_dropout_is_on(n)) hn_dropout_apply(n, l, n->dropped, x), x = n->dropped;
+    HN_TRY(hn_product_forward(&n->products, low, x, &a, n->active, err));
+    scale(low, l->scaling, (size_t)(n->active * l->a->rows));
+    return HN_OK;
+}
+
 hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const float *x, float *low, hn_error *err) {
     int64_t T = n->active, N = l->w->rows, K = l->w->columns;
     hn_matrix w = l->forward.pack ? l->forward : hn_product_matrix(l->w->w, N, K);
     HN_TRY(hn_product_forward(&n->products, y, x, &w, T, err));
     if (!l->a || n->batch->base_only) return HN_OK;
-    hn_matrix a = hn_product_matrix(l->a->w, l->a->rows, K);
-    if (hn_dropout_is_on(n)) hn_dropout_apply(n, l, n->dropped, x), x = n->dropped;
-    HN_TRY(hn_product_forward(&n->products, low, x, &a, T, err));
-    scale(low, l->scaling, (size_t)(T * l->a->rows));
+    HN_TRY(hn_linear_low(n, l, x, low, err));
     HN_TRY(add_low(n, l, y, low, err));
     if (l->magnitude) hn_magnitudes_apply(n, l, y);
     return HN_OK;

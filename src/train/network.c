@@ -230,6 +230,8 @@ hn_status hn_network_create(const hn_model *model, const hn_network_options *opt
     if (n->options.lora_targets == 0) n->options.lora_targets = HN_LORA_ALL;
     n->kernels = kernels;
     n->pool = pool;
+    n->narrow = has_packs(n);
+    n->held = -1;
     hn_products_init(&n->products, kernels, pool);
     hn_status st = build(n, model, err);
     if (st == HN_OK)

@@ -15,7 +15,7 @@
  * comes behind, its positions go on and its rows see the prefix too. Losses and gradients are those of the sequences written out in full, up to the
  * rounding of f32 sums, at a fraction of the work. Work that no loss depends on (the last layer behind its attention) is left out.
  * Frozen weights are kept as bf16 packs for both directions where the kernels have bf16 products, so that an adapter learns beside the very products
- * that will be served. Ownership: the model must outlive the network, and stays as it is. Threading: one thread, which runs the pool; results do not depend on its size. */
+ * that will be served; what the backward pass reads of all layers but the last is then kept in bf16 too (kept_activations.c). Ownership: the model must outlive the network, and stays as it is. Threading: one thread, which runs the pool; results do not depend on its size. */
 #ifndef HN_TRAIN_NETWORK_H
 #define HN_TRAIN_NETWORK_H
 
@@ -49,7 +49,9 @@ typedef struct hn_network_options {
     float dropout;         /* share of an adapter's inputs dropped where a batch has `dropout` keys; 0 .. below 1 */
     bool dora;             /* each output gets a magnitude of its own, "...lora_magnitude_vector" (Liu et al. 2024) */
     bool f32;              /* f32 products also where the kernels have bf16 ones; a full fine-tuning always has them */
-    uint64_t seed;         /* A is uniform within 1 / sqrt(K) (Kaiming with a = sqrt 5, as PEFT), B is 0 */
+    bool
+        checkpoint; /* keep each layer's input alone and compute the rest again when it is needed: the same bits, a third more work */
+    uint64_t seed; /* A is uniform within 1 / sqrt(K) (Kaiming with a = sqrt 5, as PEFT), B is 0 */
 } hn_network_options;
 
 enum { HN_NO_TARGET = -1 };

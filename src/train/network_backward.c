@@ -199,12 +199,14 @@ hn_status hn_network_backward(hn_network *n, const hn_train_batch *b, double *lo
     if (!n->was_run || n->batch != b || b->base_only)
         return hn_fail(err, HN_ERR_USAGE, "network", NULL,
                        "backward needs the batch of the last forward pass, its adapter included");
+    HN_TRY(hn_activations_get(n, n->shape.n_layers - 1, err));
     n->active = n->n_supervised;
     hn_network_norm(n, n->h, n->x, n->output_norm);
     HN_TRY(loss_backward(n, b, losses, err));
     memset(n->dx, 0, (size_t)n->active * (size_t)n->shape.n_embd * sizeof(float));
     norm_backward(n, n->dx, n->dh, n->x, n->output_norm);
     for (int l = n->shape.n_layers - 1; l >= 0; l--) {
+        HN_TRY(hn_activations_get(n, l, err));
         HN_TRY(feed_forward_backward(n, &n->layers[l], err));
         HN_TRY(attention_backward(n, &n->layers[l], err));
     }

@@ -21,14 +21,28 @@ static float *cut(cutter *c, size_t rows, size_t width) {
     return piece;
 }
 
-static void cut_layer(cutter *c, hn_network *n, hn_layer_memory *m, size_t T) {
+/* What is put away in bf16, of a layer that shares its places. */
+static void cut_kept(cutter *c, const hn_network *n, hn_layer_memory *m, size_t T) {
+    size_t widths[HN_KEPT];
+    hn_activations_widths(n, widths);
+    for (int i = 0; i < HN_KEPT; i++) m->kept[i] = (uint16_t *)(void *)cut(c, T, (widths[i] + 1) / 2);
+}
+
+static void cut_layer(cutter *c, hn_network *n, int layer, size_t T) {
     const hn_shape *s = &n->shape;
     size_t C = (size_t)s->n_embd, Q = (size_t)(s->n_heads * s->head_size), KV = (size_t)(s->n_kv_heads * s->head_size),
            F = (size_t)s->n_ff;
-    m->x = cut(c, T, C), m->x2 = cut(c, T, C);
-    m->q = cut(c, T, Q), m->k = cut(c, T, KV), m->v = cut(c, T, KV), m->attention = cut(c, T, Q);
+    hn_layer_memory *m = &n->layers[layer].memory;
+    bool again = n->options.checkpoint, shares = layer > 0 && hn_activations_is_shared(n);
+    if (shares) *m = n->layers[0].memory; /* layer 0 has cut the shared places */
+    if (!shares) {
+        m->x2 = cut(c, T, C), m->q = cut(c, T, Q), m->k = cut(c, T, KV), m->v = cut(c, T, KV);
+        m->attention = cut(c, T, Q), m->gate = cut(c, T, F), m->up = cut(c, T, F);
+    }
+    m->x = cut(c, T, C);
+    if (n->narrow && !again && layer + 1 < s->n_layers) cut_kept(c, n, m, T);
+    if (shares && again) return;
     m->lse = cut(c, T, (size_t)s->n_heads);
-    m->gate = cut(c, T, F), m->up = cut(c, T, F);
     for (int i = 0; i < HN_LINEARS && n->options.lora_rank; i++) m->low[i] = cut(c, T, (size_t)n->options.lora_rank);
 }
 
@@ -36,7 +50,7 @@ static void cut_all(cutter *c, hn_network *n, size_t T, size_t P) {
     const hn_shape *s = &n->shape;
     size_t C = (size_t)s->n_embd, Q = (size_t)(s->n_heads * s->head_size), KV = (size_t)(s->n_kv_heads * s->head_size),
            F = (size_t)s->n_ff, half = (size_t)s->head_size / 2;
-    for (int l = 0; l < s->n_layers; l++) cut_layer(c, n, &n->layers[l].memory, T);
+    for (int l = 0; l < s->n_layers; l++) cut_layer(c, n, l, T);
     n->supervised = (int32_t *)(void *)cut(c, T, 1);
     n->x = cut(c, T, C), n->h = cut(c, T, C), n->act = cut(c, T, F), n->tail = cut(c, T, Q);
     n->cos = cut(c, T, half), n->sin = cut(c, T, half), n->unsin = cut(c, T, half);
@@ -171,6 +185,10 @@ static void rope_rows(hn_network *n, void *arg, size_t from, size_t to) {
     n->kernels->rope(m->q + from * (size_t)Q, Q, cos_from, sin_from, T, s->n_heads, s->head_size, s->rope_interleaved);
     n->kernels->rope(m->k + from * (size_t)KV, KV, cos_from, sin_from, T, s->n_kv_heads, s->head_size,
                      s->rope_interleaved);
+    if (!n->narrow) return;
+    hn_activations_round(m->q + from * (size_t)Q, (size_t)T * (size_t)Q);
+    hn_activations_round(m->k + from * (size_t)KV, (size_t)T * (size_t)KV);
+    hn_activations_round(m->v + from * (size_t)KV, (size_t)T * (size_t)KV);
 }
 
 static void swiglu_rows(hn_network *n, void *arg, size_t from, size_t to) {
@@ -214,9 +232,9 @@ static hn_status attention_block(hn_network *n, hn_network_layer *layer, hn_erro
     return HN_OK;
 }
 
-/* The rest of a layer, row by row: `attention` and `x` (the layer's input) of the active rows; `out` (T,C): the next layer's x. */
-static hn_status feed_forward_block(hn_network *n, hn_network_layer *layer, float *out, const float *attention,
-                                    const float *x, hn_error *err) {
+/* The rest of a layer, row by row, up to its last product: `attention` and `x` (the layer's input) of the active rows. */
+static hn_status feed_forward_inside(hn_network *n, hn_network_layer *layer, const float *attention, const float *x,
+                                     hn_error *err) {
     hn_layer_memory *m = &layer->memory;
     HN_TRY(hn_linear_forward(n, &layer->linear[3], m->x2, attention, m->low[3], err));
     sum_job straight = {m->x2, x};
@@ -224,6 +242,14 @@ static hn_status feed_forward_block(hn_network *n, hn_network_layer *layer, floa
     hn_network_norm(n, n->h, m->x2, layer->ffn_norm);
     HN_TRY(hn_linear_forward(n, &layer->linear[4], m->gate, n->h, m->low[4], err));
     HN_TRY(hn_linear_forward(n, &layer->linear[5], m->up, n->h, m->low[5], err));
+    return HN_OK;
+}
+
+/* The same to its end; `out` (T,C): the next layer's x. */
+static hn_status feed_forward_block(hn_network *n, hn_network_layer *layer, float *out, const float *attention,
+                                    const float *x, hn_error *err) {
+    hn_layer_memory *m = &layer->memory;
+    HN_TRY(feed_forward_inside(n, layer, attention, x, err));
     hn_network_rows(n, swiglu_rows, m);
     HN_TRY(hn_linear_forward(n, &layer->linear[6], out, n->act, m->low[6], err));
     sum_job sum = {out, m->x2};
@@ -243,15 +269,31 @@ static hn_status last_rows(hn_network *n, hn_error *err) {
     return HN_OK;
 }
 
+hn_status hn_network_layer_again(hn_network *n, hn_network_layer *layer, hn_error *err) {
+    HN_TRY(attention_block(n, layer, err));
+    HN_TRY(feed_forward_inside(n, layer, layer->memory.attention, layer->memory.x, err));
+    hn_network_rows(n, swiglu_rows, &layer->memory);
+    return hn_linear_low(n, &layer->linear[6], n->act, layer->memory.low[6], err);
+}
+
+hn_status hn_network_last_layer(hn_network *n, hn_error *err) {
+    HN_TRY(attention_block(n, &n->layers[n->shape.n_layers - 1], err));
+    return last_rows(n, err);
+}
+
 static hn_status layers_forward(hn_network *n, hn_error *err) {
     int L = n->shape.n_layers;
     n->active = n->batch->n_rows;
-    for (int l = 0; l < L; l++) {
+    n->held = -1;
+    for (int l = 0; l + 1 < L; l++) {
         hn_layer_memory *m = &n->layers[l].memory;
         HN_TRY(attention_block(n, &n->layers[l], err));
-        if (l + 1 < L) HN_TRY(feed_forward_block(n, &n->layers[l], n->layers[l + 1].memory.x, m->attention, m->x, err));
+        HN_TRY(feed_forward_block(n, &n->layers[l], n->layers[l + 1].memory.x, m->attention, m->x, err));
+        hn_activations_put(n, l);
     }
-    return last_rows(n, err);
+    HN_TRY(hn_network_last_layer(n, err));
+    n->held = L - 1;
+    return HN_OK;
 }
 
 /* ---- losses ---- */
@@ -266,6 +308,7 @@ hn_status hn_network_logits(hn_network *n, float *logits, hn_error *err) {
     hn_matrix w = hn_network_output(n);
     hn_network_layer *last = &n->layers[n->shape.n_layers - 1];
     if (!n->was_run) return hn_fail(err, HN_ERR_USAGE, "network", NULL, "there was no forward pass");
+    HN_TRY(hn_activations_get(n, n->shape.n_layers - 1, err));
     n->active = n->batch->n_rows;
     HN_TRY(feed_forward_block(n, last, n->x, last->memory.attention, last->memory.x, err));
     hn_network_norm(n, n->h, n->x, n->output_norm);

@@ -3,7 +3,7 @@
  *     network.c           creation, tensors, memory      network_forward.c   the forward pass, activations kept
  *     network_backward.c  the backward pass              low_rank_linear.c   one linear layer with its adapter
  *     dropout.c           masks before adapters          magnitude.c         DoRA's magnitudes
- *     row_loss.c          what a row costs
+ *     row_loss.c          what a row costs               kept_activations.c  what the backward pass finds
  *
  * Threading: one thread. */
 #ifndef HN_TRAIN_NETWORK_PARTS_H
@@ -16,6 +16,7 @@
 
 enum {
     HN_LINEARS = 7,      /* q k v o gate up down */
+    HN_KEPT = 7,         /* q k v attention x2 gate up */
     HN_LOSS_ROWS = 192,  /* rows of logits at a time */
     HN_PREFIX_SHARES = 4 /* parts into which sequences behind a prefix are divided, however many threads there are */
 };
@@ -37,6 +38,7 @@ typedef struct hn_layer_memory {
     float *x, *q, *k, *v, *attention, *lse; /* C NH*HS KV*HS KV*HS NH*HS NH; q and k after RoPE */
     float *x2, *gate, *up;                  /* C F F */
     float *low[HN_LINEARS];                 /* r: scaling A x of each linear that has an adapter */
+    uint16_t *kept[HN_KEPT];                /* bf16, of a layer that shares its places with the others; NULL: none */
 } hn_layer_memory;
 
 typedef struct hn_network_layer {
@@ -65,6 +67,8 @@ struct hn_network {
     float *memory;
     size_t memory_bytes;
     int rows, prefix_rows; /* that there is room for */
+    bool narrow;           /* bf16 products: activations are kept in bf16 */
+    int held;              /* the layer whose activations lie in the shared places; -1: none */
     int active;            /* rows that products and row work go over: all, or the supervised ones */
     int32_t *supervised;   /* (T) which rows have a target */
     int n_supervised;
@@ -89,6 +93,8 @@ struct hn_network {
 
 hn_status hn_linear_forward(hn_network *n, const hn_linear *l, float *y, const float *x, float *low,
                             hn_error *err) HN_MUST_CHECK;
+/* Only low (T,r) = scaling A x, of the forward pass; nothing without an adapter. */
+hn_status hn_linear_low(hn_network *n, const hn_linear *l, const float *x, float *low, hn_error *err) HN_MUST_CHECK;
 /* dx += ...; NULL: not wanted. Adds to the gradients of what learns. */
 hn_status hn_linear_backward(hn_network *n, const hn_linear *l, float *dx, const float *dy, const float *x,
                              const float *low, hn_error *err) HN_MUST_CHECK;
@@ -108,6 +114,16 @@ typedef void hn_rows_work(hn_network *n, void *arg, size_t from, size_t to);
 void hn_network_rows(hn_network *n, hn_rows_work *fn, void *arg);
 /* h (T,C) = norm of x (T,C). */
 void hn_network_norm(hn_network *n, float *h, const float *x, const hn_tensor *weight);
+/* kept_activations.c: do layers share one place for their activations? */
+bool hn_activations_is_shared(const hn_network *n);
+size_t hn_activations_widths(const hn_network *n, size_t widths[HN_KEPT]); /* numbers of a row; returns their sum */
+void hn_activations_round(float *x, size_t count);                         /* to bf16 */
+void hn_activations_put(hn_network *n, int layer);                         /* behind its forward pass */
+/* Before a layer's backward pass: its activations are in its memory again. */
+hn_status hn_activations_get(hn_network *n, int layer, hn_error *err) HN_MUST_CHECK;
+/* From a layer's input: all that its backward pass reads; of the last layer also n->x and n->h. */
+hn_status hn_network_layer_again(hn_network *n, hn_network_layer *layer, hn_error *err) HN_MUST_CHECK;
+hn_status hn_network_last_layer(hn_network *n, hn_error *err) HN_MUST_CHECK;
 int hn_sequence_rows(const hn_train_batch *b, int sequence); /* how many rows a sequence has */
 
 /* Attention's work in parts that do not depend on the number of threads: some sequences and one key head each. */

@@ -167,7 +167,9 @@ static void estimates_are_what_networks_take(void **state) {
     enum { ROWS = 200 };
     static const hn_network_options kinds[] = {{.lora_rank = 8, .lora_alpha = 16},
                                                {.lora_rank = 4, .lora_alpha = 8, .lora_targets = HN_LORA_Q | HN_LORA_V},
-                                               {.lora_rank = 0}};
+                                               {.lora_rank = 8, .lora_alpha = 16, .checkpoint = true},
+                                               {.lora_rank = 0},
+                                               {.lora_rank = 0, .checkpoint = true}};
     const hn_kernels *kernels;
     hn_model *model;
     hn_error err;

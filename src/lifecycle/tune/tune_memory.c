@@ -28,14 +28,16 @@ static sizes count(const hn_shape *s, const hn_network_options *o) {
 }
 
 /* What network_parts.h keeps of each row: a layer's memory, then what all layers share. */
-static uint64_t row_floats(const hn_shape *s, const hn_network_options *o) {
+static uint64_t row_floats(const hn_shape *s, const hn_network_options *o, bool packs) {
     const uint64_t C = (uint64_t)s->n_embd, F = (uint64_t)s->n_ff, Q = (uint64_t)s->n_heads * (uint64_t)s->head_size,
                    KV = (uint64_t)s->n_kv_heads * (uint64_t)s->head_size, r = (uint64_t)o->lora_rank;
-    uint64_t layer = 2 * C + 2 * Q + 2 * KV + (uint64_t)s->n_heads + 2 * F + 7 * r;
+    uint64_t wide = C + 2 * Q + 2 * KV + 2 * F, low = (uint64_t)s->n_heads + 7 * r; /* kept_activations.c */
+    uint64_t layer = C + (o->checkpoint ? 0 : low + (packs ? wide / 2 : wide));
     uint64_t shared = 4 * C + 2 * Q + 2 * KV + 4 * F + 3 * (uint64_t)s->head_size / 2 + r;
     uint64_t widest = F > Q ? F : Q; /* masked inputs, and DoRA's directions */
     if (widest < C) widest = C;
     shared += widest * ((o->dropout > 0) + (uint64_t)o->dora);
+    if (o->checkpoint || packs) shared += wide + low;
     return layer * (uint64_t)s->n_layers + shared;
 }
 
@@ -47,7 +49,7 @@ hn_tune_memory hn_tune_memory_estimate(const hn_shape *s, const hn_network_optio
     if (o->lora_rank) m.weights = packs ? 4 * (n.matrices + n.embedding) + 4 * n.norms : 4 * (frozen + n.norms);
     m.weights += 4 * learns;
     m.learning = 12 * learns;
-    m.activations = 4 * (rows * row_floats(s, o) + LOSS_ROWS * ((uint64_t)s->n_vocab + 2 * (uint64_t)s->n_embd));
+    m.activations = 4 * (rows * row_floats(s, o, packs) + LOSS_ROWS * ((uint64_t)s->n_vocab + 2 * (uint64_t)s->n_embd));
     return m;
 }
 
@@ -82,6 +84,10 @@ hn_status hn_tune_memory_fit(hn_training *t, hn_network_options *o, const hn_ker
     for (;; t->max_rows = t->max_rows / 2 > longest ? t->max_rows / 2 : longest) {
         hn_tune_memory m = hn_tune_memory_estimate(shape, o, packs, (uint64_t)t->max_rows);
         if (hn_tune_memory_sum(&m) <= limit) return HN_OK;
+        if (t->max_rows == longest && !o->checkpoint) {
+            o->checkpoint = true; /* the same bits, slower */
+            continue;
+        }
         if (t->max_rows == longest) return refuse(t, &m, longest, err);
     }
 }

@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/inference.h"
 #include "cli/project_cli.h"
-#include "model/catalogue.h"
+#include "cli/release_cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,32 +52,16 @@ static hn_status serve(hn_cli *cli, hn_provider *provider, hn_frozen_app *app, c
     return st;
 }
 
-/* The KV type is part of the numeric path; where --kv does not say otherwise it is the run's. */
-static hn_status open_run_model(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_provider **provider,
-                                hn_error *err) {
-    hn_local_options o = hn_cli_local_options(cli);
-    const char *name = hn_cli_string(cli, "model"), *path = run->spec.numeric_path ? run->spec.numeric_path : "";
-    char file[HN_PATH_MAX];
-    hn_error unknown;
-    if (!hn_cli_given(cli, "kv") && strstr(path, "kv-q8_0")) o.kv_type = HN_KV_Q8_0;
-    if (!name && run->spec.model_name && hn_model_resolve(run->spec.model_name, file, &unknown) == HN_OK)
-        name = run->spec.model_name; /* else the project's, whose hash is checked */
-    return hn_cli_project_model(p, name, &o, provider, err);
-}
-
-static hn_status serve_run(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_error *err) {
-    hn_provider *provider;
-    hn_frozen_app *app = NULL;
-    char name[32];
-    snprintf(name, sizeof name, "r%lld", (long long)run->id);
-    HN_TRY(open_run_model(cli, p, run, &provider, err));
-    hn_frozen_setup setup = {
-        .store = p->store, .run = run, .provider = provider, .other_path = hn_cli_flag(cli, "other-path")};
-    hn_status st = hn_frozen_open(&setup, &app, err);
-    if (st == HN_OK) st = hn_frozen_warm(app, err);
-    if (st == HN_OK) st = serve(cli, provider, app, hn_cli_given(cli, "name") ? hn_cli_string(cli, "name") : name, err);
-    hn_frozen_close(app);
-    hn_provider_close(provider);
+static hn_status serve_app(hn_cli *cli, const hn_cli_project *p, hn_error *err) {
+    hn_cli_served s;
+    HN_TRY(hn_cli_served_open(cli, p, cli->positional[0], &s, err));
+    if (s.release.n)
+        hn_output_note(cli->out, "release %s@%lld (r%lld), measured on %s", s.name,
+                       (long long)s.release.rows[0].number, (long long)s.run->id,
+                       s.run->spec.numeric_path ? s.run->spec.numeric_path : "?");
+    hn_status st =
+        serve(cli, s.provider, s.app, hn_cli_given(cli, "name") ? hn_cli_string(cli, "name") : s.name, err);
+    hn_cli_served_close(&s);
     return st;
 }
 
@@ -92,13 +76,8 @@ static hn_status run(hn_cli *cli, hn_error *err) {
         return st;
     }
     hn_cli_project p;
-    hn_run *found;
     HN_TRY(hn_cli_project_open(HN_CLI_STORE, &p, err));
-    st = hn_run_find(p.store, cli->positional[0], &found, err);
-    if (st == HN_OK) {
-        st = serve_run(cli, &p, found, err);
-        hn_run_free(found);
-    }
+    st = serve_app(cli, &p, err);
     hn_cli_project_close(&p);
     return st;
 }
@@ -108,10 +87,10 @@ static const hn_option options[] = {
     {.name = "name",
      .kind = HN_OPTION_STRING,
      .value = "NAME",
-     .help = "with RUN: its app is /v1/apps/NAME (default: the run's, such as r7)"},
+     .help = "the app is /v1/apps/NAME (default: the release's name, or the run's, such as r7)"},
     {.name = "other-path",
      .kind = HN_OPTION_FLAG,
-     .help = "with RUN: also where the numeric path is another than it was measured on"},
+     .help = "also where the numeric path is another than it was measured on"},
     {.name = "host",
      .kind = HN_OPTION_STRING,
      .value = "ADDRESS",
@@ -162,13 +141,13 @@ static const hn_option options[] = {
 const hn_command hn_cmd_serve = {
     .name = "serve",
     .summary = "answer over HTTP, with the OpenAI API's endpoints",
-    .usage = "[RUN] [-m MODEL] [--port N] [OPTIONS]",
+    .usage = "[RELEASE|RUN] [-m MODEL] [--port N] [OPTIONS]",
     .description =
         "Prints where it listens, then serves until Ctrl-C or SIGTERM; what was accepted by then is answered.\n"
-        "With RUN its app answers, too, as it was measured: prompt, examples, calibration and data are those kept with "
+        "With a release (`hone deploy`) or RUN its app answers, too, as it was measured: prompt, examples, calibration and data are those kept with "
         "the run.\n"
         "docs/serving.md has the endpoints.",
     .options = options,
     .max_args = 1,
-    .examples = "  hone serve -m smollm2\n  hone serve r7 --name router\n  hone serve --port 0 --json",
+    .examples = "  hone serve -m smollm2\n  hone serve router\n  hone serve r7 --name router\n  hone serve --port 0 --json",
     .run = run};

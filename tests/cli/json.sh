@@ -96,3 +96,11 @@ check gc
 check eval
 (cd "$tmp/new" && "$HONE" calibrate last --json >"$tmp/stdout") || fail "hone calibrate"
 check calibrate
+(cd "$tmp/new" && "$HONE" deploy r1 --name router --force "to see its fields" -m "$MODEL" --json >"$tmp/stdout") || fail "hone deploy: $(cat "$tmp/stdout")"
+check deploy
+(cd "$tmp/new" && "$HONE" deploy --verify router -m "$MODEL" --json >"$tmp/stdout") || fail "hone deploy --verify: $(cat "$tmp/stdout")"
+check deploy_verify
+(cd "$tmp/new" && "$HONE" releases --json >"$tmp/stdout") || fail "hone releases"
+check releases
+(cd "$tmp/new" && "$HONE" deploy r2 --name router --force again -m "$MODEL" --json >/dev/null && "$HONE" rollback router --json >"$tmp/stdout") || fail "hone rollback"
+check rollback

@@ -6,7 +6,8 @@ export HONE_MODELS=$tmp/models
 mkdir -p "$HONE_MODELS"
 ln -s "$(realpath "$MODEL")" "$HONE_MODELS/SmolLM2-135M-Instruct.Q4_1.gguf"
 cd "$tmp" && "$HONE" init p --example tickets >/dev/null && cd p || fail "hone init"
-expect_status 0 eval prompts/5-plain.yaml --limit 8
+sed -i '/^calibrate:/d' prompts/5-plain.yaml # the prior takes hundreds of prompts; its own tests have it
+expect_status 0 eval prompts/5-plain.yaml --limit 4
 expect_status 0 show r1 --predictions --json
 cp "$out" "$tmp/run"
 echo "messages: [{user: changed}]" >prompts/5-plain.yaml # what is served is what was measured
@@ -20,7 +21,7 @@ rows = {r["id"]: r for r in csv.DictReader(open("data/tickets.csv", newline=""))
 answers = run["predictions"]
 inputs = [{k: rows[a["case"]][k] for k in ("subject", "body")} for a in answers]
 status, _, got = h.call(port, "POST", "/v1/apps/router", {"inputs": inputs, "logprobs": True, "group": [rows[a["case"]]["customer"] for a in answers]})
-assert status == 200 and len(got["answers"]) == len(answers) == 8, got
+assert status == 200 and len(got["answers"]) == len(answers) == 4, got
 for a, b in zip(answers, got["answers"]):
     assert a["value"] == b["value"] and list(b["probabilities"].values()) == list(a["probabilities"].values() if isinstance(a["probabilities"], dict) else a["probabilities"]), (a, b)
     assert b["abstained"] is False and b["guard"] is None and b["usage"]["prompt_tokens"] > 0 and max(b["probabilities"], key=b["probabilities"].get) == b["value"]

@@ -38,7 +38,8 @@ static void print(hn_cli *cli, const hn_release_draft *d, const hn_release *r, c
     print_change(cli, d);
     if (d->n_against) hn_output_print(cli->out, "released all the same: %s\n", reason);
     hn_output_print(cli->out, "numeric path %s: only there it has the measured bits\n", spec->numeric_path);
-    hn_output_print(cli->out, "\nNext:\n  hone deploy --verify %s   # asks a server for the measured answers\n", r->name);
+    hn_output_print(cli->out, "\nNext:\n  hone deploy --verify %s   # asks a server for the measured answers\n",
+                    r->name);
     hn_output_print(cli->out, "  hone serve %s\n", r->name);
 }
 
@@ -106,7 +107,8 @@ static hn_status check_options(hn_cli *cli, hn_error *err) {
     for (int i = 0; !verify && i < 3; i++)
         if (hn_cli_given(cli, of_verify[i])) return hn_cli_usage(cli, err, "--%s belongs to --verify", of_verify[i]);
     for (int i = 0; verify && i < 2; i++)
-        if (hn_cli_given(cli, of_deploy[i])) return hn_cli_usage(cli, err, "--%s has no use with --verify", of_deploy[i]);
+        if (hn_cli_given(cli, of_deploy[i]))
+            return hn_cli_usage(cli, err, "--%s has no use with --verify", of_deploy[i]);
     if (!verify && !hn_cli_given(cli, "name")) return hn_cli_usage(cli, err, "--name NAME says what it is released as");
     if (reason && strspn(reason, " \t\r\n") == strlen(reason))
         return hn_cli_usage(cli, err, "--force takes the reason, in words");
@@ -150,11 +152,14 @@ static const hn_option options[] = {
 
 const hn_command hn_cmd_deploy = {
     .name = "deploy",
-    .summary = "release a run's app under a name, if the evidence is for it; verify that a server answers as was measured",
+    .summary =
+        "release a run's app under a name, if the evidence is for it; verify that a server answers as was measured",
     .usage = "(RUN --name NAME [--force REASON] | --verify NAME [--url URL] [--all])",
     .description =
-        "A release freezes prompt, examples, data, calibration, guards, model with adapter, numeric path and the evidence.\n"
-        "Refused (exit status 1), unless forced: a run that misses a goal of hone.yaml, is worse than the current release of "
+        "A release freezes prompt, examples, data, calibration, guards, model with adapter, numeric path and the "
+        "evidence.\n"
+        "Refused (exit status 1), unless forced: a run that misses a goal of hone.yaml, is worse than the current "
+        "release of "
         "the name,\nor cannot be compared with it. `hone releases` lists, `hone rollback` goes back, `hone serve NAME` "
         "serves.\n--verify exits with 1 where one answer has other bits; its result is kept with the release.",
     .options = options,

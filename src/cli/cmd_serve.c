@@ -56,11 +56,9 @@ static hn_status serve_app(hn_cli *cli, const hn_cli_project *p, hn_error *err) 
     hn_cli_served s;
     HN_TRY(hn_cli_served_open(cli, p, cli->positional[0], &s, err));
     if (s.release.n)
-        hn_output_note(cli->out, "release %s@%lld (r%lld), measured on %s", s.name,
-                       (long long)s.release.rows[0].number, (long long)s.run->id,
-                       s.run->spec.numeric_path ? s.run->spec.numeric_path : "?");
-    hn_status st =
-        serve(cli, s.provider, s.app, hn_cli_given(cli, "name") ? hn_cli_string(cli, "name") : s.name, err);
+        hn_output_note(cli->out, "release %s@%lld (r%lld), measured on %s", s.name, (long long)s.release.rows[0].number,
+                       (long long)s.run->id, s.run->spec.numeric_path ? s.run->spec.numeric_path : "?");
+    hn_status st = serve(cli, s.provider, s.app, hn_cli_given(cli, "name") ? hn_cli_string(cli, "name") : s.name, err);
     hn_cli_served_close(&s);
     return st;
 }
@@ -144,10 +142,12 @@ const hn_command hn_cmd_serve = {
     .usage = "[RELEASE|RUN] [-m MODEL] [--port N] [OPTIONS]",
     .description =
         "Prints where it listens, then serves until Ctrl-C or SIGTERM; what was accepted by then is answered.\n"
-        "With a release (`hone deploy`) or RUN its app answers, too, as it was measured: prompt, examples, calibration and data are those kept with "
+        "With a release (`hone deploy`) or RUN its app answers, too, as it was measured: prompt, examples, calibration "
+        "and data are those kept with "
         "the run.\n"
         "docs/serving.md has the endpoints.",
     .options = options,
     .max_args = 1,
-    .examples = "  hone serve -m smollm2\n  hone serve router\n  hone serve r7 --name router\n  hone serve --port 0 --json",
+    .examples =
+        "  hone serve -m smollm2\n  hone serve router\n  hone serve r7 --name router\n  hone serve --port 0 --json",
     .run = run};

@@ -82,8 +82,8 @@ static void print(hn_cli *cli, const hn_cli_served *s, const hn_parity *r) {
     hn_output_print(cli->out, "%s%zu of %zu answers equal%s, value and probabilities bit for bit, in %s\n",
                     hn_output_style(cli->out, passed ? HN_STYLE_GOOD : HN_STYLE_BAD), r->n_equal, r->n,
                     hn_output_style(cli->out, HN_STYLE_NONE), hn_format_duration(r->seconds, time));
-    hn_output_print(cli->out, "%s@%lld against r%lld; numeric path %s\n", s->name,
-                    (long long)s->release.rows[0].number, (long long)s->run->id, r->numeric_path);
+    hn_output_print(cli->out, "%s@%lld against r%lld; numeric path %s\n", s->name, (long long)s->release.rows[0].number,
+                    (long long)s->run->id, r->numeric_path);
     if (*r->numeric_path && strcmp(r->numeric_path, path) != 0)
         hn_output_print(cli->out, "it was measured on another one: %s\n", path);
     for (size_t i = 0; i < r->n_changes && i < CHANGES_SHOWN; i++)
@@ -145,11 +145,12 @@ hn_status hn_cli_deploy_verify(hn_cli *cli, hn_error *err) {
     hn_cli_served s;
     HN_TRY(hn_cli_project_open(HN_CLI_STORE, &p, err));
     const char *name = cli->positional[0];
-    hn_status st = hn_cli_given(cli, "url") ? hn_cli_served_find(&p, name, &s, err)
-                                            : hn_cli_served_open(cli, &p, name, &s, err);
+    hn_status st =
+        hn_cli_given(cli, "url") ? hn_cli_served_find(&p, name, &s, err) : hn_cli_served_open(cli, &p, name, &s, err);
     if (st == HN_OK) {
         if (s.release.n == 0)
-            st = hn_fail(err, HN_ERR_NOT_FOUND, name, "`hone deploy RUN --name NAME` makes one, `hone releases` lists them",
+            st = hn_fail(err, HN_ERR_NOT_FOUND, name,
+                         "`hone deploy RUN --name NAME` makes one, `hone releases` lists them",
                          "it is a run and no release");
         else
             st = verify(cli, &p, &s, err);

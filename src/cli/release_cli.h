@@ -16,8 +16,8 @@
 typedef struct hn_cli_served {
     char name[64]; /* the release's, or the run's: r7 */
     hn_run *run;
-    hn_release_list release; /* one row, or none: a run was named */
-    json_t *manifest;        /* of the release; else NULL */
+    hn_release_list release;  /* one row, or none: a run was named */
+    json_t *manifest;         /* of the release; else NULL */
     const json_t *correction; /* in it; NULL: none */
     hn_provider *provider;
     hn_frozen_app *app;
@@ -27,7 +27,8 @@ typedef struct hn_cli_served {
 hn_status hn_cli_open_run_model(hn_cli *cli, const hn_cli_project *p, const hn_run *run, hn_provider **provider,
                                 hn_error *err) HN_MUST_CHECK;
 /* The release (NAME, NAME@N) or run that `name` means, without its model. */
-hn_status hn_cli_served_find(const hn_cli_project *p, const char *name, hn_cli_served *out, hn_error *err) HN_MUST_CHECK;
+hn_status hn_cli_served_find(const hn_cli_project *p, const char *name, hn_cli_served *out,
+                             hn_error *err) HN_MUST_CHECK;
 /* The same with model and app. The command has HN_MODEL_OPTIONS and --other-path. */
 hn_status hn_cli_served_open(hn_cli *cli, const hn_cli_project *p, const char *name, hn_cli_served *out,
                              hn_error *err) HN_MUST_CHECK;

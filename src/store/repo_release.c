@@ -33,10 +33,11 @@ static hn_status add_body(hn_db *db, void *arg, hn_error *err) {
     hn_release *r = arg;
     hn_stmt *q;
     HN_TRY(next_number(db, r->name, &r->number, err));
-    HN_TRY(hn_db_prepare(db,
-                         "INSERT INTO release (name, number, run_id, at_ms, content_id, manifest, evidence, forced) VALUES "
-                         "(?, ?, ?, ?, ?, ?, ?, ?)",
-                         &q, err));
+    HN_TRY(hn_db_prepare(
+        db,
+        "INSERT INTO release (name, number, run_id, at_ms, content_id, manifest, evidence, forced) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?, ?)",
+        &q, err));
     r->at_ms = hn_clock_unix_ms();
     hn_bind_text(q, 1, r->name);
     hn_bind_i64(q, 2, r->number);
@@ -67,9 +68,9 @@ hn_status hn_release_make_current(hn_store *store, int64_t release_id, hn_error 
 /* ---- reading ---- */
 
 #define RELEASE_COLUMNS                                                                                                \
-    "SELECT r.id, r.number, r.run_id, r.at_ms, r.name, r.content_id, r.manifest, r.evidence, r.forced, "                \
-    "r.id = (SELECT e.release_id FROM release_event e JOIN release o ON o.id = e.release_id WHERE o.name = r.name "     \
-    "ORDER BY e.id DESC LIMIT 1), c.at_ms, c.passed, c.result FROM release r LEFT JOIN release_check c ON c.id = "      \
+    "SELECT r.id, r.number, r.run_id, r.at_ms, r.name, r.content_id, r.manifest, r.evidence, r.forced, "               \
+    "r.id = (SELECT e.release_id FROM release_event e JOIN release o ON o.id = e.release_id WHERE o.name = r.name "    \
+    "ORDER BY e.id DESC LIMIT 1), c.at_ms, c.passed, c.result FROM release r LEFT JOIN release_check c ON c.id = "     \
     "(SELECT max(id) FROM release_check d WHERE d.release_id = r.id) "
 
 static hn_status read_release(hn_stmt *q, hn_arena *arena, hn_release *r, hn_error *err) {
@@ -121,8 +122,8 @@ static hn_status unknown(hn_store *store, const char *name, hn_error *err) {
         size_t n = 0;
         for (size_t i = 0; i < all.n && n < sizeof hint - 64; i++)
             if (all.rows[i].current)
-                n += (size_t)snprintf(hint + n, sizeof hint - n, "%s%.40s@%lld", n ? ", " : "there are ", all.rows[i].name,
-                                      (long long)all.rows[i].number);
+                n += (size_t)snprintf(hint + n, sizeof hint - n, "%s%.40s@%lld", n ? ", " : "there are ",
+                                      all.rows[i].name, (long long)all.rows[i].number);
         hn_release_list_free(&all);
     }
     return hn_fail(err, HN_ERR_NOT_FOUND, name, hint, "there is no such release");

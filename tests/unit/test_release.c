@@ -66,7 +66,8 @@ static void the_last_event_says_which_is_current(void **state) {
     hn_error err;
     hn_release_list list;
     int64_t run = add_run(s, "a");
-    hn_release a = of_run("router", run, NULL), b = of_run("router", run, "it is urgent"), c = of_run("other", run, NULL);
+    hn_release a = of_run("router", run, NULL), b = of_run("router", run, "it is urgent"),
+               c = of_run("other", run, NULL);
     assert_int_equal(hn_release_find(s, "router", &list, &err), HN_ERR_NOT_FOUND);
     hn_test_ok(hn_release_add(s, &a, &err), &err);
     hn_test_ok(hn_release_add(s, &b, &err), &err);
@@ -100,8 +101,8 @@ static void names_that_are_none_say_what_is_there(void **state) {
     hn_release_list list;
     hn_release a = of_run("router", add_run(s, "a"), NULL), lost = of_run("router", 999, NULL);
     hn_test_ok(hn_release_add(s, &a, &err), &err);
-    const char *const wrong[] = {"", "@", "@1", "router@", "router@0", "router@-1", "router@2", "router@1x", "rooter",
-                                 "router@99999999999999999999"};
+    const char *const wrong[] = {"",          "@",        "@1",        "router@", "router@0",
+                                 "router@-1", "router@2", "router@1x", "rooter",  "router@99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(hn_release_find(s, wrong[i], &list, &err), HN_ERR_NOT_FOUND);
         assert_non_null(strstr(err.hint, "router@1"));

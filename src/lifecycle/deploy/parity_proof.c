@@ -21,7 +21,7 @@ typedef struct proof {
     hn_prediction_list rows;
     size_t n_rows; /* to ask for */
     hn_correction correction;
-    bool corrected; /* the run's answers are from before the correction: it is applied here */
+    bool corrected;  /* the run's answers are from before the correction: it is applied here */
     double *scratch; /* (n_labels) */
 } proof;
 
@@ -52,9 +52,9 @@ static hn_status refusal(const proof *p, const exchange *x, hn_error *err) {
     const char *message = NULL;
     if (hn_json_parse(hn_buf_str(&x->body), x->body.len, "answer", 0, &value, &unused) == HN_OK)
         message = json_string_value(json_object_get(json_object_get(value, "error"), "message"));
-    hn_status st = hn_fail(err, HN_ERR_NETWORK, p->setup->url, "is it this release that the server serves?",
-                           "the server answers with status %ld: %.300s", x->result.http_status,
-                           message ? message : "no message");
+    hn_status st =
+        hn_fail(err, HN_ERR_NETWORK, p->setup->url, "is it this release that the server serves?",
+                "the server answers with status %ld: %.300s", x->result.http_status, message ? message : "no message");
     json_decref(value);
     return st;
 }
@@ -266,10 +266,10 @@ hn_status hn_parity_json(const hn_parity *p, const char *url, json_t **value, hn
     json_t *changes = json_array();
     bool fine = changes != NULL;
     for (size_t i = 0; fine && i < p->n_changes; i++)
-        fine = json_array_append_new(changes, json_pack("{s:o, s:s}", "case",
-                                                        json_stringn_nocheck(p->changes[i].case_id,
-                                                                             strlen(p->changes[i].case_id)),
-                                                        "what", p->changes[i].what)) == 0;
+        fine = json_array_append_new(
+                   changes, json_pack("{s:o, s:s}", "case",
+                                      json_stringn_nocheck(p->changes[i].case_id, strlen(p->changes[i].case_id)),
+                                      "what", p->changes[i].what)) == 0;
     *value = fine ? json_pack("{s:s?, s:b, s:I, s:I, s:f, s:s, s:O}", "url", url, "passed", p->n_equal == p->n, "n",
                               (json_int_t)p->n, "n_equal", (json_int_t)p->n_equal, "seconds", p->seconds,
                               "numeric_path", p->numeric_path, "changes", changes)

@@ -68,8 +68,7 @@ static hn_status judge_goals(const hn_release_setup *s, hn_release_draft *d, hn_
     HN_TRY(hn_run_metric(s->scope->metric, &d->detail.report, &d->detail.list, run->summary_json, &d->metric, err));
     if (s->dataset)
         HN_TRY(hn_baselines_of_rows(s->dataset, &s->scope->contract, &d->detail.list, s->store, &baselines, err));
-    hn_goal_facts facts = {s->scope, s->store, run, &d->detail.list, &d->detail.report,
-                           s->dataset ? &baselines : NULL};
+    hn_goal_facts facts = {s->scope, s->store, run, &d->detail.list, &d->detail.report, s->dataset ? &baselines : NULL};
     hn_status st = hn_goals_check(&facts, &d->goals, err);
     if (s->dataset) hn_baselines_free(&baselines);
     for (size_t i = 0; st == HN_OK && i < d->goals.n; i++)
@@ -144,7 +143,8 @@ hn_status hn_release_evidence_json(const hn_release_draft *d, json_t **value, hn
     json_t *goals = NULL, *against = json_array();
     *value = NULL;
     snprintf(name, sizeof name, "r%lld", (long long)run->id);
-    if (d->before.n) snprintf(before, sizeof before, "%.63s@%lld", d->before.rows[0].name, (long long)d->before.rows[0].number);
+    if (d->before.n)
+        snprintf(before, sizeof before, "%.63s@%lld", d->before.rows[0].name, (long long)d->before.rows[0].number);
     hn_status st = hn_goals_json(&d->goals, &goals, err);
     json_t *verdict = st == HN_OK ? verdict_json(d, err) : NULL;
     bool fine = against && verdict;
@@ -184,13 +184,13 @@ static hn_status manifest_json(const hn_release_setup *s, const hn_frozen_app *f
     if (st == HN_OK && text && *text) st = hn_json_parse(text, strlen(text), "parameters", 0, &parameters, err);
     *value = NULL;
     if (st == HN_OK)
-        *value = json_pack("{s:i, s:s, s:s?, s:s?, s:s?, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:i, s:s?, s:O?, s:O?}",
-                           "format", 1, "run", s->run->content_id, "prompt", spec->prompt_name, "prompt_object",
-                           spec->prompt_object, "scope_object", spec->scope_object, "files", files, "dataset",
-                           spec->dataset_hash, "model", spec->model_name, "model_hash", spec->model_hash,
-                           "template_hash", spec->template_hash, "numeric_path", spec->numeric_path, "kernel_version",
-                           HN_KERNEL_VERSION, "code_version", spec->code_version, "parameters", parameters,
-                           "correction", correction);
+        *value =
+            json_pack("{s:i, s:s, s:s?, s:s?, s:s?, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:i, s:s?, s:O?, s:O?}",
+                      "format", 1, "run", s->run->content_id, "prompt", spec->prompt_name, "prompt_object",
+                      spec->prompt_object, "scope_object", spec->scope_object, "files", files, "dataset",
+                      spec->dataset_hash, "model", spec->model_name, "model_hash", spec->model_hash, "template_hash",
+                      spec->template_hash, "numeric_path", spec->numeric_path, "kernel_version", HN_KERNEL_VERSION,
+                      "code_version", spec->code_version, "parameters", parameters, "correction", correction);
     json_decref(files);
     json_decref(correction);
     json_decref(parameters);

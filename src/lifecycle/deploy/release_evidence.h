@@ -34,7 +34,7 @@ typedef struct hn_release_draft {
     hn_goals goals;
     hn_release_list before; /* the current release of the name: one row, or none */
     bool compared;
-    hn_comparison comparison;                    /* of the run (B) with the current release's (A); where compared */
+    hn_comparison comparison;                  /* of the run (B) with the current release's (A); where compared */
     char against[HN_RELEASE_AGAINST_MAX][400]; /* (n_against) one sentence each */
     size_t n_against;
 } hn_release_draft;

@@ -15,7 +15,7 @@ deps:
 	@tools/install-deps tools/packages.txt
 
 .PHONY: demo
-demo: all ## the whole story on the example project, on a real model (about 5 minutes)
+demo: all ## the whole story on the example project, on a real model (5 to 10 minutes)
 	@tools/demo
 
 .PHONY: test

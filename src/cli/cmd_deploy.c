@@ -101,10 +101,11 @@ static hn_status deploy(hn_cli *cli, const hn_cli_project *p, const hn_run *run,
 }
 
 static hn_status check_options(hn_cli *cli, hn_error *err) {
-    static const char *const of_verify[] = {"url", "all", "other-path"}, *const of_deploy[] = {"name", "force"};
+    static const char *const of_verify[] = {"url", "all", "cases", "other-path"}, *const of_deploy[] = {"name",
+                                                                                                        "force"};
     const char *reason = hn_cli_string(cli, "force");
     bool verify = hn_cli_flag(cli, "verify");
-    for (int i = 0; !verify && i < 3; i++)
+    for (int i = 0; !verify && i < 4; i++)
         if (hn_cli_given(cli, of_verify[i])) return hn_cli_usage(cli, err, "--%s belongs to --verify", of_verify[i]);
     for (int i = 0; verify && i < 2; i++)
         if (hn_cli_given(cli, of_deploy[i]))
@@ -143,7 +144,14 @@ static const hn_option options[] = {
      .kind = HN_OPTION_STRING,
      .value = "URL",
      .help = "with --verify: the server that runs, such as http://127.0.0.1:8080 (default: one is begun and stopped)"},
-    {.name = "all", .kind = HN_OPTION_FLAG, .help = "with --verify: every case of the run (default: up to 200)"},
+    {.name = "cases",
+     .kind = HN_OPTION_INT,
+     .value = "N",
+     .otherwise = "200",
+     .low = 1,
+     .high = 1e9,
+     .help = "with --verify: ask at most so many, evenly over the run"},
+    {.name = "all", .kind = HN_OPTION_FLAG, .help = "with --verify: every case of the run"},
     {.name = "other-path",
      .kind = HN_OPTION_FLAG,
      .help = "with --verify: also where the numeric path is another than it was measured on"},
@@ -154,7 +162,7 @@ const hn_command hn_cmd_deploy = {
     .name = "deploy",
     .summary =
         "release a run's app under a name, if the evidence is for it; verify that a server answers as was measured",
-    .usage = "(RUN --name NAME [--force REASON] | --verify NAME [--url URL] [--all])",
+    .usage = "(RUN --name NAME [--force REASON] | --verify NAME [--url URL] [--all | --cases N])",
     .description =
         "A release freezes prompt, examples, data, calibration, guards, model with adapter, numeric path and the "
         "evidence.\n"

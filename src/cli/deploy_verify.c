@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CASES_USUAL = 200, CHANGES_SHOWN = 10 };
+enum { CHANGES_SHOWN = 10 };
 
 typedef struct own_server {
     hn_server *server;
@@ -66,7 +66,7 @@ static hn_status ask(hn_cli *cli, const hn_cli_project *p, const hn_cli_served *
                              .url = url,
                              .app = s->name,
                              .correction = s->correction,
-                             .limit = hn_cli_flag(cli, "all") ? 0 : CASES_USUAL,
+                             .limit = hn_cli_flag(cli, "all") ? 0 : (size_t)hn_cli_int(cli, "cases"),
                              .on_progress = on_progress,
                              .user = &progress};
     hn_progress_begin(&progress, cli->out, "verifying", 0, HN_PROGRESS_COUNT, "cases");

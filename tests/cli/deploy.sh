@@ -41,7 +41,6 @@ expect_status 0 releases --json
 expect_json "r['releases'] == []"
 expect_status 0 deploy r1 --name router --force "a first one to build against" --json
 expect_json "r['released'] and r['release'] == 'router@1' and r['forced'] == 'a first one to build against' and r['evidence']['verdict'] is None"
-cp "$out" "$tmp/forced.json"
 
 # the next one is better, with its adapter
 expect_status 0 deploy r3 --name router --json
@@ -61,6 +60,8 @@ echo "messages: [{user: changed}]" >prompts/a.yaml
 expect_status 0 gc --min-age 0 --answers-age 0 --json
 expect_status 0 deploy --verify router --json
 expect_json "r['release'] == 'router@2' and r['passed'] and r['n'] == r['n_equal'] == 40 and r['changes'] == [] and r['url'] is None and r['numeric_path']"
+expect_status 0 deploy --verify router@1 --cases 7 --json
+expect_json "r['n'] == r['n_equal'] == 7"
 expect_status 0 deploy --verify router@1
 expect_in_out "40 of 40 answers equal"
 expect_status 0 releases router

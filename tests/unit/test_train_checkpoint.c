@@ -1,5 +1,5 @@
-/* Activation checkpointing: gradients, losses and logits have the same bits whether activations are kept or computed again; and what keeping them in
- * bf16 costs, beside f32. The model is the goldens' tiny llama. */
+/* Activation checkpointing: gradients, losses and logits have the same bits whether activations are kept or computed again. The
+ * model is the goldens' tiny llama. */
 #include "engine_support.h"
 #include "support.h"
 

@@ -198,6 +198,7 @@ static hn_status train(hn_cli_tuning *t, hn_error *err) {
 static hn_status run(hn_cli *cli, hn_error *err) {
     hn_cli_tuning t = {.cli = cli, .settings = {.cli = cli}, .dev = (double)NAN};
     hn_status st = open_all(&t, err);
+    if (st == HN_OK) st = hn_cli_tune_settings_check(&t.settings, err);
     bool curve = hn_cli_given(cli, "curve"), sweep = hn_cli_given(cli, "sweep");
     if (st == HN_OK && curve && sweep) st = hn_cli_usage(cli, err, "--curve and --sweep are two things: one at a time");
     if (st == HN_OK)

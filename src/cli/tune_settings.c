@@ -140,6 +140,26 @@ hn_tune_options hn_cli_tune_options(hn_cli_tune_settings *s, size_t n_train) {
     return o;
 }
 
+static const hn_cli_tune_setting *row_of_option(const hn_cli_tune_settings *s, const char *name) {
+    char option[48];
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(option_of(s->rows[i].name, option), name) == 0) return &s->rows[i];
+    return NULL;
+}
+
+hn_status hn_cli_tune_settings_check(hn_cli_tune_settings *s, hn_error *err) {
+    static const hn_option options[] = {HN_TUNE_SETTING_OPTIONS};
+    char where[64];
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (!hn_cli_given(s->cli, options[i].name) || row_of_option(s, options[i].name)) continue;
+        const hn_cli_tune_setting *method = row_of_option(s, "method");
+        snprintf(where, sizeof where, "--%s", options[i].name);
+        return hn_fail(err, HN_ERR_USAGE, where, "leave it out, or see `hone help tune` for what has it",
+                       "method %s on this data has no such setting", method ? method->value : "lora");
+    }
+    return HN_OK;
+}
+
 hn_status hn_cli_tune_settings_print(hn_cli_tune_settings *s, hn_error *err) {
     hn_table *table = hn_table_create(s->cli->out);
     static const char *const order[] = {"command line", "hone.yaml", "the data", "twice the rank", "default"};

@@ -35,6 +35,8 @@ size_t hn_cli_tune_size(hn_cli_tune_settings *s, const char *name);
 
 /* All that training needs, for so many cases to train on. */
 hn_tune_options hn_cli_tune_options(hn_cli_tune_settings *s, size_t n_train);
+/* HN_ERR_USAGE: a flag was given that the method has no use for. After all settings were read. */
+hn_status hn_cli_tune_settings_check(hn_cli_tune_settings *s, hn_error *err) HN_MUST_CHECK;
 hn_status hn_cli_tune_settings_print(hn_cli_tune_settings *s, hn_error *err) HN_MUST_CHECK;
 /* {"rank": {"value": "16", "from": "default"}, ...}; new reference, NULL when memory is used up. */
 json_t *hn_cli_tune_settings_json(const hn_cli_tune_settings *s);

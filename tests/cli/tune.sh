@@ -76,6 +76,9 @@ expect_status 0 tune --prompt a --base "$MODEL" --learning-rate 5e-3 --epochs 8
 
 # what would teach nonsense
 cd "$tmp/p" || exit 1
+# a flag that the method has no use for is no silent nothing
+expect_status 2 tune --prompt a --base "$MODEL" --beta 0.2
+expect_error "method lora on this data has no such setting"
 expect_status 2 tune --base "$MODEL"
 expect_error "--prompt is missing"
 expect_status 3 tune --prompt a --base tune:r1
